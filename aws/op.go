@@ -1,0 +1,101 @@
+package aws
+
+import "context"
+
+// Protocol names an AWS wire protocol, as the service models spell it.
+type Protocol string
+
+// The protocols of AWS's service models.
+const (
+	RestJSON  Protocol = "rest-json"
+	RestXML   Protocol = "rest-xml"
+	JSON10    Protocol = "json-1.0"
+	JSON11    Protocol = "json-1.1"
+	Query     Protocol = "query"
+	EC2Query  Protocol = "ec2"
+	RPCv2CBOR Protocol = "smithy-rpc-v2-cbor"
+)
+
+// Service is what a service model says about a whole service. Generated, one value per service.
+type Service struct {
+	Name         string     // our folder under api/ and service/: "lambda"
+	ID           string     // the model's serviceId: "Lambda", "CloudWatch Logs"
+	SigningName  string     // the service in a signature's credential scope: "lambda", "monitoring"
+	Version      string     // apiVersion: "2015-03-31"
+	TargetPrefix string     // left of the dot in X-Amz-Target; empty if the model has none
+	XMLNamespace string     // of query and XML answers
+	Protocols    []Protocol // every protocol that clients may speak to it, the model's preferred one first
+	Ops          []*Op      // what is served, by name
+	Absent       []Absent   // what the model has and Enfold does not: answered 501 NotImplemented naming the op
+
+	// TypedErrors says that REST-JSON error bodies carry "Type": "User" or "Service" beside the message, as Lambda's do.
+	TypedErrors bool
+	// ValidationCode is the error code of a constraint violation: "ValidationException" for most, "InvalidParameterException"
+	// for CloudWatch Logs, "ValidationError" for the query services.
+	ValidationCode string
+}
+
+// Absent is an op of the model that Enfold does not serve.
+type Absent struct {
+	Name   string
+	Method string
+	URI    string
+}
+
+// Op is one operation: how it looks on the wire, what IAM calls it, what it acts on. Generated.
+type Op struct {
+	Service  *Service
+	Name     string // "CreateFunction"
+	Method   string // "POST"
+	URI      string // "/2015-03-31/functions/{FunctionName}/invocations?x=y", as the model writes it
+	Status   int    // of success; 200 unless the model says otherwise
+	Action   string // IAM action: "lambda:CreateFunction"
+	Resource string // ARN template "arn:aws:lambda:${Region}:${Account}:function:${FunctionName}", or "*"
+	ReadOnly bool   // changes nothing: Get, List, Describe …
+	Data     bool   // a data event of the audit trail, not a management event
+	NoAuth   bool   // needs no permission, as sts:GetCallerIdentity
+
+	NewInput  func() any // a pointer to an empty input struct
+	NewOutput func() any // a pointer to an empty output struct
+	Errors    []*ErrorType
+	// Call runs the op on impl, which must be the service's API interface.
+	Call func(ctx context.Context, impl, input any) (any, error)
+}
+
+// Call is one request on its way through the house, off the wire or from a service inside.
+type Call struct {
+	Op        *Op
+	Principal *Principal
+	Account   string // whose resources are meant, 12 digits
+	Region    string // from the signature's credential scope
+	RequestID string // UUID, also the invocation's id for lambda:Invoke
+	SourceIP  string // of the client; the service's DNS name for calls by a service
+	UserAgent string
+	Secure    bool // came over TLS
+	Input     any  // the op's input struct, decoded and validated
+	// SourceArn and SourceAccount say on whose behalf a service calls; empty for everybody else.
+	SourceArn     string
+	SourceAccount string
+	// BaseURL is how the client reached us ("http://127.0.0.1:4566"), for links in answers.
+	BaseURL string
+}
+
+type callKey struct{}
+
+// WithCall puts the call where handlers find it.
+func WithCall(ctx context.Context, c *Call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// CallFrom is the call that ctx belongs to, never nil: outside a call it is an empty one.
+func CallFrom(ctx context.Context) *Call {
+	if c, ok := ctx.Value(callKey{}).(*Call); ok {
+		return c
+	}
+	return &Call{Principal: &Principal{}}
+}
+
+// Doer carries a call out: dispatch.Dispatcher, or a fake in tests. The answer is the op's output struct.
+type Doer interface {
+	Do(ctx context.Context, call *Call) (any, error)
+}

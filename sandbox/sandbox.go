@@ -1,0 +1,120 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// Driver makes sandboxes. All methods are safe for concurrent use.
+type Driver interface {
+	// Name is "process", "namespace", …
+	Name() string
+	// Create makes an empty environment: file system, network, limits. Nothing runs in it yet, but its Listener listens.
+	Create(ctx context.Context, spec Spec) (Sandbox, error)
+	// Close removes whatever the driver still has on the host: processes, mounts, namespaces, cgroups, directories.
+	Close() error
+}
+
+// Spec is what a sandbox is. The zero value of a limit means the driver's default, never "none".
+type Spec struct {
+	ID string // unique on this host, [a-z0-9-]{1,64}
+	// Owner is who the code belongs to, "account/region/function/version". Equal owners share a host user id, others never do.
+	Owner string
+
+	Mounts []Mount // read-only binds, later ones over earlier ones
+	// Tmp is the size of /tmp in bytes.
+	Tmp int64
+	// Memory is the limit of all processes together, in bytes. Beyond it one is killed (Usage.OOMKills).
+	Memory int64
+	// CPU is the share of one core in thousandths: 1769 MB of memory give 1000.
+	CPU int
+	// Pids and Files limit processes and threads, and open files of one process: 1,024 each by default.
+	Pids, Files int
+}
+
+// Mount binds a file or directory of the host into the sandbox, read-only, nosuid, nodev.
+type Mount struct {
+	Source string // absolute, on the host
+	Target string // absolute, in the sandbox
+	// Optional mounts are left out if Source does not exist.
+	Optional bool
+}
+
+// Sandbox is one execution environment.
+type Sandbox interface {
+	// Listener listens inside the sandbox's own network, for the Runtime API. The function reaches it at Endpoint.
+	Listener() net.Listener
+	// Endpoint is host:port as the function sees it, for AWS_LAMBDA_RUNTIME_API.
+	Endpoint() string
+	// Start runs a process. A second one only after the first is dead.
+	Start(ctx context.Context, cmd Command) (Process, error)
+	// Usage is what the processes have used so far.
+	Usage() Usage
+	// Destroy kills every process and removes everything. Idempotent; after it nothing of the sandbox is left on the host.
+	Destroy() error
+}
+
+// Command is a process to run. Paths are those of the sandbox.
+type Command struct {
+	Args []string // Args[0] is an absolute path
+	Env  []string // the whole environment; nothing is added
+	Dir  string
+	// Stdout and Stderr get what every process in the sandbox writes. The driver closes its copies; the reading ends belong to
+	// the caller.
+	Stdout, Stderr *os.File
+}
+
+// Process is the first process of a sandbox with all its descendants.
+type Process interface {
+	// Done is closed when the first process is dead and all its descendants are killed.
+	Done() <-chan struct{}
+	// Exit is how the first process ended. Valid after Done.
+	Exit() Exit
+	// Kill kills the process and all its descendants at once.
+	Kill()
+	// Terminate sends SIGTERM to the first process.
+	Terminate()
+}
+
+// Exit is how a process ended.
+type Exit struct {
+	Code   int    // exit status if Signal is empty
+	Signal string // "killed", "segmentation fault", … as syscall.Signal prints it
+	OOM    bool   // the kernel killed it for want of memory
+	Err    error  // it could not be started: no such file, permission denied
+}
+
+// Usage is what a sandbox has used.
+type Usage struct {
+	MaxMemory int64 // bytes, the highest so far
+	CPUTime   time.Duration
+	OOMKills  int64
+}
+
+// Errors of every driver.
+var (
+	// ErrUnsupported says that this host cannot do it; the error's text says what is missing and what to do.
+	ErrUnsupported = errors.New("sandbox: not supported on this host")
+	ErrDestroyed   = errors.New("sandbox: destroyed")
+)
+
+// Report is what a driver can say about this host, for `enfold doctor`.
+type Report struct {
+	Driver string
+	OK     bool
+	Checks []Check
+}
+
+// Check is one line of a Report.
+type Check struct {
+	Name   string // "user namespaces"
+	OK     bool
+	Detail string // what was found
+	Fix    string // what to do if not OK
+}
+
+var _ io.Closer = Driver(nil)

@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Function is everything a sandbox must know to run one revision of one function version.
+type Function struct {
+	Key      string // unique per revision of code and configuration: sandboxes are pooled by it
+	Owner    string // "account/region/function/version": sandbox.Spec.Owner
+	Account  string
+	Region   string
+	Name     string
+	Version  string // "$LATEST" or a number
+	Runtime  string // "python3.12", "provided.al2023"
+	Handler  string
+	MemoryMB int
+	Timeout  time.Duration
+	TmpMB    int
+	Env      map[string]string // the customer's
+	Task     string            // host directory that becomes /var/task
+	Layers   []string          // host directories merged into /opt, in order
+
+	LogGroup  string
+	LogFormat string // "Text" or "JSON"
+	LogLevel  string // application log level, JSON only
+	SystemLog string // system log level, JSON only
+}
+
+// Request is one invocation.
+type Request struct {
+	RequestID       string
+	InvokedArn      string
+	Payload         []byte
+	ContentType     string
+	ClientContext   string // decoded JSON
+	CognitoIdentity string
+	TraceID         string
+	TenantID        string
+	Tail            bool      // the caller wants the last 4 KB of the log
+	Stream          io.Writer // for InvokeWithResponseStream, else nil
+}
+
+// Response is what the function answered. A function that failed is not an error.
+type Response struct {
+	Payload       []byte
+	ContentType   string
+	FunctionError string // "Unhandled", or empty if it succeeded
+	ErrorType     string // what failed, for metrics: "Sandbox.Timedout", "Runtime.ExitError", …
+	LogTail       []byte // last 4,096 bytes of START…REPORT, if Request.Tail
+	Streamed      bool   // the payload went to Request.Stream
+	StreamError   []byte // a streamed response failed midway: the error's JSON
+
+	Duration  time.Duration
+	Init      time.Duration // zero if warm
+	MaxMemory int64         // bytes
+}
+
+// Logger takes what functions write. It must not block for the disk and must bound its memory.
+type Logger interface {
+	// Log is called once per event, in order for one stream. The event is only valid during the call.
+	Log(s *LogStream, at time.Time, event []byte)
+}
+
+// LogStream is one CloudWatch log stream: one per sandbox.
+type LogStream struct {
+	Account, Region string
+	Group, Name     string
+}
+
+// Runner runs invocations: the Pool, or a fake in tests.
+type Runner interface {
+	// Run waits for the function's answer. The error is about us (no sandbox could be made), never about the function.
+	// If ctx ends, the sandbox is killed.
+	Run(ctx context.Context, f *Function, r *Request) (*Response, error)
+	// Retire lets go of all sandboxes of a Function key: idle ones now, busy ones when they are done.
+	Retire(key string)
+}
