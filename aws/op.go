@@ -54,6 +54,12 @@ type Op struct {
 	ReadOnly bool   // changes nothing: Get, List, Describe …
 	Data     bool   // a data event of the audit trail, not a management event
 	NoAuth   bool   // needs no permission, as sts:GetCallerIdentity
+	MaxBody  int64  // bytes that a request's body may have; 0 means the gateway's default
+
+	// Resources is set where Resource cannot be told by a template: it is empty then, and this gives the ARNs. ctx carries
+	// the Call (CallFrom), impl must be the service's API interface, input the op's input struct. An error is the answer
+	// to the caller.
+	Resources func(ctx context.Context, impl, input any) ([]string, error)
 
 	NewInput  func() any // a pointer to an empty input struct
 	NewOutput func() any // a pointer to an empty output struct
@@ -71,6 +77,7 @@ type Call struct {
 	RequestID string // UUID, also the invocation's id for lambda:Invoke
 	SourceIP  string // of the client; the service's DNS name for calls by a service
 	UserAgent string
+	TraceID   string // X-Amzn-Trace-Id as the client sent it; may be empty
 	Secure    bool // came over TLS
 	Input     any  // the op's input struct, decoded and validated
 	// SourceArn and SourceAccount say on whose behalf a service calls; empty for everybody else.

@@ -23,6 +23,9 @@ type Function struct {
 	Task     string            // host directory that becomes /var/task
 	Layers   []string          // host directories merged into /opt, in order
 
+	// RuntimeVersion and RuntimeVersionArn are for the INIT_START line: "python:3.12.v1". Empty for custom runtimes.
+	RuntimeVersion, RuntimeVersionArn string
+
 	LogGroup  string
 	LogFormat string // "Text" or "JSON"
 	LogLevel  string // application log level, JSON only

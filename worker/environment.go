@@ -1,0 +1,249 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/enfold-run/enfold/runtimeapi"
+	"github.com/enfold-run/enfold/runtimes"
+	"github.com/enfold-run/enfold/sandbox"
+)
+
+// initLimit is how long the Init phase may take before it is abandoned and done again inside the invocation.
+const initLimit = 10 * time.Second
+
+// errExited is why a run ends when the function's process died under it.
+var errExited = errors.New("worker: the runtime exited")
+
+// environment is one sandbox with the process and the Runtime API session in it. One goroutine uses it at a time.
+type environment struct {
+	pool     *Pool
+	function *Function
+	box      sandbox.Sandbox
+	session  *runtimeapi.Session
+	launch   runtimes.Launch
+	env      []string
+	log      *output
+	created  time.Time
+	used     time.Time
+	broken   bool // may not be used again
+
+	process sandbox.Process
+	mu      sync.Mutex
+	abort   context.CancelCauseFunc // of the running wait, set while there is one
+	init    time.Duration           // of an Init phase that no invocation has reported yet
+}
+
+// create makes a sandbox and runs its Init phase. An Init phase that failed is not an error: the invocation answers it.
+func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
+	id := newID()
+	launch, err := p.deps.Runtimes.Launch(f.Runtime, f.Handler, f.Task, f.Layers)
+	if err != nil {
+		return nil, fmt.Errorf("prepare runtime %s: %w", f.Runtime, err)
+	}
+	box, err := p.deps.Driver.Create(ctx, spec(f, id, launch))
+	if err != nil {
+		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
+	}
+	now := time.Now()
+	stream := &LogStream{
+		Account: f.Account, Region: f.Region, Group: f.LogGroup,
+		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + id,
+	}
+	e := &environment{pool: p, function: f, box: box, launch: launch, created: now}
+	e.session = runtimeapi.NewSession(box.Listener())
+	e.log = newOutput(p.deps.Logger, stream, f)
+	creds, err := p.deps.Credentials(f)
+	if err != nil {
+		e.destroy()
+		return nil, fmt.Errorf("credentials for %s: %w", f.Owner, err)
+	}
+	e.env = variables(f, launch, place{endpoint: box.Endpoint(), path: box.Path, stream: stream.Name}, creds)
+	return e, nil
+}
+
+// streamPrefix names the function in streams of a log group that is not its own.
+func streamPrefix(f *Function) string {
+	if f.LogGroup == "/aws/lambda/"+f.Name {
+		return ""
+	}
+	return f.Name
+}
+
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// spec is the sandbox of a Function. AWS gives one core at 1,769 MB.
+func spec(f *Function, id string, l runtimes.Launch) sandbox.Spec {
+	s := sandbox.Spec{
+		ID: id, Owner: f.Owner,
+		Tmp:    int64(f.TmpMB) << 20,
+		Memory: int64(f.MemoryMB) << 20,
+		CPU:    max(f.MemoryMB*1000/1769, 1),
+	}
+	s.Mounts = append(s.Mounts, sandbox.Mount{Source: f.Task, Target: "/var/task"})
+	for _, dir := range f.Layers {
+		s.Mounts = append(s.Mounts, sandbox.Mount{Source: dir, Target: "/opt"})
+	}
+	for _, m := range l.Mounts {
+		s.Mounts = append(s.Mounts, sandbox.Mount(m))
+	}
+	return s
+}
+
+// start runs a fresh process in the sandbox and waits until its runtime asks for an event. The error is the function's.
+func (e *environment) start(ctx context.Context) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make log pipe: %w", err)
+	}
+	e.log.attach(r)
+	e.session.Begin()
+	args := make([]string, len(e.launch.Args))
+	for i, a := range e.launch.Args {
+		args[i] = e.box.Path(a)
+	}
+	e.process, err = e.box.Start(ctx, sandbox.Command{
+		Args: args, Env: e.env, Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
+	})
+	if err != nil {
+		w.Close()
+		return fmt.Errorf("start process: %w", err)
+	}
+	process := e.process
+	e.pool.done.Go(func() { e.watch(process) })
+	return e.guard(ctx, e.session.WaitReady)
+}
+
+// watch ends the running wait when the process dies.
+func (e *environment) watch(process sandbox.Process) {
+	<-process.Done()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.process == process && e.abort != nil {
+		e.abort(errExited)
+	}
+}
+
+// guard runs wait with a context that also ends when the process dies: the error is then errExited.
+func (e *environment) guard(ctx context.Context, wait func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	e.mu.Lock()
+	e.abort = cancel
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		e.abort = nil
+		e.mu.Unlock()
+	}()
+	if !e.alive() {
+		cancel(errExited)
+	}
+	err := wait(ctx)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// alive says whether the process runs.
+func (e *environment) alive() bool {
+	if e.process == nil {
+		return false
+	}
+	select {
+	case <-e.process.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// halt kills the process and everything it started; the next invocation starts a fresh one. /tmp stays.
+func (e *environment) halt() {
+	if e.process == nil {
+		return
+	}
+	e.process.Kill()
+	<-e.process.Done()
+	e.log.drain()
+	e.mu.Lock()
+	e.process = nil
+	e.mu.Unlock()
+}
+
+// destroy ends the sandbox. AWS kills a runtime without extensions at once, with no signal before.
+func (e *environment) destroy() {
+	e.session.Close()
+	if err := e.box.Destroy(); err != nil {
+		e.pool.deps.Log.Error("destroy sandbox", "owner", e.function.Owner, "error", err)
+	}
+	e.log.close()
+}
+
+// place is where a sandbox put things.
+type place struct {
+	endpoint string
+	path     func(string) string
+	stream   string
+}
+
+// variables is the process environment. The order of precedence is AWS's: what the customer sets wins over what AWS lets
+// them set, and loses against what AWS reserves.
+// See https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
+func variables(f *Function, l runtimes.Launch, at place, c Credentials) []string {
+	vars := map[string]string{
+		"LANG": "en_US.UTF-8", "TZ": ":UTC",
+		"AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1:2000",
+	}
+	for k, v := range l.Env {
+		vars[k] = v
+	}
+	for k, v := range f.Env {
+		vars[k] = v
+	}
+	for k, v := range l.Env {
+		if reserved(k) {
+			vars[k] = v
+		}
+	}
+	for k, v := range map[string]string{
+		"AWS_REGION": f.Region, "AWS_DEFAULT_REGION": f.Region,
+		"AWS_LAMBDA_FUNCTION_NAME": f.Name, "AWS_LAMBDA_FUNCTION_VERSION": f.Version,
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": fmt.Sprint(f.MemoryMB),
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
+		"AWS_LAMBDA_LOG_GROUP_NAME":       f.LogGroup, "AWS_LAMBDA_LOG_STREAM_NAME": at.stream,
+		"AWS_LAMBDA_RUNTIME_API": at.endpoint,
+		"AWS_ACCESS_KEY_ID":      c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
+		"_AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1", "_AWS_XRAY_DAEMON_PORT": "2000",
+		"LAMBDA_TASK_ROOT": at.path("/var/task"), "LAMBDA_RUNTIME_DIR": at.path("/var/runtime"),
+		"_HANDLER": f.Handler,
+	} {
+		vars[k] = v
+	}
+	if f.LogFormat == "JSON" {
+		vars["AWS_LAMBDA_LOG_FORMAT"], vars["AWS_LAMBDA_LOG_LEVEL"] = f.LogFormat, f.LogLevel
+	}
+	env := make([]string, 0, len(vars))
+	for k, v := range vars {
+		env = append(env, k+"="+v)
+	}
+	return env
+}
+
+// reserved says that a customer cannot set a variable of the runtime's.
+func reserved(k string) bool {
+	return strings.HasPrefix(k, "AWS_LAMBDA_") && k != "AWS_LAMBDA_EXEC_WRAPPER" || strings.HasPrefix(k, "_") ||
+		strings.HasPrefix(k, "LAMBDA_") || k == "AWS_EXECUTION_ENV"
+}

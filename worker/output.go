@@ -1,0 +1,200 @@
+package worker
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	maxEvent = 256 << 10 // bytes of one log event: a longer line becomes several
+	tailSize = 4096      // bytes of an invocation's log that its caller may see
+	// drainReads bounds how much is read at the end of an invocation: a function that never stops writing must not keep its
+	// caller waiting. The rest is read as it comes.
+	drainReads = 8
+)
+
+// output turns what a sandbox's processes write into log events, and adds the platform's own lines.
+type output struct {
+	logger Logger
+	stream *LogStream
+	system systemLog
+
+	mu      sync.Mutex
+	pipe    *os.File
+	conn    syscall.RawConn
+	partial []byte // a line without its end yet
+	tail    []byte // of the running invocation, at most 2*tailSize
+	tailing bool
+	buf     [16 << 10]byte
+}
+
+func newOutput(l Logger, s *LogStream, f *Function) *output {
+	return &output{logger: l, stream: s, system: newSystemLog(f)}
+}
+
+// attach reads a new process's pipe, which output closes.
+func (o *output) attach(pipe *os.File) {
+	conn, err := pipe.SyscallConn()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pipe != nil {
+		o.pipe.Close()
+	}
+	o.pipe, o.conn = pipe, conn
+	if err == nil {
+		go o.read(conn)
+	}
+}
+
+// read takes what comes until the pipe ends or is closed. It never holds the lock while it waits.
+func (o *output) read(conn syscall.RawConn) {
+	_ = conn.Read(func(fd uintptr) bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.conn != conn || o.take(int(fd))
+	})
+}
+
+// drain reads what is there now, so that an invocation's output stands before its END.
+func (o *output) drain() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn == nil {
+		return
+	}
+	_ = o.conn.Control(func(fd uintptr) { o.take(int(fd)) })
+	o.flush(time.Now())
+}
+
+// take reads a bounded amount without waiting and says whether the pipe has ended. The caller holds o.mu.
+func (o *output) take(fd int) (ended bool) {
+	for range drainReads {
+		n, err := syscall.Read(fd, o.buf[:])
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if errors.Is(err, syscall.EAGAIN) {
+			return false
+		}
+		if err != nil || n == 0 {
+			return true
+		}
+		o.split(o.buf[:n], time.Now())
+	}
+	return false
+}
+
+// split cuts lines. Newlines stay, as in CloudWatch.
+func (o *output) split(b []byte, at time.Time) {
+	for len(b) > 0 {
+		i := bytes.IndexByte(b, '\n') + 1
+		if i > 0 && len(o.partial) == 0 {
+			o.emit(at, b[:i])
+			b = b[i:]
+			continue
+		}
+		n := i
+		if i == 0 {
+			n = len(b)
+		}
+		n = min(n, maxEvent-len(o.partial))
+		o.partial = append(o.partial, b[:n]...)
+		b = b[n:]
+		if i == n || len(o.partial) >= maxEvent {
+			o.flush(at)
+		}
+	}
+}
+
+// flush emits a line that has no end. The caller holds o.mu.
+func (o *output) flush(at time.Time) {
+	if len(o.partial) == 0 {
+		return
+	}
+	o.emit(at, o.partial)
+	o.partial = o.partial[:0]
+	if cap(o.partial) > 64<<10 {
+		o.partial = nil
+	}
+}
+
+// emit is where every event leaves. The caller holds o.mu.
+func (o *output) emit(at time.Time, event []byte) {
+	o.logger.Log(o.stream, at, event)
+	if !o.tailing {
+		return
+	}
+	if len(event) > tailSize {
+		event = event[len(event)-tailSize:]
+	}
+	o.tail = append(o.tail, event...)
+	if over := len(o.tail) - tailSize; over > tailSize {
+		o.tail = append(o.tail[:0], o.tail[over:]...)
+	}
+}
+
+// close stops reading. What the process wrote last is still taken.
+func (o *output) close() {
+	o.drain()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pipe != nil {
+		o.pipe.Close()
+	}
+	o.pipe, o.conn = nil, nil
+}
+
+// begin starts an invocation's log.
+func (o *output) begin(r *Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tailing, o.tail = r.Tail, o.tail[:0]
+	now := time.Now()
+	if line := o.system.start(r, now); line != nil {
+		o.emit(now, line)
+	}
+}
+
+// end finishes an invocation's log and answers its tail, if the caller asked for it.
+func (o *output) end(r *Request, resp *Response, fail *failure) []byte {
+	o.drain()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if fail != nil && fail.line != "" && !o.system.json {
+		o.emit(now, []byte(fail.line))
+	}
+	if line := o.system.end(r); line != nil {
+		o.emit(now, line)
+	}
+	if line := o.system.report(r, resp, fail, now); line != nil {
+		o.emit(now, line)
+	}
+	if !o.tailing {
+		return nil
+	}
+	o.tailing = false
+	return bytes.Clone(o.tail[max(0, len(o.tail)-tailSize):])
+}
+
+func (o *output) initStart() {
+	o.platform(o.system.initStart)
+}
+
+func (o *output) initReport(took time.Duration, phase, status, errorType string) {
+	o.drain()
+	o.platform(func(at time.Time) []byte { return o.system.initReport(at, initOutcome{took, phase, status, errorType}) })
+}
+
+func (o *output) platform(line func(at time.Time) []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if b := line(now); b != nil {
+		o.emit(now, b)
+	}
+}

@@ -1,0 +1,160 @@
+package worker
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+)
+
+// systemLog writes the platform's own log lines, in the function's format and from its level up.
+// See https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html.
+type systemLog struct {
+	f    *Function
+	json bool
+	min  int // level: 0 debug, 1 info, 2 warn
+}
+
+func newSystemLog(f *Function) systemLog {
+	s := systemLog{f: f, json: f.LogFormat == "JSON", min: 1}
+	switch f.SystemLog {
+	case "DEBUG":
+		s.min = 0
+	case "WARN":
+		s.min = 2
+	}
+	return s
+}
+
+// initOutcome is how an Init phase ended.
+type initOutcome struct {
+	took                     time.Duration
+	phase, status, errorType string
+}
+
+func millis(d time.Duration) float64 { return math.Round(float64(d)/1e4) / 100 }
+
+func (s systemLog) initStart(at time.Time) []byte {
+	if s.json {
+		return s.record(at, 1, "platform.initStart", map[string]any{
+			"initializationType": "on-demand", "phase": "init", "functionName": s.f.Name, "functionVersion": s.f.Version,
+		})
+	}
+	if s.f.RuntimeVersionArn == "" {
+		return nil
+	}
+	return fmt.Appendf(nil, "INIT_START Runtime Version: %s\tRuntime Version ARN: %s\n", s.f.RuntimeVersion, s.f.RuntimeVersionArn)
+}
+
+func (s systemLog) initReport(at time.Time, o initOutcome) []byte {
+	if s.json {
+		rec := map[string]any{
+			"initializationType": "on-demand", "phase": o.phase, "status": o.status,
+			"metrics": map[string]any{"durationMs": millis(o.took)},
+		}
+		if o.errorType != "" {
+			rec["errorType"] = o.errorType
+		}
+		return s.record(at, 2, "platform.initReport", rec)
+	}
+	b := fmt.Appendf(nil, "INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s", millis(o.took), o.phase, o.status)
+	if o.errorType != "" {
+		b = append(append(b, "\tError Type: "...), o.errorType...)
+	}
+	return append(b, '\n')
+}
+
+func (s systemLog) start(r *Request, at time.Time) []byte {
+	if s.json {
+		return s.record(at, 1, "platform.start", map[string]any{"requestId": r.RequestID, "version": s.f.Version})
+	}
+	b := make([]byte, 0, 96)
+	b = append(b, "START RequestId: "...)
+	b = append(b, r.RequestID...)
+	b = append(b, " Version: "...)
+	b = append(b, s.f.Version...)
+	return append(b, '\n')
+}
+
+func (s systemLog) end(r *Request) []byte {
+	if s.json {
+		return nil
+	}
+	b := make([]byte, 0, 64)
+	b = append(b, "END RequestId: "...)
+	b = append(b, r.RequestID...)
+	return append(b, '\n')
+}
+
+// report is the last line of an invocation. It stands on the warm path, so it is put together by hand.
+func (s systemLog) report(r *Request, resp *Response, fail *failure, at time.Time) []byte {
+	billed := int64(math.Ceil(float64(resp.Duration) / 1e6))
+	used := (resp.MaxMemory + 1<<20 - 1) >> 20
+	if s.json {
+		return s.reportJSON(r, resp, fail, at)
+	}
+	b := make([]byte, 0, 256)
+	b = append(b, "REPORT RequestId: "...)
+	b = append(b, r.RequestID...)
+	b = append(b, "\tDuration: "...)
+	b = strconv.AppendFloat(b, millis(resp.Duration), 'f', 2, 64)
+	b = append(b, " ms\tBilled Duration: "...)
+	b = strconv.AppendInt(b, billed, 10)
+	b = append(b, " ms\tMemory Size: "...)
+	b = strconv.AppendInt(b, int64(s.f.MemoryMB), 10)
+	b = append(b, " MB\tMax Memory Used: "...)
+	b = strconv.AppendInt(b, used, 10)
+	b = append(b, " MB\t"...)
+	if resp.Init > 0 {
+		b = append(b, "Init Duration: "...)
+		b = strconv.AppendFloat(b, millis(resp.Init), 'f', 2, 64)
+		b = append(b, " ms\t"...)
+	}
+	if fail != nil {
+		b = append(b, "Status: "...)
+		b = append(b, fail.status...)
+		if fail.status == "error" {
+			b = append(b, "\tError Type: "...)
+			b = append(b, fail.errorType...)
+		}
+		b = append(b, '\t')
+	}
+	return append(b, '\n')
+}
+
+func (s systemLog) reportJSON(r *Request, resp *Response, fail *failure, at time.Time) []byte {
+	metrics := map[string]any{
+		"durationMs": millis(resp.Duration), "billedDurationMs": int64(math.Ceil(float64(resp.Duration) / 1e6)),
+		"memorySizeMB": s.f.MemoryMB, "maxMemoryUsedMB": (resp.MaxMemory + 1<<20 - 1) >> 20,
+	}
+	if resp.Init > 0 {
+		metrics["initDurationMs"] = millis(resp.Init)
+	}
+	rec := map[string]any{"requestId": r.RequestID, "status": "success", "metrics": metrics}
+	level := 1
+	switch {
+	case fail != nil:
+		level = 2
+		rec["status"], rec["errorType"] = fail.status, fail.errorType
+	case resp.FunctionError != "":
+		level = 2
+		rec["status"], rec["errorType"] = "error", resp.ErrorType
+	}
+	return s.record(at, level, "platform.report", rec)
+}
+
+func (s systemLog) record(at time.Time, level int, kind string, rec map[string]any) []byte {
+	if level < s.min {
+		return nil
+	}
+	b, err := json.Marshal(struct {
+		Time   string         `json:"time"`
+		Type   string         `json:"type"`
+		Record map[string]any `json:"record"`
+	}{at.UTC().Format("2006-01-02T15:04:05.000Z"), kind, rec})
+	if err != nil {
+		return nil // strings and numbers always marshal
+	}
+	return append(b, '\n')
+}
