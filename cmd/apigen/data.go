@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// opsFile is a service's ops.txt.
+type opsFile struct {
+	model       string   // "lambda/2015-03-31"
+	validation  string   // error code of a constraint violation
+	typedErrors bool     // "Type" in error bodies
+	protocols   []string // beyond the model's
+	names       []string // of the served ops, in the file's order
+	ops         map[string]opLine
+}
+
+// opLine is what ops.txt says about one op beyond its name.
+type opLine struct {
+	status                 int
+	maxBody                int64
+	noAuth, data, readOnly bool
+}
+
+func readOps(path string) (*opsFile, error) {
+	o := &opsFile{ops: map[string]opLine{}}
+	err := eachLine(path, func(line string) error {
+		words := strings.Fields(line)
+		if words[0] == "service" {
+			return o.serviceLine(words[1:])
+		}
+		if _, twice := o.ops[words[0]]; twice {
+			return fmt.Errorf("%s is there twice", words[0])
+		}
+		l, err := parseOpLine(words[1:])
+		o.names = append(o.names, words[0])
+		o.ops[words[0]] = l
+		return err
+	})
+	return o, err
+}
+
+func (o *opsFile) serviceLine(words []string) error {
+	for _, w := range words {
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "model":
+			o.model = value
+		case "validation":
+			o.validation = value
+		case "typed-errors":
+			o.typedErrors = true
+		case "protocols":
+			o.protocols = strings.Split(value, ",")
+		default:
+			return fmt.Errorf("unknown word %q", w)
+		}
+	}
+	return nil
+}
+
+func parseOpLine(words []string) (opLine, error) {
+	var l opLine
+	for _, w := range words {
+		var err error
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "status":
+			l.status, err = strconv.Atoi(value)
+		case "maxbody":
+			l.maxBody, err = strconv.ParseInt(value, 10, 64)
+		case "noauth":
+			l.noAuth = true
+		case "data":
+			l.data = true
+		case "readonly":
+			l.readOnly = true
+		default:
+			err = fmt.Errorf("unknown word %q", w)
+		}
+		if err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// access is what IAM calls an op and what the op acts on.
+type access struct{ action, resource string }
+
+// readActions reads the lines of one service from actions.txt.
+func readActions(path, svc string) (map[string]access, error) {
+	all := map[string]access{}
+	err := eachLine(path, func(line string) error {
+		f := strings.Fields(line)
+		if len(f) != 4 {
+			return fmt.Errorf("%q: want SERVICE OP ACTION RESOURCE", line)
+		}
+		if f[0] == svc {
+			all[f[1]] = access{f[2], f[3]}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// override changes the constraints of a shape, or of one member's use of it.
+func applyOverrides(path, svc string, m *model) error {
+	return eachLine(path, func(line string) error {
+		f := strings.SplitN(line, " ", 3)
+		if len(f) != 3 {
+			return fmt.Errorf("%q: want SERVICE SHAPE CONSTRAINT", line)
+		}
+		if f[0] != svc {
+			return nil
+		}
+		s, err := overridden(m, f[1])
+		if err != nil {
+			return err
+		}
+		return setConstraint(s, f[2])
+	})
+}
+
+// overridden is the shape that a line names: "Shape", or "Struct.member", which gets a copy of its shape.
+func overridden(m *model, name string) (*shape, error) {
+	owner, member, isMember := strings.Cut(name, ".")
+	s := m.Shapes.get(owner)
+	if s == nil {
+		return nil, fmt.Errorf("no shape %s", owner)
+	}
+	if !isMember {
+		return s, nil
+	}
+	r := s.Members.get(member)
+	if r == nil {
+		return nil, fmt.Errorf("no member %s", name)
+	}
+	if m.Shapes.values[name] == nil {
+		c := *m.Shapes.get(r.Shape)
+		m.Shapes.values[name] = &c
+		r.Shape = name
+	}
+	return m.Shapes.get(name), nil
+}
+
+func setConstraint(s *shape, text string) error {
+	key, value, _ := strings.Cut(text, "=")
+	switch key {
+	case "min":
+		s.Min = jsonNumber(value)
+	case "max":
+		s.Max = jsonNumber(value)
+	case "pattern":
+		s.Pattern = value
+	case "enum":
+		s.Enum = strings.Split(value, "|")
+	case "notnull":
+		s.notNull = true
+	case "sensitive":
+		s.Sensitive = true
+	case "require":
+		s.Required = append(s.Required, value)
+	default:
+		return fmt.Errorf("unknown constraint %q", text)
+	}
+	return nil
+}
+
+// eachLine calls do with every line that is neither empty nor a comment.
+func eachLine(path string, do func(line string) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	scan := bufio.NewScanner(f)
+	scan.Buffer(nil, 1<<20)
+	for n := 1; scan.Scan(); n++ {
+		line := strings.TrimRight(scan.Text(), " \t")
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := do(line); err != nil {
+			return fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+	}
+	return scan.Err()
+}

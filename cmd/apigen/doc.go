@@ -1,0 +1,30 @@
+// Command apigen writes Enfold's service contracts: for every folder api/<svc> that holds an ops.txt, Go structs with
+// tags, typed errors, the op table, an API interface and an in-process client, from the pinned AWS service model
+// api/models/<svc>.json.
+//
+// Generating needs nothing but this repository and always writes the same bytes:
+//
+//	go run ./cmd/apigen
+//
+// Importing a newer model needs a botocore installation; the copy that is kept has no documentation in it:
+//
+//	go run ./cmd/apigen -import DIR/botocore/data lambda sts logs
+//
+// # ops.txt
+//
+// One served op a line, by its name in the model, with optional overrides: status=204 (HTTP status of success), noauth
+// (needs no permission), data (a data event of the audit trail), readonly, maxbody=N (bytes the request body may have).
+// A line that starts with "service" sets what holds for the whole service: model=lambda/2015-03-31 (where the import
+// finds it), validation=CODE (error code of a constraint violation), typed-errors, protocols=a,b (more protocols than
+// the model names). What the model has and ops.txt does not name is answered 501 NotImplemented.
+//
+// # api/models/actions.txt
+//
+// "SVC OP ACTION RESOURCE" a line: the IAM action and the resource of every op. The resource is "*", an ARN template
+// over members of the input ("${Resource}"), a call like functionARN(FunctionName,Qualifier) of a function that is
+// written by hand in api/<svc>/resource.go, or "method": then the API interface demands a Resources<Op> method.
+//
+// # api/models/overrides.txt
+//
+// Constraints that AWS's servers enforce and the published model does not have, or has differently.
+package main
