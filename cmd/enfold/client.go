@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/enfold-run/enfold/server"
+	"github.com/enfold-run/enfold/sigv4"
+)
+
+// maxAnswer bounds what the commands read from the server: the largest answer is 6 MiB of payload.
+const maxAnswer = 16 << 20
+
+// target is a running server and who we are to it. The commands speak to it as any AWS client does.
+type target struct {
+	endpoint            string
+	accessKeyID, secret string
+	token               string
+	region              string
+}
+
+// findServer reads where the server of a data directory listens and its root credentials. AWS_ENDPOINT_URL and the AWS_…
+// credentials win, if all are set: then the server may be anywhere.
+func findServer(dir, region string) (*target, error) {
+	t := &target{
+		endpoint: os.Getenv("AWS_ENDPOINT_URL"), region: region, token: os.Getenv("AWS_SESSION_TOKEN"),
+		accessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), secret: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+	}
+	if t.endpoint != "" && t.accessKeyID != "" && t.secret != "" {
+		return t, nil
+	}
+	t.token = ""
+	endpoint, err := os.ReadFile(filepath.Join(dir, server.EndpointFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no server runs on %s: start one with `enfold serve`, or name its directory with --data", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the server: %w", err)
+	}
+	key, err := server.ReadRootKey(dir)
+	if err != nil {
+		return nil, err
+	}
+	t.endpoint, t.accessKeyID, t.secret = strings.TrimSpace(string(endpoint)), key.AccessKeyID, key.SecretAccessKey
+	return t, nil
+}
+
+// apiError is an error answer.
+type apiError struct {
+	Status  int
+	Code    string
+	Message string
+}
+
+func (e *apiError) Error() string {
+	if e.Message == "" {
+		return fmt.Sprintf("%s (HTTP %d)", e.Code, e.Status)
+	}
+	return e.Code + ": " + e.Message
+}
+
+// request is one signed call.
+type request struct {
+	service, method, path string
+	header                http.Header
+	body                  []byte
+}
+
+// do sends a request and answers the body of a success.
+func (t *target) do(ctx context.Context, r request) (http.Header, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, t.endpoint+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, nil, fmt.Errorf("make request: %w", err)
+	}
+	for k, v := range r.header {
+		req.Header[k] = v
+	}
+	sigv4.Sign(req, r.body, sigv4.Credentials{
+		AccessKeyID: t.accessKeyID, Secret: []byte(t.secret), SessionToken: t.token, Region: t.region, Service: r.service,
+	}, time.Now())
+	resp, err := http.DefaultClient.Do(req)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, nil, fmt.Errorf("no server answers at %s: start one with `enfold serve`", t.endpoint)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read answer: %w", err)
+	}
+	if resp.StatusCode >= 300 {
+		return nil, nil, newAPIError(resp, body)
+	}
+	return resp.Header, body, nil
+}
+
+func newAPIError(resp *http.Response, body []byte) *apiError {
+	e := &apiError{Status: resp.StatusCode, Code: resp.Header.Get("X-Amzn-Errortype")}
+	var said struct {
+		Type    string `json:"__type"`
+		Lower   string `json:"message"`
+		Upper   string `json:"Message"`
+		Generic string `json:"errorMessage"`
+	}
+	if json.Unmarshal(body, &said) == nil {
+		e.Message = said.Lower + said.Upper + said.Generic
+		if e.Code == "" {
+			e.Code = said.Type
+		}
+	}
+	if e.Code == "" {
+		e.Code = resp.Status
+	}
+	return e
+}
+
+// json calls an operation of a service that speaks AWS JSON 1.1.
+func (t *target) json(ctx context.Context, service, op string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", op, err)
+	}
+	_, answer, err := t.do(ctx, request{
+		service: service, method: http.MethodPost, path: "/", body: body,
+		header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {op}},
+	})
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// rest calls an operation of Lambda. A nil in sends no body, a nil out takes none.
+func (t *target) rest(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("encode %s: %w", path, err)
+		}
+	}
+	_, answer, err := t.do(ctx, request{
+		service: "lambda", method: method, path: path, body: body, header: http.Header{"Content-Type": {"application/json"}},
+	})
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// invocation is what Invoke answered.
+type invocation struct {
+	payload       []byte
+	functionError string
+	log           string // last 4 KB
+}
+
+func (t *target) invoke(ctx context.Context, function, qualifier string, event []byte) (*invocation, error) {
+	path := "/2015-03-31/functions/" + url.PathEscape(function) + "/invocations"
+	if qualifier != "" {
+		path += "?Qualifier=" + url.QueryEscape(qualifier)
+	}
+	header, body, err := t.do(ctx, request{
+		service: "lambda", method: http.MethodPost, path: path, body: event, header: http.Header{"X-Amz-Log-Type": {"Tail"}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &invocation{
+		payload: body, functionError: header.Get("X-Amz-Function-Error"), log: decodeLog(header.Get("X-Amz-Log-Result")),
+	}, nil
+}

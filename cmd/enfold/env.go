@@ -1,0 +1,32 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+type envCmd struct {
+	dataFlag
+	Region string `help:"Region to export." default:"us-east-1" env:"ENFOLD_REGION"`
+}
+
+func (c envCmd) Run() error {
+	t, err := findServer(c.Data, c.Region)
+	if err != nil {
+		return err
+	}
+	for _, v := range [][2]string{
+		{"AWS_ACCESS_KEY_ID", t.accessKeyID},
+		{"AWS_SECRET_ACCESS_KEY", t.secret},
+		{"AWS_REGION", t.region},
+		{"AWS_DEFAULT_REGION", t.region},
+		{"AWS_ENDPOINT_URL", t.endpoint},
+	} {
+		fmt.Printf("export %s=%s\n", v[0], shellQuote(v[1]))
+	}
+	fmt.Println("unset AWS_SESSION_TOKEN AWS_PROFILE")
+	return nil
+}
+
+// shellQuote makes one word of a POSIX shell.
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

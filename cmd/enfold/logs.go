@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+type logsCmd struct {
+	dataFlag
+	Function string        `arg:"" help:"Function name."`
+	Follow   bool          `help:"Go on printing what comes." short:"f"`
+	Since    time.Duration `help:"How far back to begin." default:"1h"`
+	Region   string        `help:"Region of the function." default:"us-east-1" env:"ENFOLD_REGION"`
+}
+
+// followEvery is how often -f asks for more.
+const followEvery = 250 * time.Millisecond
+
+func (c logsCmd) Run(ctx context.Context) error {
+	t, err := findServer(c.Data, c.Region)
+	if err != nil {
+		return err
+	}
+	from := time.Now().Add(-c.Since).UnixMilli()
+	seen := map[string]bool{} // ids of the events at the newest timestamp: the next question asks for that millisecond again
+	for {
+		if from, err = c.print(ctx, t, from, seen); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if !c.Follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+type logEvent struct {
+	EventID   string `json:"eventId"`
+	Timestamp int64  `json:"timestamp"`
+	Message   string `json:"message"`
+}
+
+// print prints what is new since from and answers where to go on.
+func (c logsCmd) print(ctx context.Context, t *target, from int64, seen map[string]bool) (int64, error) {
+	in := map[string]any{"logGroupName": "/aws/lambda/" + c.Function, "startTime": from}
+	for {
+		var out struct {
+			Events    []logEvent `json:"events"`
+			NextToken string     `json:"nextToken"`
+		}
+		err := t.json(ctx, "logs", "Logs_20140328.FilterLogEvents", in, &out)
+		var failed *apiError
+		if errors.As(err, &failed) && strings.HasSuffix(failed.Code, "ResourceNotFoundException") {
+			if c.Follow {
+				return from, nil
+			}
+			return from, fmt.Errorf("function %s has logged nothing yet in region %s", c.Function, t.region)
+		}
+		if err != nil {
+			return from, err
+		}
+		for _, e := range out.Events {
+			if seen[e.EventID] {
+				continue
+			}
+			if e.Timestamp > from {
+				from = e.Timestamp
+				clear(seen)
+			}
+			seen[e.EventID] = true
+			fmt.Print(strings.TrimSuffix(e.Message, "\n") + "\n")
+		}
+		if out.NextToken == "" {
+			return from, nil
+		}
+		in["nextToken"] = out.NextToken
+	}
+}

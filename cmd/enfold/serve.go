@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/enfold-run/enfold/server"
+)
+
+type serveCmd struct {
+	dataFlag
+	Listen    string `help:"Address to listen on." default:"127.0.0.1:4566" env:"ENFOLD_LISTEN" placeholder:"HOST:PORT"`
+	Account   string `help:"AWS account id, 12 digits." default:"000000000000" env:"ENFOLD_ACCOUNT"`
+	Region    string `help:"Region of requests that name none." default:"us-east-1" env:"ENFOLD_REGION"`
+	Isolation string `help:"How functions are isolated: ${enum}." enum:"auto,namespace,process" default:"auto" env:"ENFOLD_ISOLATION"`
+
+	TLSCert           string `help:"TLS certificate file (PEM)." env:"ENFOLD_TLS_CERT" type:"path" placeholder:"FILE"`
+	TLSKey            string `help:"TLS key file (PEM)." env:"ENFOLD_TLS_KEY" type:"path" placeholder:"FILE"`
+	InsecurePlaintext bool   `help:"Allow a --listen address that other machines reach, without TLS." env:"ENFOLD_INSECURE_PLAINTEXT"`
+	MetricsToken      string `help:"Bearer token that lets other machines read /_enfold/metrics." env:"ENFOLD_METRICS_TOKEN"`
+
+	RuntimeMap map[string]string `help:"Interpreter of a runtime: python3.12=/usr/bin/python3." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
+	IdleTime   time.Duration     `help:"How long an idle sandbox is kept." default:"10m" env:"ENFOLD_IDLE_TIME"`
+
+	RootAccessKeyID     string `help:"Fix the root access key id, instead of generating one at first start." env:"ENFOLD_ROOT_ACCESS_KEY_ID" placeholder:"ID"`
+	RootSecretAccessKey string `help:"Fix the root secret. Better given by the environment: the process list shows flags." env:"ENFOLD_ROOT_SECRET_ACCESS_KEY" placeholder:"SECRET"`
+
+	LogLevel string `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"info" env:"ENFOLD_LOG_LEVEL"`
+}
+
+// drainTime is how long running invocations may go on after Ctrl-C. A second Ctrl-C ends it at once.
+const drainTime = 30 * time.Second
+
+func (c serveCmd) Run(ctx context.Context) error {
+	begun := time.Now()
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return fmt.Errorf("--log-level: %w", err)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	s, err := server.New(ctx, server.Config{
+		Listen: c.Listen, Data: c.Data, Account: c.Account, Region: c.Region, Isolation: c.Isolation,
+		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
+		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime,
+		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Enfold %s ready at %s in %d ms (isolation %s, data %s)\n",
+		server.Version(), s.URL(), time.Since(begun).Milliseconds(), s.Isolation(), c.Data)
+	return s.Serve(ctx, drainTime)
+}

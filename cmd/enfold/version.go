@@ -1,0 +1,15 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/enfold-run/enfold/server"
+)
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	fmt.Printf("enfold %s %s %s/%s\n", server.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
+}

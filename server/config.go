@@ -1,0 +1,92 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"runtime/debug"
+	"time"
+)
+
+// Config is what `enfold serve` was told. Zero fields mean the defaults that its help names.
+type Config struct {
+	Listen                               string
+	Data                                 string
+	Account                              string
+	Region                               string
+	Isolation                            string // "auto", "namespace" or "process"
+	TLSCert, TLSKey                      string // PEM files
+	InsecurePlaintext                    bool
+	MetricsToken                         string
+	RuntimeMap                           map[string]string
+	IdleTime                             time.Duration
+	RootAccessKeyID, RootSecretAccessKey string
+	Log                                  *slog.Logger
+}
+
+var (
+	accountID  = regexp.MustCompile(`^[0-9]{12}$`)
+	regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+)
+
+func (c *Config) check() error {
+	if c.Account == "" {
+		c.Account = "000000000000"
+	}
+	if c.Region == "" {
+		c.Region = "us-east-1"
+	}
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:4566"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case !accountID.MatchString(c.Account):
+		return fmt.Errorf("--account %q: an account id has 12 digits", c.Account)
+	case !regionName.MatchString(c.Region):
+		return fmt.Errorf("--region %q: not a region name, as us-east-1 is", c.Region)
+	case c.Data == "":
+		return errors.New("--data: name a directory")
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together")
+	}
+	return c.checkListen()
+}
+
+// checkListen refuses to speak plain text to other machines: session tokens and payloads would travel readable.
+func (c *Config) checkListen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q: want HOST:PORT: %w", c.Listen, err)
+	}
+	if c.TLSCert != "" || c.InsecurePlaintext || host == "localhost" {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("--listen %s would be reachable from other machines without encryption: "+
+		"give --tls-cert and --tls-key, or --insecure-plaintext if the network is trusted", c.Listen)
+}
+
+// version is set by the linker in releases.
+var version string
+
+// Version is the release, or the commit that the binary was built from.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				return "dev-" + s.Value[:12]
+			}
+		}
+	}
+	return "dev"
+}
