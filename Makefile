@@ -1,0 +1,30 @@
+# Enfold. The two commands a newcomer needs: make run, make test.
+export CGO_ENABLED := 0
+export PATH := $(CURDIR)/bin:$(PATH)
+EXAMPLES := hello thumbnail
+
+.PHONY: run test bench gen lint build clean
+
+run: build ## build, start Enfold on ./.enfold, run the demo against it
+	bin/enfold demo --start
+
+test: ## everything; installs what it needs under .tools
+	bash test/run.sh
+
+bench: build ## the table of ratios
+	go run ./test/bench
+
+gen: ## service contracts, the Java bootstrap, the sandbox's init
+	go run ./cmd/apigen
+	bash runtimes/java/build.sh
+
+lint: ## gofumpt, go vet, staticcheck and friends
+	bash test/lint.sh
+
+build:
+	bash sandbox/namespace/build-init.sh
+	go build -trimpath -o bin/enfold ./cmd/enfold
+	for e in $(EXAMPLES); do go build -trimpath -ldflags='-s -w' -tags lambda.norpc -o bin/examples/$$e-go/bootstrap ./examples/$$e/go || exit 1; done
+
+clean:
+	rm -rf bin .enfold .tools
