@@ -48,7 +48,7 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	if err != nil {
 		return nil, platformError(err)
 	}
-	s.measure(t, resp)
+	s.metrics.ran(t.Function, resp)
 	out := &api.InvokeOutput{StatusCode: new(200), ExecutedVersion: &t.Version, Payload: resp.Payload}
 	if resp.FunctionError != "" {
 		out.FunctionError = &resp.FunctionError
@@ -115,7 +115,7 @@ func (s *Service) admit(t *target) (release func(), err error) {
 		reserved: t.Reserved, pool: s.unreservedPool(t),
 	}
 	if err := s.limiter.acquire(a); err != nil {
-		s.metrics.throttled(t)
+		s.metrics.throttled(t.Function)
 		return nil, err
 	}
 	return func() { s.limiter.release(a) }, nil

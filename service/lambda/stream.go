@@ -64,7 +64,7 @@ func (s *Service) stream(ctx context.Context, t *target, r *worker.Request, yiel
 		yield(nil, platformError(err))
 		return
 	}
-	s.measure(t, resp)
+	s.metrics.ran(t.Function, resp)
 	end := &api.InvokeWithResponseStreamCompleteEvent{}
 	switch {
 	case resp.FunctionError != "":

@@ -1,0 +1,94 @@
+package lambda
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/enfold-run/enfold/worker"
+)
+
+// metrics are what CloudWatch would know of every function: invocations, errors, throttles, duration, cold starts.
+// See https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html.
+type metrics struct {
+	invocations, errors, throttles, cold *prometheus.CounterVec
+	duration, init                       *prometheus.HistogramVec
+	functions                            sync.Map // functionID -> *functionMetrics: label look-ups stay off the warm path
+}
+
+// functionID is whose metrics they are.
+type functionID struct{ account, region, name string }
+
+type functionMetrics struct {
+	invocations, errors, throttles, cold prometheus.Counter
+	duration, init                       prometheus.Observer
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	labels := []string{"account", "region", "function"}
+	counter := func(name, help string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "enfold_lambda_" + name, Help: help}, labels)
+		if r != nil {
+			r.MustRegister(v)
+		}
+		return v
+	}
+	seconds := func(name, help string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "enfold_lambda_" + name, Help: help, Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 14), // to 74 s
+		}, labels)
+		if r != nil {
+			r.MustRegister(v)
+		}
+		return v
+	}
+	return &metrics{
+		invocations: counter("invocations_total", "Invocations that ran, failed ones included."),
+		errors:      counter("errors_total", "Invocations whose function failed."),
+		throttles:   counter("throttles_total", "Invocations refused by a concurrency limit."),
+		cold:        counter("cold_starts_total", "Invocations that waited for an Init phase."),
+		duration:    seconds("duration_seconds", "Time from START to the function's answer."),
+		init:        seconds("init_duration_seconds", "Time of Init phases."),
+	}
+}
+
+// of finds a function's own.
+func (m *metrics) of(f *worker.Function) *functionMetrics {
+	id := functionID{f.Account, f.Region, f.Name}
+	if fm, ok := m.functions.Load(id); ok {
+		return fm.(*functionMetrics)
+	}
+	l := []string{id.account, id.region, id.name}
+	fm, _ := m.functions.LoadOrStore(id, &functionMetrics{
+		m.invocations.WithLabelValues(l...), m.errors.WithLabelValues(l...), m.throttles.WithLabelValues(l...),
+		m.cold.WithLabelValues(l...), m.duration.WithLabelValues(l...), m.init.WithLabelValues(l...),
+	})
+	return fm.(*functionMetrics)
+}
+
+func (m *metrics) throttled(f *worker.Function) { m.of(f).throttles.Inc() }
+
+// ran counts one invocation.
+func (m *metrics) ran(f *worker.Function, resp *worker.Response) {
+	fm := m.of(f)
+	fm.invocations.Inc()
+	fm.duration.Observe(resp.Duration.Seconds())
+	if resp.FunctionError != "" {
+		fm.errors.Inc()
+	}
+	if resp.Init > 0 {
+		fm.cold.Inc()
+		fm.init.Observe(resp.Init.Seconds())
+	}
+}
+
+// forget drops a deleted function's metrics.
+func (m *metrics) forget(account, region, name string) {
+	id := functionID{account, region, name}
+	m.functions.Delete(id)
+	for _, v := range []*prometheus.CounterVec{m.invocations, m.errors, m.throttles, m.cold} {
+		v.DeleteLabelValues(id.account, id.region, id.name)
+	}
+	m.duration.DeleteLabelValues(id.account, id.region, id.name)
+	m.init.DeleteLabelValues(id.account, id.region, id.name)
+}
