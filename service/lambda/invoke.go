@@ -27,6 +27,9 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseInvoke(in.DurableExecutionName, in.TenantID); err != nil {
+		return nil, err
+	}
 	r, err := newRequest(ctx, t, in.Payload, in.ClientContext)
 	if err != nil {
 		return nil, err
@@ -57,6 +60,17 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 		out.LogResult = new(base64.StdEncoding.EncodeToString(resp.LogTail))
 	}
 	return out, nil
+}
+
+// refuseInvoke refuses what Enfold would otherwise ignore: no function here is durable or has tenants.
+func refuseInvoke(durableExecution, tenant *string) error {
+	switch {
+	case durableExecution != nil:
+		return api.ErrInvalidParameterValue.New("DurableExecutionName is not supported: Enfold does not run durable functions.")
+	case tenant != nil:
+		return api.ErrInvalidParameterValue.New("The function is not configured with tenant isolation. Remove the tenant ID from your request.")
+	}
+	return nil
 }
 
 func kind(t *string) string {

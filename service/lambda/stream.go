@@ -26,6 +26,9 @@ func (s *Service) InvokeWithResponseStream(
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseInvoke(nil, in.TenantID); err != nil {
+		return nil, err
+	}
 	r, err := newRequest(ctx, t, in.Payload, in.ClientContext)
 	if err != nil {
 		return nil, err
