@@ -22,7 +22,8 @@ type Driver interface {
 // Spec is what a sandbox is. The zero value of a limit means the driver's default, never "none".
 type Spec struct {
 	ID string // unique on this host, [a-z0-9-]{1,64}
-	// Owner is who the code belongs to, "account/region/function/version". Equal owners share a host user id, others never do.
+	// Owner is who the code belongs to, "account/region/function/version". Sandboxes of different owners never share a host user
+	// id at the same time; a driver may give every sandbox its own.
 	Owner string
 
 	Mounts []Mount // read-only binds, later ones over earlier ones
@@ -50,8 +51,15 @@ type Sandbox interface {
 	Listener() net.Listener
 	// Endpoint is host:port as the function sees it, for AWS_LAMBDA_RUNTIME_API.
 	Endpoint() string
-	// Start runs a process. A second one only after the first is dead.
+	// Path is where a function finds what the Spec has mounted at target, and "/tmp". It is target itself wherever the sandbox has
+	// a file system of its own; under the process driver, which can mount nothing, it is a path of the host.
+	Path(target string) string
+	// Start runs a process. A second one only after the first is dead. The error is about us; a command that cannot be run is a
+	// Process that is done, with Exit.Err.
 	Start(ctx context.Context, cmd Command) (Process, error)
+	// EndInit applies Spec.CPU. Until then, and for at most ten seconds from each Start, a function has at least a whole core, as
+	// in AWS's init phase. It costs some 20 µs; a second call does nothing.
+	EndInit()
 	// Usage is what the processes have used so far.
 	Usage() Usage
 	// Destroy kills every process and removes everything. Idempotent; after it nothing of the sandbox is left on the host.
@@ -63,8 +71,8 @@ type Command struct {
 	Args []string // Args[0] is an absolute path
 	Env  []string // the whole environment; nothing is added
 	Dir  string
-	// Stdout and Stderr get what every process in the sandbox writes. The driver closes its copies; the reading ends belong to
-	// the caller.
+	// Stdout and Stderr get what every process in the sandbox writes. Start owns them: it closes them, even when it fails, so that
+	// the reading ends, which belong to the caller, see the end. Nil is /dev/null. They may be the same file.
 	Stdout, Stderr *os.File
 }
 
