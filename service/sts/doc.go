@@ -1,0 +1,2 @@
+// Package sts implements AWS Security Token Service: who the caller is.
+package sts
