@@ -1,0 +1,269 @@
+package sqlite
+
+import (
+	"crypto/rand"
+	"database/sql/driver"
+	"encoding/base64"
+	"encoding/binary"
+	"time"
+
+	"github.com/enfold-run/enfold/store"
+)
+
+// The states of a message; the statements below write them as numbers.
+const (
+	delayed = 0 // never claimed, due later
+	ready   = 1 // due, when that was last looked at
+	blocked = 2 // another of its group is before it
+	leased  = 3 // claimed, or claimed before and due again later
+)
+
+// inlineBody is the size up to which a body is in the message's row, in bytes.
+const inlineBody = 2048
+
+var (
+	qEnqueue  = &query{"INSERT INTO messages (seq, space, state, due, tries, token, enqueued, id, grp, size, body) VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)"}
+	qAddBody  = &query{"INSERT INTO bodies (seq, body) VALUES (?, ?)"}
+	qInGroup  = &query{"SELECT 1 FROM messages WHERE space = ? AND grp = ? AND grp <> '' LIMIT 1"}
+	qDedup    = &query{"SELECT id, seq, expires FROM dedups WHERE space = ? AND dedup = ?"}
+	qAddDedup = &query{"INSERT INTO dedups (space, dedup, expires, seq, id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires = excluded.expires, seq = excluded.seq, id = excluded.id"}
+	qOldDedup = &query{"DELETE FROM dedups WHERE (space, dedup) IN (SELECT space, dedup FROM dedups WHERE expires < ? ORDER BY expires LIMIT 4)"}
+
+	qAck     = &query{"DELETE FROM messages WHERE seq = ? AND space = ? AND token = ? RETURNING grp, size"}
+	qDelBody = &query{"DELETE FROM bodies WHERE seq = ?"}
+	qUnblock = &query{"UPDATE messages SET state = (due = 0) WHERE state = 2 AND seq = (SELECT min(seq) FROM messages WHERE space = ? AND grp = ? AND grp <> '')"}
+	qExtend  = &query{"UPDATE messages SET state = 3, due = ? WHERE seq = ? AND space = ? AND token = ?"}
+
+	qDepth       = &query{"SELECT state, due <= ?, count(*) FROM messages WHERE space = ? GROUP BY 1, 2"}
+	qNextDue     = &query{"SELECT (SELECT 0 FROM messages WHERE space = ?1 AND state = 1 LIMIT 1), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 0), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 3)"}
+	qPurge       = &query{"DELETE FROM messages WHERE space = ?"}
+	qPurgeBodies = &query{"DELETE FROM bodies WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND size > 2048)"}
+	qPurgeDedups = &query{"DELETE FROM dedups WHERE space = ?"}
+)
+
+// Enqueue is [store.Tx.Enqueue].
+func (t *txn) Enqueue(queue string, s store.Scope, m ...store.Message) ([]store.Enqueued, error) {
+	if err := t.writes(0, queue, s.Account, s.Region); err != nil {
+		return nil, err
+	}
+	id, err := t.makeSpace(space{queues, queue, s})
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	done := make([]store.Enqueued, len(m))
+	for i := range m {
+		if done[i], err = t.enqueue(id, m[i], now); err != nil {
+			return nil, err
+		}
+	}
+	return done, nil
+}
+
+func (t *txn) enqueue(queue int64, m store.Message, now time.Time) (store.Enqueued, error) {
+	if err := t.writes(len(m.Body), m.ID, m.Group, m.Dedup); err != nil {
+		return store.Enqueued{}, err
+	}
+	if m.ID == "" {
+		m.ID = rand.Text()
+	}
+	done := store.Enqueued{ID: m.ID, Sequence: t.writer.next()}
+	if m.Dedup != "" && m.DedupFor > 0 {
+		first, err := t.dedup(queue, m, done.Sequence, now)
+		if err != nil || first.Duplicate {
+			return first, err
+		}
+	}
+	state, err := t.firstState(queue, m)
+	if err != nil {
+		return store.Enqueued{}, err
+	}
+	body := m.Body
+	if len(body) > inlineBody {
+		if _, err := t.conn.exec(qAddBody, done.Sequence, body); err != nil {
+			return store.Enqueued{}, err
+		}
+		body = nil
+	}
+	_, err = t.conn.exec(qEnqueue, done.Sequence, queue, state, nanos(m.Due), now.UnixNano(), m.ID, m.Group, int64(len(m.Body)), body)
+	return done, err
+}
+
+func (t *txn) firstState(queue int64, m store.Message) (int64, error) {
+	if m.Group != "" {
+		_, ok, err := t.conn.one(qInGroup, queue, m.Group)
+		if err != nil || ok {
+			return blocked, err
+		}
+	}
+	if nanos(m.Due) != 0 {
+		return delayed, nil
+	}
+	return ready, nil
+}
+
+// dedup notes the message's deduplication id, or answers the first message that used it. Ids that expired are removed a few
+// at a time, more than are added.
+func (t *txn) dedup(queue int64, m store.Message, seq int64, now time.Time) (store.Enqueued, error) {
+	row, ok, err := t.conn.one(qDedup, queue, m.Dedup)
+	if err != nil {
+		return store.Enqueued{}, err
+	}
+	if ok && integer(row[2]) > now.UnixNano() {
+		return store.Enqueued{ID: text(row[0]), Sequence: integer(row[1]), Duplicate: true}, nil
+	}
+	if _, err := t.conn.exec(qOldDedup, now.UnixNano()); err != nil {
+		return store.Enqueued{}, err
+	}
+	_, err = t.conn.exec(qAddDedup, queue, m.Dedup, nanos(now.Add(m.DedupFor)), seq, m.ID)
+	return store.Enqueued{}, err
+}
+
+// Ack is [store.Tx.Ack].
+func (t *txn) Ack(queue string, s store.Scope, receipt string) error {
+	id, seq, token, err := t.claim(queue, s, receipt)
+	if err != nil {
+		return err
+	}
+	row, ok, err := t.conn.one(qAck, seq, id, token)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return store.ErrLease
+	}
+	group, size := text(row[0]), integer(row[1])
+	if size > inlineBody {
+		if _, err := t.conn.exec(qDelBody, seq); err != nil {
+			return err
+		}
+	}
+	if group != "" {
+		_, err = t.conn.exec(qUnblock, id, group)
+	}
+	return err
+}
+
+// Extend is [store.Tx.Extend].
+func (t *txn) Extend(queue string, s store.Scope, receipt string, due time.Time) error {
+	id, seq, token, err := t.claim(queue, s, receipt)
+	if err != nil {
+		return err
+	}
+	n, err := t.conn.exec(qExtend, nanos(due), seq, id, token)
+	if err == nil && n == 0 {
+		err = store.ErrLease
+	}
+	return err
+}
+
+// claim finds the queue and takes a receipt apart.
+func (t *txn) claim(queue string, s store.Scope, receipt string) (id, seq, token int64, err error) {
+	if err := t.writes(0, queue, s.Account, s.Region); err != nil {
+		return 0, 0, 0, err
+	}
+	b, err := base64.RawURLEncoding.DecodeString(receipt)
+	if err != nil || len(b) != 16 {
+		return 0, 0, 0, store.ErrLease
+	}
+	seq, token = int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:]))
+	id, err = t.space(space{queues, queue, s})
+	if err == nil && (id == 0 || token == 0) {
+		err = store.ErrLease
+	}
+	return id, seq, token, err
+}
+
+func receipt(seq, token int64) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], uint64(seq))
+	binary.BigEndian.PutUint64(b[8:], uint64(token))
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// Depth is [store.Tx.Depth].
+func (t *txn) Depth(queue string, s store.Scope, now time.Time) (store.Depth, error) {
+	var d store.Depth
+	id, err := t.queue(queue, s)
+	if err != nil || id == 0 {
+		return d, err
+	}
+	err = t.conn.each(qDepth, func(row []driver.Value) error {
+		state, due, n := integer(row[0]), integer(row[1]) != 0, integer(row[2])
+		switch {
+		case state == ready || due:
+			d.Due += n
+		case state == leased:
+			d.Claimed += n
+		default:
+			d.Delayed += n
+		}
+		return nil
+	}, nanos(now), id)
+	return d, err
+}
+
+// NextDue is [store.Tx.NextDue].
+func (t *txn) NextDue(queue string, s store.Scope) (time.Time, error) {
+	id, err := t.queue(queue, s)
+	if err != nil || id == 0 {
+		return time.Time{}, err
+	}
+	row, _, err := t.conn.one(qNextDue, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var next time.Time
+	for _, v := range row {
+		due, ok := v.(int64)
+		if at := time.Unix(0, due); ok && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next, nil
+}
+
+// Purge is [store.Tx.Purge].
+func (t *txn) Purge(queue string, s store.Scope) error {
+	if err := t.writes(0, queue, s.Account, s.Region); err != nil {
+		return err
+	}
+	k := space{queues, queue, s}
+	id, err := t.space(k)
+	if err != nil || id == 0 {
+		return err
+	}
+	for _, q := range []*query{qPurgeBodies, qPurge, qPurgeDedups} {
+		if _, err := t.conn.exec(q, id); err != nil {
+			return err
+		}
+	}
+	return t.dropSpace(k, id)
+}
+
+// queue answers the number of a queue to read, 0 if there is none.
+func (t *txn) queue(queue string, s store.Scope) (int64, error) {
+	if err := t.reads(queue, s.Account, s.Region); err != nil {
+		return 0, err
+	}
+	return t.space(space{queues, queue, s})
+}
+
+// The times that fit an int64 of nanoseconds.
+var (
+	minTime = time.Unix(0, -1<<63)
+	maxTime = time.Unix(0, 1<<63-1)
+)
+
+// nanos is a time as the database has it: 0 for the zero time, and the nearest there is for one beyond the years 1677 to 2262.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Before(minTime):
+		return -1 << 63
+	case t.After(maxTime):
+		return 1<<63 - 1
+	}
+	return t.UnixNano()
+}

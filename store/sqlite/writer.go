@@ -1,0 +1,322 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	"github.com/enfold-run/enfold/store"
+)
+
+// maxGroup is how many transactions are committed together at most: enough that an fsync costs each of them next to nothing,
+// few enough that the first does not wait long for the last.
+const maxGroup = 256
+
+// maxGroupBytes ends a group early, so that what a commit holds in memory stays bounded.
+const maxGroupBytes = 16 << 20
+
+// writer owns the one connection that writes. Its goroutine runs the callers' functions.
+type writer struct {
+	file    file
+	conn    *conn
+	check   *checkpointer
+	calls   chan *call
+	stop    chan struct{}
+	stopped chan struct{}
+
+	pause sync.Mutex // held while a group is open, and by a checkpoint that needs the writer out of the way
+
+	// State of the goroutine. It outlives the goroutine, because a function may end that.
+	group   []*call // ran, wait for the commit
+	errs    []error // what the functions of the group answered
+	redo    []*call // of a group that was taken back
+	current *txn
+	holding bool  // pause is locked
+	open    bool  // a transaction is open
+	bytes   int64 // written by the group
+	counter int64 // see mainSchema
+	saved   int64 // the counter as the file has it
+	spaces  spaces
+}
+
+var (
+	qBegin     = &query{"BEGIN IMMEDIATE"}
+	qCommit    = &query{"COMMIT"}
+	qRollback  = &query{"ROLLBACK"}
+	qSave      = &query{"SAVEPOINT s"}
+	qRelease   = &query{"RELEASE s"}
+	qUndo      = &query{"ROLLBACK TO s"}
+	qCounter   = &query{"SELECT value FROM counter WHERE one = 1"}
+	qSaveCount = &query{"UPDATE counter SET value = ? WHERE one = 1"}
+)
+
+func newWriter(f file, check *checkpointer) (*writer, error) {
+	w := &writer{file: f, check: check, calls: make(chan *call, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{})}
+	w.spaces.ids = make(map[space]int64)
+	check.pause = &w.pause
+	if err := w.connect(); err != nil {
+		return nil, err
+	}
+	go w.run()
+	return w, nil
+}
+
+// connect opens the connection, the file's schema first.
+func (w *writer) connect() error {
+	c, err := w.file.connect("cache_size=-8192")
+	if err != nil {
+		return err
+	}
+	if err := c.prepareFile(); err != nil {
+		return errors.Join(err, c.close())
+	}
+	n, err := c.number(qCounter)
+	if err != nil {
+		return errors.Join(err, c.close())
+	}
+	w.conn, w.saved, w.open = c, n, false
+	w.counter = max(w.counter, n)
+	return nil
+}
+
+func (w *writer) close() error {
+	close(w.stop)
+	<-w.stopped
+	return w.conn.close()
+}
+
+// run is the goroutine. If a function ends it by runtime.Goexit, as a test's FailNow does, another takes over.
+func (w *writer) run() {
+	ended := false
+	defer func() {
+		if ended {
+			close(w.stopped)
+			return
+		}
+		go w.run()
+	}()
+	if w.holding { // the former goroutine's group
+		w.gather()
+		w.finish()
+	}
+	for {
+		select {
+		case c := <-w.calls:
+			w.pause.Lock()
+			w.holding = true
+			w.take(c)
+			w.gather()
+			w.finish()
+		case <-w.stop:
+			ended = true
+			return
+		}
+	}
+}
+
+// gather takes the calls that are there already. Those who were answered a moment ago get one chance to come back first.
+func (w *writer) gather() {
+	for yielded := false; len(w.group) < maxGroup && w.bytes < maxGroupBytes; {
+		select {
+		case c := <-w.calls:
+			w.take(c)
+			continue
+		default:
+		}
+		if yielded {
+			return
+		}
+		yielded = true
+		runtime.Gosched()
+	}
+}
+
+// finish commits the group, and then runs by themselves those of a group that was taken back.
+func (w *writer) finish() {
+	w.commit()
+	for len(w.redo) > 0 {
+		c := w.redo[0]
+		w.redo = w.redo[1:]
+		w.take(c)
+		w.commit()
+	}
+	w.redo, w.holding = nil, false
+	w.pause.Unlock()
+	w.check.wrote(w.conn)
+}
+
+// take runs one call's function in the open transaction, after a savepoint if it is not the first.
+func (w *writer) take(c *call) {
+	if !c.start() {
+		return
+	}
+	if err := w.begin(); err != nil {
+		c.answer(err)
+		return
+	}
+	first := len(w.group) == 0
+	if !first {
+		if _, err := w.conn.exec(qSave); err != nil {
+			w.fail(c, err)
+			return
+		}
+	}
+	w.current = newTxn(w.conn, w)
+	returned := false
+	var err error
+	defer func() { // the function ended the goroutine
+		if !returned {
+			w.settle(c, errGoexit, first)
+		}
+	}()
+	err = protect(c.fn, w.current)
+	returned = true
+	w.settle(c, err, first)
+}
+
+// protect calls fn and turns a panic into an error.
+func protect(fn func(store.Tx) error, tx *txn) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p := &PanicError{Value: v, Stack: debug.Stack()}
+			p.fresh.Store(true)
+			err = p
+		}
+	}()
+	return fn(tx)
+}
+
+// begin opens a transaction if none is. A connection that cannot begin is in a state that nobody foresaw, and is replaced.
+func (w *writer) begin() error {
+	if w.open {
+		return nil
+	}
+	w.conn.healthy()
+	_, err := w.conn.exec(qBegin)
+	if err != nil {
+		_ = w.conn.close() // it is of no use: its errors tell nothing that err does not
+		if cerr := w.connect(); cerr != nil {
+			return errors.Join(err, cerr)
+		}
+		_, err = w.conn.exec(qBegin)
+	}
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	w.open = true
+	return nil
+}
+
+// settle keeps or undoes what the function of c did. Its answer waits for the commit in either case: a refusal too may come
+// from what a neighbour wrote, and is only true if that is.
+func (w *writer) settle(c *call, err error, first bool) {
+	tx := w.current
+	w.current = nil
+	tx.close()
+	w.bytes += tx.bytes
+	if w.conn.broken != nil {
+		w.fail(c, errors.Join(err, w.conn.broken))
+		return
+	}
+	if err == nil && !first {
+		_, rerr := w.conn.exec(qRelease)
+		if rerr != nil {
+			w.fail(c, rerr)
+			return
+		}
+	}
+	if err != nil {
+		if uerr := w.undo(first); uerr != nil {
+			w.fail(c, errors.Join(err, uerr))
+			return
+		}
+		w.spaces.forget(tx.made)
+	}
+	if err != nil && first {
+		c.answer(err) // alone in its transaction, which is gone
+		return
+	}
+	w.group, w.errs = append(w.group, c), append(w.errs, err)
+}
+
+// undo takes back what the last function wrote.
+func (w *writer) undo(first bool) error {
+	if first {
+		w.open = false
+		_, err := w.conn.exec(qRollback)
+		return err
+	}
+	if _, err := w.conn.exec(qUndo); err != nil {
+		return err
+	}
+	_, err := w.conn.exec(qRelease)
+	return err
+}
+
+// fail takes back the whole transaction because the engine failed in c. The others of the group run again by themselves:
+// one that writes more than the disk holds must not fail those that write little.
+func (w *writer) fail(c *call, err error) {
+	w.rollback()
+	c.answer(err)
+	for _, g := range w.group {
+		g.again = true
+	}
+	w.redo = append(w.redo, w.group...)
+	w.reset()
+}
+
+// rollback ends the transaction. SQLite may have done so before, and then refuses.
+func (w *writer) rollback() {
+	_, _ = w.conn.exec(qRollback) // begin finds out if the connection is of no use afterwards
+	w.conn.healthy()
+	w.open = false
+	w.spaces.forgetAll()
+}
+
+func (w *writer) reset() {
+	clear(w.group)
+	clear(w.errs)
+	w.group, w.errs, w.bytes = w.group[:0], w.errs[:0], 0
+}
+
+// commit makes the group durable and answers its callers. If it fails nothing of the group was done, and all learn why.
+func (w *writer) commit() {
+	if !w.open {
+		return
+	}
+	err := w.flush()
+	if err != nil {
+		w.rollback()
+		err = fmt.Errorf("commit: %w", err)
+	}
+	w.open = false
+	for i, c := range w.group {
+		if err != nil {
+			c.answer(errors.Join(err, w.errs[i]))
+		} else {
+			c.answer(w.errs[i])
+		}
+	}
+	w.reset()
+}
+
+func (w *writer) flush() error {
+	if w.counter != w.saved {
+		if _, err := w.conn.exec(qSaveCount, w.counter); err != nil {
+			return err
+		}
+	}
+	if _, err := w.conn.exec(qCommit); err != nil {
+		return err
+	}
+	w.saved = w.counter
+	return nil
+}
+
+// next is a number that was never used: a version, a sequence number, the number of a space.
+func (w *writer) next() int64 {
+	w.counter++
+	return w.counter
+}
