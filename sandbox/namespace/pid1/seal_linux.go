@@ -1,0 +1,125 @@
+package pid1
+
+import (
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// seal mounts what this sandbox has, and then gives up every right to change anything.
+func (p *process) seal(m Seal, files []int) error {
+	if p.sealed {
+		return syscall.EALREADY
+	}
+	if err := p.build(m.Ops, files); err != nil {
+		return err
+	}
+	if err := p.enterRoot(); err != nil {
+		return err
+	}
+	syscall.Umask(0o022)
+	limit := syscall.Rlimit{Cur: uint64(m.Files), Max: uint64(m.Files)}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return failed(err, "limit open files")
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return failed(err, "forbid core dumps")
+	}
+	p.user = m.User
+	if err := p.dropRights(m.Filter); err != nil {
+		return err
+	}
+	dieWithServer()
+	p.sealed = true
+	p.startReaper()
+	return nil
+}
+
+// enterRoot makes the new root the root, read-only, and lets go of the host's.
+func (p *process) enterRoot() error {
+	ro := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	if err := unix.MountSetattr(p.root, "", unix.AT_EMPTY_PATH, &ro); err != nil {
+		return failed(err, "make the root read-only")
+	}
+	if err := unix.Fchdir(p.root); err != nil {
+		return failed(err, "enter the root")
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return failed(err, "pivot_root")
+	}
+	// Both roots are now at "/"; the one on top is the host's.
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return failed(err, "unmount the host's root")
+	}
+	syscall.Close(p.root)
+	return failed(unix.Chdir("/"), "enter the root")
+}
+
+// Capabilities that the first process keeps where it has another user id than the function: to kill it and to become it.
+const kept = 1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+
+// dropRights leaves the function none and the first process next to none.
+func (p *process) dropRights(filter []byte) error {
+	for c := uintptr(0); c <= 63; c++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if err == unix.EINVAL {
+			break // beyond the kernel's last capability
+		}
+		if err != nil {
+			return failed(err, "drop a capability from the bounding set")
+		}
+	}
+	keep := uint32(0)
+	if p.user {
+		keep = kept
+	}
+	// Inheritable is empty, so the ambient set empties itself.
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{{Effective: keep, Permitted: keep}}
+	if err := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&data)), 0); err != nil {
+		return failed(err, "drop capabilities")
+	}
+	runtime.KeepAlive(&head)
+	runtime.KeepAlive(&data)
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return failed(err, "set no_new_privs")
+	}
+	return setFilter(filter)
+}
+
+// onAllThreads makes a call on every thread of the process. A program that was linked with cgo cannot; there only this thread,
+// whose children the function's processes are, makes it.
+func onAllThreads(trap, a1, a2, a3 uintptr) error {
+	_, _, errno := syscall.AllThreadsSyscall(trap, a1, a2, a3)
+	if errno == syscall.ENOTSUP {
+		_, _, errno = syscall.RawSyscall(trap, a1, a2, a3)
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// setFilter puts the system call filter on all threads; children inherit it.
+func setFilter(filter []byte) error {
+	if len(filter) == 0 || len(filter)%8 != 0 {
+		return failed(syscall.EINVAL, "read the system call filter")
+	}
+	prog := struct {
+		n     uint16
+		_     [6]byte
+		instr unsafe.Pointer
+	}{n: uint16(len(filter) / 8), instr: unsafe.Pointer(unsafe.SliceData(filter))}
+	r, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(filter)
+	if errno != 0 {
+		return failed(errno, "set the system call filter")
+	}
+	if r != 0 {
+		return failed(syscall.ESRCH, "set the system call filter on all threads")
+	}
+	return nil
+}

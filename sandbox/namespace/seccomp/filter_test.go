@@ -1,0 +1,147 @@
+//go:build linux && (amd64 || arm64)
+
+package seccomp
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// run asks the filter about one call, on x/net's BPF machine. That machine reads words big-endian, so the record is written so.
+func run(t *testing.T, arch, nr uint32, args ...uint64) uint32 {
+	t.Helper()
+	prog, err := compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := make([]bpf.RawInstruction, len(prog))
+	for i, in := range prog {
+		raw[i] = bpf.RawInstruction{Op: in.Code, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	ins, ok := bpf.Disassemble(raw)
+	if !ok {
+		t.Fatal("filter has an instruction that cannot be read back")
+	}
+	vm, err := bpf.NewVM(ins)
+	if err != nil {
+		t.Fatalf("filter is not a valid program: %v", err)
+	}
+	data := make([]byte, 64)
+	binary.BigEndian.PutUint32(data[offNr:], nr)
+	binary.BigEndian.PutUint32(data[offArch:], arch)
+	for i, a := range args {
+		binary.BigEndian.PutUint32(data[offArgs+8*i:], uint32(a))
+		binary.BigEndian.PutUint32(data[offArgs+8*i+4:], uint32(a>>32))
+	}
+	got, err := vm.Run(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint32(got)
+}
+
+func TestFilter(t *testing.T) {
+	const all = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD
+	for _, tc := range []struct {
+		name string
+		nr   uint32
+		args []uint64
+		want uint32
+	}{
+		{"read", unix.SYS_READ, nil, retAllow},
+		{"execve", unix.SYS_EXECVE, nil, retAllow},
+		{"a thread", unix.SYS_CLONE, []uint64{all}, retAllow},
+		{"a process", unix.SYS_CLONE, []uint64{uint64(unix.SIGCHLD)}, retAllow},
+		{"clone into a user namespace", unix.SYS_CLONE, []uint64{unix.CLONE_NEWUSER}, retEPERM},
+		{"clone into a net namespace", unix.SYS_CLONE, []uint64{unix.CLONE_NEWNET | uint64(unix.SIGCHLD)}, retEPERM},
+		{"clone3 falls back", unix.SYS_CLONE3, nil, retNoSys},
+		{"io_uring falls back", unix.SYS_IO_URING_SETUP, nil, retNoSys},
+		{"a later kernel's call", newest + 1, nil, retNoSys},
+		{"a number beyond all", 0x3fffffff, nil, retNoSys},
+		{"unshare", unix.SYS_UNSHARE, nil, retEPERM},
+		{"setns", unix.SYS_SETNS, nil, retEPERM},
+		{"mount", unix.SYS_MOUNT, nil, retEPERM},
+		{"fsopen", unix.SYS_FSOPEN, nil, retEPERM},
+		{"ptrace", unix.SYS_PTRACE, nil, retEPERM},
+		{"process_vm_readv", unix.SYS_PROCESS_VM_READV, nil, retEPERM},
+		{"bpf", unix.SYS_BPF, nil, retEPERM},
+		{"keyctl", unix.SYS_KEYCTL, nil, retEPERM},
+		{"perf_event_open", unix.SYS_PERF_EVENT_OPEN, nil, retEPERM},
+		{"userfaultfd", unix.SYS_USERFAULTFD, nil, retEPERM},
+		{"open_by_handle_at", unix.SYS_OPEN_BY_HANDLE_AT, nil, retEPERM},
+		{"init_module", unix.SYS_INIT_MODULE, nil, retEPERM},
+		{"reboot", unix.SYS_REBOOT, nil, retEPERM},
+		{"tcp", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM | unix.SOCK_CLOEXEC, 0}, retAllow},
+		{"udp over ipv6", unix.SYS_SOCKET, []uint64{unix.AF_INET6, unix.SOCK_DGRAM | unix.SOCK_NONBLOCK, 0}, retAllow},
+		{"unix", unix.SYS_SOCKET, []uint64{unix.AF_UNIX, unix.SOCK_SEQPACKET, 0}, retAllow},
+		{"route netlink", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE}, retAllow},
+		{"audit netlink", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_AUDIT}, retEPERM},
+		{"raw", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_RAW, 1}, retEPERM},
+		{"packet", unix.SYS_SOCKET, []uint64{unix.AF_PACKET, unix.SOCK_RAW, 0}, retEPERM},
+		{"vsock", unix.SYS_SOCKET, []uint64{unix.AF_VSOCK, unix.SOCK_STREAM, 0}, retEPERM},
+		{"alg", unix.SYS_SOCKET, []uint64{unix.AF_ALG, unix.SOCK_SEQPACKET, 0}, retEPERM},
+		{"a family with high bits set is the kernel's int", unix.SYS_SOCKET, []uint64{1<<32 | unix.AF_PACKET, unix.SOCK_RAW}, retEPERM},
+		{"personality query", unix.SYS_PERSONALITY, []uint64{0xffffffff}, retAllow},
+		{"READ_IMPLIES_EXEC", unix.SYS_PERSONALITY, []uint64{0x0400000}, retEPERM},
+		{"TIOCSTI", unix.SYS_IOCTL, []uint64{0, unix.TIOCSTI}, retEPERM},
+		{"TIOCSTI with high bits, which the kernel cuts off", unix.SYS_IOCTL, []uint64{0, 1<<32 | unix.TIOCSTI}, retEPERM},
+		{"TCGETS", unix.SYS_IOCTL, []uint64{0, unix.TCGETS}, retAllow},
+		{"a pipe in the file system", unix.SYS_MKNODAT, []uint64{0, 0, unix.S_IFIFO | 0o600}, retAllow},
+		{"a character device", unix.SYS_MKNODAT, []uint64{0, 0, unix.S_IFCHR | 0o600}, retEPERM},
+		{"a block device", unix.SYS_MKNODAT, []uint64{0, 0, unix.S_IFBLK | 0o600}, retEPERM},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := run(t, auditArch, tc.nr, tc.args...); got != tc.want {
+				t.Errorf("filter answered %#x, want %#x", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestFilterKillsForeignCalls(t *testing.T) {
+	if got := run(t, unix.AUDIT_ARCH_I386, 1); got != retKill {
+		t.Errorf("i386 call answered %#x, want the process killed", got)
+	}
+	if foreignBit == 0 {
+		t.Skip("only amd64 has x32 calls")
+	}
+	if got := run(t, auditArch, foreignBit|unix.SYS_READ); got != retKill {
+		t.Errorf("x32 call answered %#x, want the process killed", got)
+	}
+}
+
+// Every number up to the newest gets the answer of the tables: the binary search has no gap.
+func TestFilterAgreesWithTables(t *testing.T) {
+	special := map[uint32]bool{}
+	for _, r := range append(judged(), judgedHere()...) {
+		special[r.call] = true
+	}
+	spans := ranges()
+	for nr := uint32(0); nr <= newest+2; nr++ {
+		if special[nr] {
+			continue
+		}
+		want := spans[0].ret
+		for _, s := range spans {
+			if s.first <= nr {
+				want = s.ret
+			}
+		}
+		if got := run(t, auditArch, nr); got != want {
+			t.Errorf("call %d answered %#x, want %#x", nr, got, want)
+		}
+	}
+	for i, a := range allowed {
+		for _, b := range allowed[i+1:] {
+			if a == b {
+				t.Errorf("call %d is allowed twice", a)
+			}
+		}
+		if special[a] {
+			t.Errorf("call %d is both allowed and judged", a)
+		}
+	}
+}
