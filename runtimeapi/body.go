@@ -16,7 +16,8 @@ type body struct {
 	chunked bool
 	left    int64 // of the body, or of the chunk
 	state   chunkState
-	spent   int // bytes of chunk extensions so far
+	spent   int   // bytes of chunk extensions so far
+	err     error // the framing is lost
 
 	// Of the trailers.
 	errorType string
@@ -44,7 +45,7 @@ func (d *body) size() (int64, error) {
 	if !d.chunked {
 		return d.left, nil
 	}
-	for {
+	for d.err == nil {
 		switch d.state {
 		case chunkData:
 			if d.left > 0 {
@@ -52,18 +53,15 @@ func (d *body) size() (int64, error) {
 			}
 			d.state = chunkTail
 		case chunkTail:
-			if _, err := d.b.line(0); err != nil {
-				return 0, chunkErr(err)
-			}
-			d.state = chunkHead
+			_, err := d.b.line(0)
+			d.state, d.err = chunkHead, chunkErr(err)
 		case chunkHead:
-			if err := d.head(); err != nil {
-				return 0, err
-			}
+			d.err = d.head()
 		case chunkDone:
 			return 0, nil
 		}
 	}
+	return 0, d.err
 }
 
 // head reads a chunk's size, and the trailers after the last one.

@@ -61,7 +61,7 @@ func (s *Session) take() *conn {
 // abandon gives the invocation up. An answer that is being uploaded is cut off.
 func (s *Session) abandon(err error) {
 	s.end(nil, err)
-	if s.state == stateResponse || s.state == stateErrorAnswer {
+	if s.receiver != nil && (s.state == stateResponse || s.state == stateErrorAnswer) {
 		s.receiver.nc.Close()
 		s.receiver, s.state = nil, stateSent
 	}
