@@ -1,0 +1,210 @@
+package cgroup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Group holds one sandbox. Its methods are safe for concurrent use, but not with Remove.
+type Group struct {
+	version int
+	dirs    map[string]string
+	kernel  dirs
+	peak    *os.File // kept open: it is read once per invocation
+}
+
+// Limits of a group. Zero is none.
+type Limits struct {
+	Memory int64 // bytes, with no swap beyond it
+	Pids   int
+}
+
+// New makes a group without limits.
+func (t *Tree) New(name string) (*Group, error) {
+	g := &Group{version: t.version, dirs: map[string]string{}, kernel: t.kernel}
+	for ctl, parent := range t.dirs {
+		dir := filepath.Join(parent, name)
+		// Two controllers may share a tree.
+		if err := t.kernel.mkdir(dir); err != nil && !(os.IsExist(err) && len(g.dirs) > 0) {
+			g.Remove()
+			return nil, fmt.Errorf("make control group %s: %w", name, err)
+		}
+		g.dirs[ctl] = dir
+	}
+	// Open for writing too, since writing starts the measure anew. Kernels before 5.19 have no memory.peak, before 6.12 not writable.
+	file := filepath.Join(g.memory(), g.pick("memory.max_usage_in_bytes", "memory.peak"))
+	var err error
+	if g.peak, err = os.OpenFile(file, os.O_RDWR, 0); errors.Is(err, os.ErrPermission) {
+		g.peak, err = os.Open(file)
+	}
+	if err != nil && g.version == 2 {
+		g.peak, err = os.Open(filepath.Join(g.memory(), "memory.current"))
+	}
+	if err != nil {
+		g.Remove()
+		return nil, fmt.Errorf("make control group %s: %w", name, err)
+	}
+	return g, nil
+}
+
+func (g *Group) pick(v1, v2 string) string {
+	if g.version == 1 {
+		return v1
+	}
+	return v2
+}
+
+// dir is the directory of a controller.
+func (g *Group) dir(controller string) string {
+	if g.version == 2 {
+		return g.dirs[""]
+	}
+	return g.dirs[controller]
+}
+
+func (g *Group) memory() string { return g.dir("memory") }
+
+// Add moves a process into the group.
+func (g *Group) Add(pid int) error {
+	for _, dir := range g.dirs {
+		if err := write(dir, "cgroup.procs", strconv.Itoa(pid)); err != nil {
+			return fmt.Errorf("put process %d into its control group: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// Limit sets the limits, and starts the measure of the most memory anew.
+func (g *Group) Limit(l Limits) error {
+	if l.Memory > 0 {
+		if err := g.limitMemory(strconv.FormatInt(l.Memory, 10)); err != nil {
+			return err
+		}
+	}
+	if l.Pids > 0 {
+		err := write(g.dir("pids"), "pids.max", strconv.Itoa(l.Pids))
+		if err != nil && !(g.version == 2 && errors.Is(err, os.ErrNotExist)) {
+			return err
+		}
+	}
+	g.peak.WriteString("0") // where it cannot be, what was used before counts too
+	return nil
+}
+
+func (g *Group) limitMemory(n string) error {
+	if g.version == 1 {
+		if err := write(g.memory(), "memory.limit_in_bytes", n); err != nil {
+			return err
+		}
+		return ifThere(write(g.memory(), "memory.memsw.limit_in_bytes", n))
+	}
+	if err := write(g.memory(), "memory.max", n); err != nil {
+		return err
+	}
+	return ifThere(write(g.memory(), "memory.swap.max", "0"))
+}
+
+// ifThere forgives a file that this kernel does not have: without swap there is none to limit.
+func ifThere(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// period is over which a processor share is counted, in microseconds: AWS's, as functions can measure. The kernel wants at least a
+// millisecond of quota.
+const (
+	period   = 20_000
+	minQuota = 1_000
+)
+
+// LimitCPU holds the group to thousandths of a core.
+func (g *Group) LimitCPU(thousandths int) error {
+	quota := strconv.Itoa(max(thousandths*period/1000, minQuota))
+	if g.version == 2 {
+		return ifThere(write(g.dir("cpu"), "cpu.max", quota+" "+strconv.Itoa(period)))
+	}
+	if err := write(g.dir("cpu"), "cpu.cfs_period_us", strconv.Itoa(period)); err != nil {
+		return ifThere(err)
+	}
+	return ifThere(write(g.dir("cpu"), "cpu.cfs_quota_us", quota))
+}
+
+// Current is the memory in use, in bytes.
+func (g *Group) Current() (int64, error) {
+	text, err := os.ReadFile(filepath.Join(g.memory(), g.pick("memory.usage_in_bytes", "memory.current")))
+	if err != nil {
+		return 0, err
+	}
+	return parseBytes(text)
+}
+
+// Peak is the most memory that was in use since Limit, in bytes. It costs one read.
+func (g *Group) Peak() (int64, error) {
+	var buf [32]byte
+	n, err := g.peak.ReadAt(buf[:], 0)
+	if n == 0 {
+		return 0, err
+	}
+	return parseBytes(buf[:n])
+}
+
+func parseBytes(text []byte) (int64, error) {
+	return strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
+}
+
+// OOMKills is how many processes the kernel has killed because of the memory limit.
+func (g *Group) OOMKills() (int64, error) {
+	return field(filepath.Join(g.memory(), g.pick("memory.oom_control", "memory.events")), "oom_kill")
+}
+
+// CPUTime is the processor time that the group's processes have used.
+func (g *Group) CPUTime() (time.Duration, error) {
+	if g.version == 2 {
+		us, err := field(filepath.Join(g.dir("cpu"), "cpu.stat"), "usage_usec")
+		return time.Duration(us) * time.Microsecond, err
+	}
+	dir, ok := g.dirs["cpuacct"]
+	if !ok {
+		return 0, nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "cpuacct.usage"))
+	if err != nil {
+		return 0, err
+	}
+	ns, err := parseBytes(text)
+	return time.Duration(ns), err
+}
+
+// field is a number in a file of "name number" lines, 0 if it is not there.
+func field(file, name string) (int64, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if k, v, ok := strings.Cut(strings.TrimSpace(line), " "); ok && k == name {
+			return strconv.ParseInt(v, 10, 64)
+		}
+	}
+	return 0, nil
+}
+
+// Remove removes the group. Its processes must be dead.
+func (g *Group) Remove() error {
+	var errs []error
+	if g.peak != nil {
+		g.peak.Close()
+	}
+	for _, dir := range g.dirs {
+		errs = append(errs, g.kernel.remove(dir, 5*time.Second))
+	}
+	return errors.Join(errs...)
+}
