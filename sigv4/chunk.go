@@ -185,25 +185,26 @@ func (cr *ChunkReader) finish() error {
 	return io.EOF
 }
 
-// readTrailer reads "name:value" lines up to an empty line or the end, and their signature, which is the last of them.
+// readTrailer reads "name:value" lines and their signature, which is the last of them. Clients differ in where they put
+// empty lines and in whether they end the last line, so the trailer is over when all of it is there, or the body is.
 func (cr *ChunkReader) readTrailer() error {
 	cr.inTrailer = true
 	h := http.Header{}
 	var text, signature []byte
 	for total := 0; ; {
 		line, err := cr.line(maxTrailer - total)
-		if errors.Is(err, io.ErrUnexpectedEOF) && len(h) > 0 {
-			break // some clients leave out the last empty line
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			break
 		}
 		if err != nil {
 			return err
 		}
 		total += len(line) + 2
 		if line == "" {
-			if signature == nil && cr.key != nil && len(h) > 0 {
-				continue // an empty line before the signature, as AWS's documentation shows it
+			if declared(cr.c.r.Header, h) && (cr.key == nil || signature != nil) {
+				break
 			}
-			break
+			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
 		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
@@ -213,7 +214,8 @@ func (cr *ChunkReader) readTrailer() error {
 		case name == "x-amz-trailer-signature":
 			signature = []byte(value)
 		default:
-			h[textproto.CanonicalMIMEHeaderKey(name)] = append(h[textproto.CanonicalMIMEHeaderKey(name)], value)
+			key := textproto.CanonicalMIMEHeaderKey(name)
+			h[key] = append(h[key], value)
 			text = append(append(append(append(text, name...), ':'), value...), '\n')
 		}
 	}
@@ -246,13 +248,14 @@ func declared(head, trailer http.Header) bool {
 // line reads a line that ends in "\r\n", in trailers perhaps "\n", and is not longer than limit.
 func (cr *ChunkReader) line(limit int) (string, error) {
 	line, err := cr.src.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) || len(line) > limit+2 {
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull) || len(line) > limit+2:
 		return "", malformedChunk()
-	}
-	if err != nil {
-		if errors.Is(err, io.EOF) && len(line) == 0 {
-			return "", incompleteBody(io.ErrUnexpectedEOF)
-		}
+	case errors.Is(err, io.EOF) && len(line) > 0 && cr.inTrailer:
+		return string(bytes.TrimRight(line, "\r")), nil
+	case errors.Is(err, io.EOF):
+		return "", incompleteBody(io.ErrUnexpectedEOF)
+	case err != nil:
 		return "", incompleteBody(err)
 	}
 	text, ok := bytes.CutSuffix(line, []byte("\r\n"))

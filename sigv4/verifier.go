@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -96,7 +97,7 @@ func isStreaming(payload string) bool { return strings.HasPrefix(payload, "STREA
 // Verify compares the signature for a body in memory. Identity.Body is the payload, out of its chunks where it was in some.
 func (c *Claim) Verify(body []byte) (*Identity, error) {
 	if c.Streaming() {
-		id, stream, err := c.Stream(bytes.NewReader(body), int64(len(body)))
+		id, stream, err := c.Stream(bytes.NewReader(body), math.MaxInt64)
 		if err != nil {
 			return nil, err
 		}
