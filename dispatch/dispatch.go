@@ -18,9 +18,10 @@ type Limiter interface {
 	Limit(ctx context.Context, call *aws.Call) error
 }
 
-// Authorizer answers nil for what the call's principal may do, else an *aws.Error.
+// Authorizer answers nil for what the call's principal may do, else an *aws.Error. impl is the service, which Op.Resources
+// wants to be given.
 type Authorizer interface {
-	Authorize(ctx context.Context, call *aws.Call) error
+	Authorize(ctx context.Context, call *aws.Call, impl any) error
 }
 
 // Auditor is told of every call when it is over. err is what the client gets; nil for a success.
@@ -113,7 +114,7 @@ func (d *Dispatcher) run(ctx context.Context, e *entry, call *aws.Call) (out any
 			return nil, err
 		}
 	}
-	if err := d.authorizer.Authorize(ctx, call); err != nil {
+	if err := d.authorizer.Authorize(ctx, call, e.impl); err != nil {
 		return nil, err
 	}
 	return call.Op.Call(ctx, e.impl, call.Input)

@@ -118,7 +118,7 @@ func (o *order) Limit(context.Context, *aws.Call) error {
 	return o.limit
 }
 
-func (o *order) Authorize(context.Context, *aws.Call) error {
+func (o *order) Authorize(context.Context, *aws.Call, any) error {
 	o.seen = append(o.seen, "authorize")
 	return o.deny
 }
@@ -230,7 +230,7 @@ func TestOwnAccount(t *testing.T) {
 			if c.change != nil {
 				c.change(call)
 			}
-			err := OwnAccount{}.Authorize(t.Context(), call)
+			err := OwnAccount{}.Authorize(t.Context(), call, nil)
 			if (err == nil) != c.ok || !c.ok && !errors.Is(err, aws.ErrAccessDenied) {
 				t.Errorf("Authorize = %v, want ok = %t", err, c.ok)
 			}
@@ -239,13 +239,28 @@ func TestOwnAccount(t *testing.T) {
 }
 
 func TestOwnAccountMessage(t *testing.T) {
-	_, op := newService()
-	call := newCall(op)
-	call.Principal = &aws.Principal{Type: aws.User, Account: account, Arn: "arn:aws:iam::000000000000:user/u"}
-	want := "AccessDeniedException: User: arn:aws:iam::000000000000:user/u is not authorized to perform: fake:Do on resource: " +
-		"arn:aws:fake:eu-west-1:000000000000:thing:f/* because no identity-based policy allows the fake:Do action"
-	if err := (OwnAccount{}).Authorize(t.Context(), call); err == nil || err.Error() != want {
-		t.Errorf("error = %v\nwant    %s", err, want)
+	for _, c := range []struct {
+		name      string
+		resources func(ctx context.Context, impl, input any) ([]string, error)
+		want      string
+	}{
+		{"template", nil, "arn:aws:fake:eu-west-1:000000000000:thing:f/*"},
+		{"of the service", func(_ context.Context, impl, in any) ([]string, error) {
+			return []string{impl.(string) + *in.(*input).FunctionName}, nil
+		}, "arn:f"},
+		{"unknown", func(context.Context, any, any) ([]string, error) { return nil, errModelled.New("no f") }, "*"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, op := newService()
+			op.Resources = c.resources
+			call := newCall(op)
+			call.Principal = &aws.Principal{Type: aws.User, Account: account, Arn: "arn:aws:iam::000000000000:user/u"}
+			want := "AccessDeniedException: User: arn:aws:iam::000000000000:user/u is not authorized to perform: fake:Do on " +
+				"resource: " + c.want + " because no identity-based policy allows the fake:Do action"
+			if err := (OwnAccount{}).Authorize(t.Context(), call, "arn:"); err == nil || err.Error() != want {
+				t.Errorf("error = %v\nwant    %s", err, want)
+			}
+		})
 	}
 }
 

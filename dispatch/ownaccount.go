@@ -21,7 +21,7 @@ import (
 type OwnAccount struct{}
 
 // Authorize implements Authorizer.
-func (OwnAccount) Authorize(_ context.Context, call *aws.Call) error {
+func (OwnAccount) Authorize(ctx context.Context, call *aws.Call, impl any) error {
 	p := call.Principal
 	if p == nil {
 		p = &aws.Principal{Type: aws.Anonymous, Arn: "anonymous"}
@@ -36,14 +36,20 @@ func (OwnAccount) Authorize(_ context.Context, call *aws.Call) error {
 		return nil
 	}
 	return aws.ErrAccessDenied.Withf("User: %s is not authorized to perform: %s on resource: %s because no identity-based "+
-		"policy allows the %s action", p.Arn, call.Op.Action, resource(call), call.Op.Action)
+		"policy allows the %s action", p.Arn, call.Op.Action, resource(ctx, call, impl), call.Op.Action)
 }
 
 var variable = regexp.MustCompile(`\$\{\w+\}`)
 
-// resource is the ARN that the call acts on, as far as the op's template, the call and its input tell; "*" stands for the
-// rest. It is for the refusal's text alone.
-func resource(call *aws.Call) string {
+// resource is the ARN that the call acts on, as far as the op, the call and its input tell; "*" stands for the rest. It is
+// for the refusal's text alone.
+func resource(ctx context.Context, call *aws.Call, impl any) string {
+	if call.Op.Resources != nil {
+		if arns, err := call.Op.Resources(ctx, impl, call.Input); err == nil && len(arns) > 0 {
+			return arns[0]
+		}
+		return "*"
+	}
 	in := reflect.Indirect(reflect.ValueOf(call.Input))
 	return variable.ReplaceAllStringFunc(call.Op.Resource, func(v string) string {
 		switch name := v[2 : len(v)-1]; name {
