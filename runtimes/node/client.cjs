@@ -1,0 +1,213 @@
+// A client of the Lambda Runtime API on one keep-alive connection. It writes HTTP by hand: node:http takes twice as long, and
+// this way the answer of one event and the request for the next go out together.
+'use strict';
+
+const net = require('net');
+
+const PREFIX = '/2018-06-01/runtime/';
+const MAX_HEAD = 1 << 20;
+const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
+
+/** What may stand in a header. */
+function headerSafe(text) {
+  return String(text).replace(/[^\x20-\x7e]/g, '');
+}
+
+class Client {
+  /** @param {string} endpoint host:port */
+  constructor(endpoint) {
+    const at = endpoint.lastIndexOf(':');
+    this.host = endpoint;
+    this.address = { host: endpoint.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(endpoint.slice(at + 1)), noDelay: true };
+    this.socket = undefined;
+    this.parser = undefined;
+    this.waiting = []; // resolve and reject of each answer that is due, in order
+  }
+
+  /** Waits for an event: {headers, body}, header names in lower case, body a Buffer. */
+  async next() {
+    try {
+      return await this.event();
+    } catch (e) {
+      if (!e.disconnected) throw e;
+      return this.event(); // the platform closed the connection: once more on a new one
+    }
+  }
+
+  async event() {
+    this.send(`GET ${PREFIX}invocation/next HTTP/1.1\r\nHost: ${this.host}\r\n\r\n`);
+    const response = await this.receive();
+    if (response.status !== 200 || !response.headers['lambda-runtime-aws-request-id']) {
+      throw new Error(`the Runtime API answered ${response.status}`);
+    }
+    return response;
+  }
+
+  /** Posts the answer of an event. What is sent next may follow at once: nothing waits for the platform's word. */
+  answer(id, body) {
+    this.post(`invocation/${encodeURIComponent(id)}/response`, body, {});
+  }
+
+  error(id, body, type) {
+    this.post(`invocation/${encodeURIComponent(id)}/error`, body, { [ERROR_TYPE]: headerSafe(type) });
+  }
+
+  initError(body, type) {
+    this.post('init/error', body, { [ERROR_TYPE]: headerSafe(type) });
+  }
+
+  post(path, text, headers) {
+    const body = Buffer.from(text, 'utf8');
+    let head = `POST ${PREFIX}${path} HTTP/1.1\r\nHost: ${this.host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
+    for (const [name, value] of Object.entries(headers)) head += `${name}: ${value}\r\n`;
+    this.send(head + '\r\n', body);
+    // A refused answer, such as one that is too large, is the platform's to report.
+    this.posted = this.receive().catch((e) => {
+      if (!e.disconnected) throw e;
+    });
+  }
+
+  /** Opens a streamed answer. Returns {write(buffer, callback), end(trailers, callback), done: Promise}. */
+  stream(id, contentType) {
+    this.send(
+      `POST ${PREFIX}invocation/${encodeURIComponent(id)}/response HTTP/1.1\r\nHost: ${this.host}\r\n` +
+        `Content-Type: ${headerSafe(contentType)}\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n` +
+        'Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\nTransfer-Encoding: chunked\r\n\r\n',
+    );
+    const socket = this.socket;
+    const done = this.receive();
+    done.catch(() => {});
+    return {
+      done,
+      write: (chunk, callback) => {
+        if (chunk.length === 0) return void process.nextTick(callback);
+        socket.cork();
+        socket.write(chunk.length.toString(16) + '\r\n');
+        socket.write(chunk);
+        socket.write('\r\n', callback);
+        socket.uncork();
+      },
+      end: (trailers, callback) => {
+        let tail = '0\r\n';
+        for (const [name, value] of Object.entries(trailers)) tail += `${name}: ${headerSafe(value)}\r\n`;
+        socket.write(tail + '\r\n', callback);
+      },
+    };
+  }
+
+  // ---- the connection
+
+  send(head, body) {
+    if (!this.socket || this.socket.destroyed) this.connect();
+    this.socket.cork();
+    this.socket.write(head, 'latin1');
+    if (body && body.length) this.socket.write(body);
+    // What is written in the same turn of the event loop goes out in one packet.
+    const socket = this.socket;
+    process.nextTick(() => socket.uncork());
+  }
+
+  connect() {
+    const socket = net.connect(this.address);
+    socket.on('data', (data) => this.parser.push(data));
+    socket.on('error', (e) => this.fail(socket, e));
+    socket.on('close', () => this.fail(socket, new Error('the Runtime API closed the connection')));
+    this.socket = socket;
+    this.parser = new Parser((response) => this.deliver(response));
+  }
+
+  receive() {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+      this.socket.ref();
+    });
+  }
+
+  deliver(response) {
+    const first = this.waiting.shift();
+    // While nothing is due the connection must not keep the event loop alive: a function is over when its loop is empty.
+    if (this.waiting.length === 0) this.socket.unref();
+    if (first) first.resolve(response);
+  }
+
+  fail(socket, error) {
+    if (socket !== this.socket) return;
+    this.socket = undefined;
+    socket.destroy();
+    error.disconnected = true;
+    for (const w of this.waiting.splice(0)) w.reject(error);
+  }
+}
+
+/** Parses HTTP/1.1 responses as they come. */
+class Parser {
+  constructor(deliver) {
+    this.deliver = deliver;
+    this.parts = [];
+    this.size = 0;
+    this.need = 0; // bytes without which there is no use in looking
+  }
+
+  push(data) {
+    this.parts.push(data);
+    this.size += data.length;
+    while (this.size > 0 && this.size >= this.need) {
+      const all = this.parts.length === 1 ? this.parts[0] : Buffer.concat(this.parts, this.size);
+      const used = this.parse(all);
+      this.keep(used === 0 ? all : all.subarray(used));
+      if (used === 0) return;
+      this.need = 0;
+    }
+  }
+
+  keep(rest) {
+    this.parts = rest.length ? [rest] : [];
+    this.size = rest.length;
+  }
+
+  /** Delivers one response from the start of data. Returns how many bytes it took, or 0 if it is not complete. */
+  parse(data) {
+    const end = data.indexOf('\r\n\r\n');
+    if (end < 0) {
+      if (data.length > MAX_HEAD) throw new Error('the Runtime API sent headers without end');
+      return 0;
+    }
+    // Headers may carry any UTF-8: the client context is the caller's.
+    const lines = data.toString('utf8', 0, end).split('\r\n');
+    const headers = {};
+    for (const line of lines.slice(1)) {
+      const colon = line.indexOf(':');
+      headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+    }
+    const status = Number(lines[0].split(' ', 2)[1]);
+    if ((headers['transfer-encoding'] || '').toLowerCase() === 'chunked') return this.chunked(data, end + 4, { status, headers });
+    const length = Number(headers['content-length'] || 0);
+    if (data.length < end + 4 + length) {
+      this.need = end + 4 + length;
+      return 0;
+    }
+    this.deliver({ status, headers, body: data.subarray(end + 4, end + 4 + length) });
+    return end + 4 + length;
+  }
+
+  chunked(data, at, response) {
+    const parts = [];
+    for (;;) {
+      const line = data.indexOf('\r\n', at);
+      if (line < 0) return 0;
+      const size = parseInt(data.toString('latin1', at, line), 16);
+      at = line + 2;
+      if (size === 0) {
+        const last = data.indexOf('\r\n', at);
+        if (last < 0) return 0;
+        this.deliver({ ...response, body: Buffer.concat(parts) });
+        return last + 2;
+      }
+      if (data.length < at + size + 2) return 0;
+      parts.push(data.subarray(at, at + size));
+      at += size + 2;
+    }
+  }
+}
+
+module.exports = { Client };

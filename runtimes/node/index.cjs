@@ -1,0 +1,187 @@
+// The managed Node.js runtime: loads a handler and runs it once per event of the Lambda Runtime API.
+// Conventions are those of AWS's nodejs18.x to nodejs24.x runtimes. No dependencies.
+'use strict';
+
+const { Client } = require('./client.cjs');
+const { fillContext } = require('./context.cjs');
+const { NodeJsExit, UnhandledPromiseRejection, toDocument } = require('./errors.cjs');
+const { load, setGlobals, MAJOR } = require('./handler.cjs');
+const { patchConsole, setInvocation } = require('./logs.cjs');
+const { searchNodePath } = require('./resolve.cjs');
+
+const endpoint = process.env.AWS_LAMBDA_RUNTIME_API;
+const logError = patchConsole();
+const client = new Client(endpoint);
+
+const nothing = () => {};
+let onEmptyLoop = nothing; // what to do when the event loop has nothing left
+let current; // id of the invocation, undefined during init
+let handler;
+
+process.on('beforeExit', () => onEmptyLoop());
+process.on('uncaughtException', (error) => {
+  logError('Uncaught Exception', error);
+  die(error, 129);
+});
+process.on('unhandledRejection', (reason, promise) => {
+  const error = new UnhandledPromiseRejection(reason, promise);
+  logError('Unhandled Promise Rejection', error);
+  die(error, 128);
+});
+
+/** Reports an error that ends the process. On a connection of its own: the other may be waiting for an event. */
+function die(error, code) {
+  const doc = toDocument(error);
+  const last = new Client(endpoint);
+  if (current === undefined) last.initError(JSON.stringify(doc), doc.errorType);
+  else last.error(current, JSON.stringify(doc), doc.errorType);
+  last.posted.then(
+    () => process.exit(code),
+    () => process.exit(code),
+  );
+}
+
+function next() {
+  onEmptyLoop = nothing;
+  client.next().then(handler.streaming ? runStreaming : run, (e) => {
+    console.error(`Unexpected Top Level Error: ${e}`);
+    process.exit(1);
+  });
+}
+
+function begin({ headers }) {
+  current = headers['lambda-runtime-aws-request-id'];
+  setInvocation(current, headers['lambda-runtime-aws-tenant-id']);
+  const trace = headers['lambda-runtime-trace-id'];
+  if (trace) process.env._X_AMZN_TRACE_ID = trace;
+  else delete process.env._X_AMZN_TRACE_ID;
+}
+
+function succeed(id, result) {
+  let text;
+  try {
+    text = JSON.stringify(result === undefined ? null : result) ?? 'null';
+  } catch {
+    throw new Error('Unable to stringify response body');
+  }
+  client.answer(id, text);
+  next();
+}
+
+function fail(id, error) {
+  logError('Invoke Error', error);
+  const doc = toDocument(error);
+  client.error(id, JSON.stringify(doc), doc.errorType);
+  next();
+}
+
+/** Runs a handler that answers at once. It may return a promise or, before Node.js 24, call one of the callbacks. */
+function run(event) {
+  begin(event);
+  const id = current;
+  const { callback, context, close } = callbacks(id);
+  onEmptyLoop = () => {
+    close();
+    // The loop is empty and there is no answer. AWS fails async handlers, and answers null for those that forgot the callback.
+    if (handler.isAsync || MAJOR >= 24) fail(id, new NodeJsExit());
+    else succeed(id, null);
+  };
+  try {
+    const input = JSON.parse(event.body.toString('utf8'));
+    if (MAJOR >= 24) {
+      const result = handler.run(input, fillContext({}, event.headers));
+      Promise.resolve(result).then(context.succeed, context.fail).catch(context.fail);
+      return;
+    }
+    const result = handler.run(input, fillContext(context, event.headers), callback);
+    if (typeof result?.then === 'function') result.then(context.succeed, context.fail).catch(context.fail);
+  } catch (e) {
+    if (MAJOR >= 24) context.fail(e);
+    else callback(e);
+  }
+}
+
+/** The callback, the context's old ways to answer, and close, after which none of them does anything. Only one counts. */
+function callbacks(id) {
+  let closed = false;
+  let waits = true;
+  const once = (f) => (...args) => {
+    if (closed) return;
+    f(...args);
+    closed = true;
+  };
+  const done = (error, result) => {
+    onEmptyLoop = nothing;
+    if (error !== undefined && error !== null) fail(id, error);
+    else succeed(id, result);
+  };
+  const callback = (error, result) => {
+    if ((error !== undefined && error !== null) || !waits) return done(error, result);
+    onEmptyLoop = () => {
+      onEmptyLoop = nothing;
+      succeed(id, result);
+    };
+  };
+  const context = {
+    get callbackWaitsForEmptyEventLoop() {
+      return waits;
+    },
+    set callbackWaitsForEmptyEventLoop(value) {
+      waits = value;
+    },
+    succeed: once((result) => done(null, result)),
+    fail: once((error) => done(error ?? 'handled', null)),
+    done: once(done),
+  };
+  return { callback: once(callback), context, close: () => (closed = true) };
+}
+
+/** Runs a handler made by awslambda.streamifyResponse. */
+async function runStreaming(event) {
+  begin(event);
+  let waits = true;
+  const context = {
+    get callbackWaitsForEmptyEventLoop() {
+      return waits;
+    },
+    set callbackWaitsForEmptyEventLoop(value) {
+      waits = value;
+    },
+  };
+  const { responseStream } = require('./stream.cjs');
+  const response = responseStream(client, current, handler.highWaterMark);
+  onEmptyLoop = () => failStream(response, new NodeJsExit());
+  try {
+    const input = JSON.parse(event.body.toString('utf8'));
+    const result = handler.run(input, response.stream, fillContext(context, event.headers));
+    if (typeof result?.then !== 'function') return await failStream(response, 'Streaming does not support non-async handlers.');
+    if ((await result) !== undefined) console.warn('Streaming handlers ignore return values.');
+    await response.done;
+    if (!response.stream.writableFinished) return await failStream(response, 'Response stream is not finished.');
+  } catch (e) {
+    return failStream(response, e);
+  }
+  if (!waits || MAJOR >= 24) return next();
+  onEmptyLoop = next;
+}
+
+async function failStream(response, error) {
+  onEmptyLoop = nothing;
+  logError('Invoke Error', error);
+  response.fail(error);
+  await response.done.catch(nothing);
+  next();
+}
+
+setGlobals();
+searchNodePath();
+load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER).then(
+  (loaded) => {
+    handler = loaded;
+    next();
+  },
+  (error) => {
+    logError('Uncaught Exception', error);
+    die(error, 129);
+  },
+);
