@@ -17,5 +17,5 @@
 // eventheader, events), and flat, attr, json, token, ec2=NAME, ts=FORMAT, ns=URI, prefix=P. check:"…" says what it must
 // satisfy: required, notnull, secret, min=N, max=N, enum=a|b, pattern=REGEX (the last one). The keys wire.e and check.e
 // speak of a list's elements, .k and .v of a map's keys and values, and so on inwards (check.v.e).
-// A blank field's shape:"…" speaks of the whole structure: none, union, wrapper=NAME, root=NAME, ns=URI, prefix=P.
+// A blank field's shape:"…" speaks of the whole structure: none, union, root=NAME, ns=URI, prefix=P.
 package wire

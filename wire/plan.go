@@ -79,7 +79,6 @@ type structPlan struct {
 	fields  []field
 	body    map[string]*field // members that travel in the body, by wire name
 	payload *field
-	wrapper string // element around a query answer's members
 	root    string
 	ns      string
 	prefix  string
@@ -152,8 +151,6 @@ func (p *structPlan) shape(tag string) {
 			p.none = true
 		case "union":
 			p.union = true
-		case "wrapper":
-			p.wrapper = value
 		case "root":
 			p.root = value
 		case "ns":

@@ -7,10 +7,10 @@ import (
 
 // encodeQuery writes <OpResponse><OpResult>…</OpResult><ResponseMetadata>…</ResponseMetadata></OpResponse>.
 func (m *Match) encodeQuery(w http.ResponseWriter, requestID string, p *structPlan, v reflect.Value) error {
-	x := xmlWriter{item: "member"}
+	x := xmlWriter{}
 	b := m.openResponse(nil)
 	if !p.none {
-		wrapper := orDefault(p.wrapper, m.Op.Name+"Result")
+		wrapper := m.Op.Name + "Result"
 		b = append(b, '<')
 		b = append(b, wrapper...)
 		b = append(b, '>')
@@ -26,7 +26,7 @@ func (m *Match) encodeQuery(w http.ResponseWriter, requestID string, p *structPl
 
 // encodeEC2 writes <OpResponse><requestId>…</requestId>…</OpResponse>.
 func (m *Match) encodeEC2(w http.ResponseWriter, requestID string, p *structPlan, v reflect.Value) error {
-	x := xmlWriter{item: "item"}
+	x := xmlWriter{}
 	b := m.openResponse([]byte(xmlHeader))
 	b = appendElement(b, "requestId", requestID)
 	b = x.members(b, p, v)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/base64"
 	"errors"
 	"io"
 	"iter"
@@ -176,7 +177,15 @@ func setHeader(f *field, v reflect.Value, values []string) error {
 	if f.kind == kindList {
 		return setElements(f.elem, v, splitHeader(values, f.elem), tsRFC822)
 	}
-	return setText(f.node, v, values[0], tsRFC822)
+	text := values[0]
+	if f.json { // JSON travels in base64 in a header
+		b, err := decodeBase64([]byte(text))
+		if err != nil {
+			return err
+		}
+		text = string(b)
+	}
+	return setText(f.node, v, text, tsRFC822)
 }
 
 // splitHeader splits header lists at commas; strings may be quoted, and a date of RFC 822 has a comma of its own.
@@ -289,7 +298,11 @@ func bodiless(status int) bool {
 
 func putHeader(h http.Header, f *field, v reflect.Value) {
 	if f.kind != kindList {
-		h[f.header] = []string{headerSafe(f.text(v, tsRFC822))}
+		text := f.text(v, tsRFC822)
+		if f.json {
+			text = base64.StdEncoding.EncodeToString([]byte(text))
+		}
+		h[f.header] = []string{headerSafe(text)}
 		return
 	}
 	items := make([]string, v.Len())

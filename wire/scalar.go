@@ -26,7 +26,7 @@ func setText(n *node, v reflect.Value, text, ts string) error {
 	v = n.slot(v)
 	switch n.kind {
 	case kindString:
-		return setString(n, v, text)
+		v.SetString(text)
 	case kindInt:
 		return setInt(v, strings.TrimSpace(text))
 	case kindFloat:
@@ -56,19 +56,6 @@ func setText(n *node, v reflect.Value, text, ts string) error {
 	default:
 		return serialization("Unexpected value")
 	}
-	return nil
-}
-
-// setString sets a string; in a header JSON travels in base64.
-func setString(n *node, v reflect.Value, text string) error {
-	if n.json {
-		b, err := decodeBase64([]byte(text))
-		if err != nil {
-			return err
-		}
-		text = string(b)
-	}
-	v.SetString(text)
 	return nil
 }
 
@@ -180,9 +167,6 @@ func appendUnix(b []byte, t time.Time) []byte {
 func (n *node) text(v reflect.Value, ts string) string {
 	switch n.kind {
 	case kindString:
-		if n.json {
-			return base64.StdEncoding.EncodeToString([]byte(v.String()))
-		}
 		return v.String()
 	case kindInt:
 		return strconv.FormatInt(v.Int(), 10)
@@ -227,7 +211,7 @@ func decodeBase64(src []byte) ([]byte, error) {
 	return dst[:n], nil
 }
 
-// setBlobText sets a blob, or the string or JSON text, that a whole payload is.
+// setPayload sets the blob or string that a whole body is; a blob is the body itself, not a copy.
 func setPayload(n *node, v reflect.Value, body []byte) {
 	v = n.slot(v)
 	if n.kind == kindBlob {

@@ -7,19 +7,17 @@ import (
 
 const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
-// xmlWriter writes values as XML. item is the name of a list's elements that have none of their own.
-type xmlWriter struct {
-	item string
-}
+// xmlWriter writes values as XML.
+type xmlWriter struct{}
 
 // xmlDocument is the body of a REST-XML answer whose members are the body.
 func (m *Match) xmlDocument(p *structPlan, v reflect.Value) []byte {
-	root := orDefault(p.root, m.Op.Name+"Result")
+	root := orDefault(p.root, m.Op.Name+"Response")
 	b := append([]byte(xmlHeader), '<')
 	b = append(b, root...)
 	b = appendNamespace(b, orDefault(p.ns, m.Service.XMLNamespace), p.prefix)
 	b = append(b, '>')
-	b = xmlWriter{item: "member"}.members(b, p, v)
+	b = xmlWriter{}.members(b, p, v)
 	return closeElement(b, root)
 }
 
@@ -29,7 +27,7 @@ func xmlPayload(f *field, v reflect.Value) []byte {
 	if f.kind == kindStruct && f.st.root != "" {
 		name = f.st.root
 	}
-	return xmlWriter{item: "member"}.element([]byte(xmlHeader), name, f.node, v)
+	return xmlWriter{}.element([]byte(xmlHeader), name, f.node, v)
 }
 
 // members writes a structure's members that travel in the body.
@@ -50,7 +48,7 @@ func (x xmlWriter) members(b []byte, p *structPlan, v reflect.Value) []byte {
 func (x xmlWriter) element(b []byte, name string, n *node, v reflect.Value) []byte {
 	if n.flat && n.kind == kindList {
 		for i := range v.Len() {
-			b = x.item1(b, orDefault(n.elem.name, name), n.elem, v.Index(i))
+			b = x.item(b, orDefault(n.elem.name, name), n.elem, v.Index(i))
 		}
 		return b
 	}
@@ -80,7 +78,7 @@ func (x xmlWriter) content(b []byte, n *node, v reflect.Value) []byte {
 		return x.members(b, n.st, v)
 	case kindList:
 		for i := range v.Len() {
-			b = x.item1(b, orDefault(n.elem.name, x.item), n.elem, v.Index(i))
+			b = x.item(b, orDefault(n.elem.name, "member"), n.elem, v.Index(i))
 		}
 		return b
 	case kindMap:
@@ -92,8 +90,8 @@ func (x xmlWriter) content(b []byte, n *node, v reflect.Value) []byte {
 	return appendXMLText(b, n.text(v, tsISO8601))
 }
 
-// item1 writes one element of a list; an absent one is empty.
-func (x xmlWriter) item1(b []byte, name string, n *node, v reflect.Value) []byte {
+// item writes one element of a list; an absent one is empty.
+func (x xmlWriter) item(b []byte, name string, n *node, v reflect.Value) []byte {
 	e, ok := n.present(v)
 	if !ok {
 		return append(append(append(b, '<'), name...), "/>"...)
@@ -106,7 +104,7 @@ func (x xmlWriter) entry(b []byte, name string, n *node, key, value reflect.Valu
 	b = append(b, name...)
 	b = append(b, '>')
 	b = x.element(b, orDefault(n.key.name, "key"), n.key, key)
-	b = x.item1(b, orDefault(n.elem.name, "value"), n.elem, value)
+	b = x.item(b, orDefault(n.elem.name, "value"), n.elem, value)
 	return closeElement(b, name)
 }
 

@@ -8,8 +8,7 @@ type GetCallerIdentityInput struct {
 
 // GetCallerIdentityOutput is the answer of GetCallerIdentity.
 type GetCallerIdentityOutput struct {
-	_       struct{} `shape:"wrapper=GetCallerIdentityResult"`
-	UserID  *string  `wire:"UserId"`
-	Account *string  `wire:"Account"`
-	Arn     *string  `wire:"Arn" check:"min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
+	UserID  *string `wire:"UserId"`
+	Account *string `wire:"Account"`
+	Arn     *string `wire:"Arn" check:"min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
 }

@@ -149,9 +149,6 @@ func (g *generator) valueType(name string) (string, error) {
 func (g *generator) shapeTag(name string, s *shape) string {
 	var opts []string
 	for _, op := range g.served {
-		if op.Output != nil && op.Output.Shape == name && op.Output.ResultWrapper != "" {
-			opts = append(opts, "wrapper="+op.Output.ResultWrapper)
-		}
 		if in := op.Input; in != nil && in.Shape == name && in.LocationName != "" {
 			opts = append(opts, "root="+in.LocationName)
 			if in.XMLNamespace != nil {
