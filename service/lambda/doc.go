@@ -1,0 +1,43 @@
+// Package lambda implements AWS Lambda: functions, versions, aliases, layers, and their invocation.
+//
+// A function has one version that changes, $LATEST, and published ones that do not. A version is code and a configuration
+// in a state. An alias names a version, or two with a weight. A layer has numbered versions; functions that use one keep it
+// when it is deleted. Numbers are never used twice.
+//
+// A version is stored, with its code, before the op that made it answers; then it is Pending, or its update is InProgress,
+// until its code is unpacked and its runtime found, which takes milliseconds and is taken up again after a crash. Whatever a
+// client can see of a version changes together with its RevisionId. While an update is under way, and after one has failed,
+// invocations use what was there before.
+//
+// A deployment package is a blob of the store. The rows that need it are counted with them, in the same transaction, and the
+// last one to go takes it along. Unpacked, it is a directory of a cache, by content, which versions and layers share: it stays
+// for twenty minutes after the last row that needed it is gone, which is longer than any invocation, so that a sandbox that was
+// retired while it ran keeps its code. Several layers are merged into one directory of hard links.
+//
+// What an invocation needs to know is in memory after the first one, and is forgotten right after a commit that changes it.
+//
+// # Not like AWS
+//
+// These are refused with InvalidParameterValueException, never accepted and ignored: PackageType Image and ImageConfig,
+// code in S3 (as AWS answers when there is no such bucket), VpcConfig with subnets or security groups, FileSystemConfigs,
+// CodeSigningConfigArn, KMSKeyArn, SourceKMSKeyArn, SnapStart on PublishedVersions, TenancyConfig, DurableConfig,
+// CapacityProviderConfig, PublishTo, and any architecture but the host's, which is also the default. Layers of other accounts are
+// refused with AccessDeniedException. These are accepted, stored and shown, and not acted on yet: DeadLetterConfig,
+// TracingConfig, EventInvokeConfig, RecursiveLoop. Roles are checked for their form only.
+//
+// Environment variables are stored as they are, not encrypted; what exceeds 4 KB is measured with its keys sorted.
+//
+// A function of a runtime that this host does not have is created, and goes to Failed with a StateReason that says what to
+// install; it is tried again when the server starts and when it is updated, where AWS wants it deleted. An invocation of a
+// failed function says why.
+//
+// An invocation of a Pending function waits up to five seconds for it to become Active, where AWS answers 409 at once, so that
+// create-function followed by invoke works without a waiter.
+//
+// A runtime has one version, the host's; RuntimeVersionArn stands for it. Files of a package are made readable for everybody
+// and get no set-user-ID bits. Packages with more than 100,000 entries, with names longer than 1,024 bytes or with backslashes,
+// with more than 64 directories in a row, or with links that lead out of the package or are absolute, do not unpack.
+//
+// A page of a list holds at most 50 entries. There are no Lambda@Edge replicas, so MasterRegion finds nothing. Quotas other than
+// those of sizes, concurrency and code storage are not enforced.
+package lambda

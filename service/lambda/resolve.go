@@ -1,0 +1,293 @@
+package lambda
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/store"
+	"github.com/enfold-run/enfold/worker"
+)
+
+// settleTime is how long an invocation waits for a function that is still Pending.
+const settleTime = 5 * time.Second
+
+// target is what an invocation means. It is shared and does not change.
+type target struct {
+	Function    *worker.Function
+	InvokedArn  string // as the caller named it: qualified if the caller qualified
+	FunctionArn string // unqualified
+	Version     string // that runs: "$LATEST" or a number
+	Reserved    *int   // the function's reserved concurrency; nil for none
+	state       status
+}
+
+// resolved is what a function's name with a qualifier means: one target, or two by chance.
+type resolved struct {
+	main, other *target
+	weight      float64 // probability of other
+}
+
+func (r *resolved) pick() *target {
+	if r.other != nil && rand.Float64() < r.weight {
+		return r.other
+	}
+	return r.main
+}
+
+// targets remembers what names mean. What a commit changed is forgotten after it. An entry that is filled while it is
+// being forgotten is not reachable any more, so a stale answer is never remembered.
+type targets struct {
+	mu        sync.RWMutex
+	functions map[functionKey]*meanings
+	scopes    map[store.Scope]*atomic.Int64 // what functions without reserved concurrency share, plus one; 0 for not known
+}
+
+type functionKey struct {
+	scope store.Scope
+	name  string
+}
+
+// meanings is what the qualifiers of one function mean.
+type meanings struct {
+	mu sync.RWMutex
+	of map[string]*resolved
+}
+
+func newTargets() *targets {
+	return &targets{functions: map[functionKey]*meanings{}, scopes: map[store.Scope]*atomic.Int64{}}
+}
+
+func (t *targets) of(k functionKey) *meanings {
+	t.mu.RLock()
+	m := t.functions[k]
+	t.mu.RUnlock()
+	if m != nil {
+		return m
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if m = t.functions[k]; m == nil {
+		m = &meanings{of: map[string]*resolved{}}
+		t.functions[k] = m
+	}
+	return m
+}
+
+func (t *targets) forget(s store.Scope, name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.functions, functionKey{s, name})
+}
+
+// forgetScope forgets what an account shares, and with it the reserved concurrency of its functions.
+func (t *targets) forgetScope(s store.Scope) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.scopes, s)
+}
+
+func (t *targets) scope(s store.Scope) *atomic.Int64 {
+	t.mu.RLock()
+	p := t.scopes[s]
+	t.mu.RUnlock()
+	if p != nil {
+		return p
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p = t.scopes[s]; p == nil {
+		p = new(atomic.Int64)
+		t.scopes[s] = p
+	}
+	return p
+}
+
+func (m *meanings) get(qualifier string) *resolved {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.of[qualifier]
+}
+
+func (m *meanings) put(qualifier string, r *resolved) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of[qualifier] = r
+}
+
+// resolve finds what an invocation of name (a name, a partial or a full ARN) with qualifier means. Warm it is memory only.
+// A function that is still being created is waited for; one that failed is refused.
+func (s *Service) resolve(ctx context.Context, name, qualifier *string) (*target, error) {
+	r, err := parseRef(ctx, name, qualifier)
+	if err != nil {
+		return nil, err
+	}
+	m := s.cache.of(functionKey{r.scope, r.name})
+	if found := m.get(r.qualifier); found != nil {
+		return found.pick(), nil
+	}
+	return s.resolveCold(ctx, r)
+}
+
+// resolveCold reads the store, and waits until the function is what it will be.
+func (s *Service) resolveCold(ctx context.Context, r ref) (*target, error) {
+	deadline := time.NewTimer(settleTime)
+	defer deadline.Stop()
+	for {
+		changes := s.changes()
+		m := s.cache.of(functionKey{r.scope, r.name})
+		found, err := s.load(ctx, r)
+		if err != nil {
+			// A name that means nothing is not remembered: there is no end of such names.
+			s.cache.forget(r.scope, r.name)
+			return nil, err
+		}
+		t := found.pick()
+		switch t.state.Is {
+		case api.StateActive:
+			if found.other == nil || found.other.state.Is == api.StateActive {
+				m.put(r.qualifier, found)
+			}
+			return t, nil
+		case api.StatePending:
+		default:
+			return nil, unusable(t.state)
+		}
+		select {
+		case <-changes:
+		case <-deadline.C:
+			return nil, wrongState(api.StatePending)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// unusable is the answer to an invocation of a function that will not run as it is. Unlike AWS it says why.
+func unusable(state status) error {
+	e := wrongState(state.Is)
+	if state.Reason != "" {
+		e.Message += ". " + state.Reason
+	}
+	return e
+}
+
+// load reads what a ref means from the store.
+func (s *Service) load(ctx context.Context, r ref) (*resolved, error) {
+	var (
+		f           *function
+		main, other *version
+		a           *alias
+	)
+	err := s.deps.Store.View(ctx, func(tx store.Tx) (err error) {
+		f, a, main, other = nil, nil, nil, nil
+		if f, err = getFunction(tx, r.scope, r.name); f == nil {
+			return err
+		}
+		if q := r.or(latest); q == latest || isNumber(q) {
+			main, err = getVersion(tx, r.scope, r.name, q)
+			return err
+		}
+		if a, err = getAlias(tx, r.scope, r.name, r.qualifier); a == nil {
+			return err
+		}
+		if main, err = getVersion(tx, r.scope, r.name, a.Version); err != nil || a.Other == "" {
+			return err
+		}
+		other, err = getVersion(tx, r.scope, r.name, a.Other)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("resolve function %s: %w", r.name, err)
+	}
+	if main == nil {
+		return nil, notFound(qualify(r.arn(), r.or(latest)))
+	}
+	found := &resolved{}
+	if found.main, err = s.target(ctx, r, f, main); err != nil {
+		return nil, err
+	}
+	if other != nil {
+		found.weight = a.Weight
+		found.other, err = s.target(ctx, r, f, other)
+	}
+	return found, err
+}
+
+// target makes what the worker needs to run a version, its code unpacked.
+func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*target, error) {
+	t := &target{
+		InvokedArn: r.qualifiedArn(), FunctionArn: r.arn(), Version: v.Version, Reserved: f.Reserved, state: v.State,
+	}
+	if v.State.Is != api.StateActive {
+		return t, nil
+	}
+	c := v.serving()
+	w := &worker.Function{
+		Key: workerKey(r.scope, v, c), Owner: r.scope.Account + "/" + r.scope.Region + "/" + r.name + "/" + v.Version,
+		Account: r.scope.Account, Region: r.scope.Region, Name: r.name, Version: v.Version,
+		Runtime: c.Runtime, Handler: c.Handler, MemoryMB: c.Memory, TmpMB: c.Tmp,
+		Timeout:  time.Duration(c.Timeout) * time.Second,
+		LogGroup: c.Logging.Group, LogFormat: c.Logging.Format, LogLevel: c.Logging.App, SystemLog: c.Logging.System,
+	}
+	if c.Env != nil {
+		w.Env = maps.Clone(*c.Env)
+	}
+	if w.RuntimeVersion = runtimeVersion(c.Runtime); w.RuntimeVersion != "" {
+		w.RuntimeVersionArn = runtimeVersionArn(r.scope.Region, c.Runtime)
+	}
+	var err error
+	if w.Task, err = s.code.ensure(ctx, c.Code); err != nil {
+		return nil, ours(err)
+	}
+	opt, err := s.code.ensureLayers(ctx, c.Layers)
+	if err != nil {
+		return nil, ours(err)
+	}
+	if opt != "" {
+		w.Layers = []string{opt}
+	}
+	t.Function = w
+	return t, nil
+}
+
+// ours hides what unpacking would tell an uploader from somebody who invokes.
+func ours(err error) error {
+	return api.ErrService.New("The function's code could not be unpacked. The server's log says why.").Because(fmt.Errorf("%v", err))
+}
+
+// workerKey names the sandboxes of one configuration of one version.
+func workerKey(s store.Scope, v *version, c *config) string {
+	return strings.Join([]string{s.Account, s.Region, v.Function, v.Version, c.ID}, "/")
+}
+
+// unreservedPool is how many invocations the functions without reserved concurrency of t's account may run together.
+func (s *Service) unreservedPool(t *target) int {
+	sc := store.Scope{Account: t.Function.Account, Region: t.Function.Region}
+	known := s.cache.scope(sc)
+	if n := known.Load(); n > 0 {
+		return int(n - 1)
+	}
+	ctx := aws.WithCall(context.Background(), &aws.Call{})
+	pool := AccountConcurrency
+	err := s.deps.Store.View(ctx, func(tx store.Tx) error {
+		u, err := orNil(usages.Get(tx, sc, usageKey))
+		if u != nil {
+			pool = max(0, AccountConcurrency-u.Reserved)
+		}
+		return err
+	})
+	if err != nil {
+		s.deps.Log.Error("read account usage", "account", sc.Account, "region", sc.Region, "error", err)
+		return pool
+	}
+	known.Store(int64(pool) + 1)
+	return pool
+}

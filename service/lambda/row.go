@@ -1,0 +1,167 @@
+package lambda
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// pkg is a deployment package: a function's code or a layer's content.
+type pkg struct {
+	code
+	Blob string // id of the archive as it was uploaded
+}
+
+// function is what all versions of a function share.
+type function struct {
+	Name      string
+	Versions  int64             // how many were published so far: numbers are never used again
+	Published string            // fingerprint of $LATEST when the last version was published
+	Reserved  *int              // reserved concurrency
+	Tags      map[string]string `json:",omitempty"`
+	Recursion string            // RecursiveLoop
+}
+
+// version is one version of a function: $LATEST, or a published one, which does not change any more.
+type version struct {
+	Function   string
+	Version    string // "$LATEST" or a number
+	Revision   string // RevisionId: changes with everything that a client can see
+	Modified   time.Time
+	Config     config
+	State      status
+	LastUpdate status
+	// Serving is what invocations use while an update is under way or after one failed. Nil if that is Config.
+	Serving *config `json:",omitempty"`
+	Runtime runtimeUpdate
+}
+
+// serving is the configuration that invocations use.
+func (v *version) serving() *config {
+	if v.Serving != nil {
+		return v.Serving
+	}
+	return &v.Config
+}
+
+// blobs lists the blobs that a version needs, one entry per use.
+func (v *version) blobs() []string {
+	ids := v.Config.blobs(nil)
+	if v.Serving != nil {
+		ids = v.Serving.blobs(ids)
+	}
+	return ids
+}
+
+// status is a State or LastUpdateStatus with its reason.
+type status struct{ Is, Reason, Code string }
+
+// runtimeUpdate is the version's runtime management.
+type runtimeUpdate struct{ On, Arn string }
+
+// config is the code and configuration of one version.
+type config struct {
+	ID          string // unique per change: sandboxes are pooled by it
+	Code        pkg
+	Runtime     string
+	Handler     string
+	Role        string
+	Description string
+	Timeout     int // seconds
+	Memory      int // MB
+	Tmp         int // MB
+	Arch        string
+	Env         *map[string]string `json:",omitempty"` // nil if it was never given
+	Layers      []layerRef         `json:",omitempty"`
+	Logging     logging
+	DeadLetter  string // ARN of the queue or topic
+	Tracing     string
+	VPC         bool // a VpcConfig without subnets was given
+}
+
+// logging is a LoggingConfig with its defaults filled in.
+type logging struct{ Format, App, System, Group string }
+
+// layerRef is a layer version as a function uses it. It outlives the layer version's deletion.
+type layerRef struct {
+	Arn  string
+	Code pkg
+}
+
+func (c *config) blobs(ids []string) []string {
+	ids = append(ids, c.Code.Blob)
+	for _, l := range c.Layers {
+		ids = append(ids, l.Code.Blob)
+	}
+	return ids
+}
+
+// dirs lists the directories of the code cache that the configuration needs.
+func (c *config) dirs() []string {
+	dirs := []string{codeDir(c.Code.SHA256)}
+	for _, l := range c.Layers {
+		dirs = append(dirs, codeDir(l.Code.SHA256))
+	}
+	if len(c.Layers) > 1 {
+		dirs = append(dirs, mergedDir(c.Layers))
+	}
+	return dirs
+}
+
+// fingerprint is equal for equal code and configuration, wherever the archive is kept.
+func (c config) fingerprint() (string, error) {
+	c.ID, c.Code.Blob = "", ""
+	b, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("fingerprint configuration: %w", err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(b)), nil
+}
+
+// alias is a name for one version, or for two with a weight.
+type alias struct {
+	Function    string
+	Name        string
+	Version     string
+	Description string
+	Other       string  // a second version; empty if there is none
+	Weight      float64 // probability of Other
+	Revision    string
+}
+
+// invokeConfig is the asynchronous invocation configuration of a version or alias.
+type invokeConfig struct {
+	Function  string
+	Qualifier string
+	Modified  time.Time
+	Retries   *int
+	MaxAge    *int // seconds
+	OnSuccess string
+	OnFailure string
+}
+
+// layer is what all versions of a layer share. It stays when they are deleted: numbers are never used again.
+type layer struct{ Versions int64 }
+
+// layerVersion is one version of a layer.
+type layerVersion struct {
+	Layer         string
+	Version       int64
+	Code          pkg
+	Created       time.Time
+	Description   string
+	License       string
+	Runtimes      []string // nil if not given
+	Architectures []string
+}
+
+// accountUse is what an account uses in a region.
+type accountUse struct {
+	Functions int64
+	CodeSize  int64 // bytes of every version's code and every layer version
+	Reserved  int   // concurrency reserved by all functions together
+}
+
+// blobUse counts the rows that need a blob.
+type blobUse struct{ Uses int }

@@ -1,0 +1,152 @@
+package lambda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/store"
+	"github.com/enfold-run/enfold/worker"
+)
+
+// Deps is what the service needs. Every field but Metrics and Now is required.
+type Deps struct {
+	Store store.Store
+	// DataDir is where unpacked code is kept, in "code" and "layers". All of it can be made again from the store.
+	DataDir  string
+	Runtimes Runtimes
+	Runner   worker.Runner
+	// CodeURL is a link from which the blob can be downloaded for ten minutes, at the address that the caller reached us by.
+	CodeURL func(ctx context.Context, blob string) string
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
+	Now     func() time.Time // of LastModified and its like; time.Now by default
+}
+
+// Runtimes knows what this host can run.
+type Runtimes interface {
+	// Check answers why functions of this runtime cannot run here, in words that say what to do; nil if they can.
+	Check(ctx context.Context, runtime string) error
+}
+
+// Service is AWS Lambda. Its methods are the ops of api.API.
+type Service struct {
+	deps    Deps
+	code    *codeCache
+	cache   *targets
+	limiter *limiter
+	metrics *metrics
+	jobs    *jobs
+
+	mu      sync.Mutex
+	settled chan struct{} // closed, and replaced, when a version's state changed
+}
+
+var _ api.API = (*Service)(nil)
+
+// New makes the service. Nothing becomes Active before Run runs.
+func New(d Deps) (*Service, error) {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	c, err := openCodeCache(d.DataDir, d.Store.Blobs())
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		deps: d, code: c, cache: newTargets(), limiter: newLimiter(), metrics: newMetrics(d.Metrics), jobs: newJobs(),
+		settled: make(chan struct{}),
+	}, nil
+}
+
+// Run does the work behind the ops until ctx ends: it takes new and updated functions to their final state, first those that
+// an earlier process left behind, and sweeps unpacked code that nothing needs any more.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.recover(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("recover functions: %w", err)
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { s.jobs.run(ctx, s.activate) })
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := s.sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				s.deps.Log.Warn("sweep unpacked code", "error", err)
+			}
+		}
+	}
+}
+
+// Close lets go of the data directory. No op may run any more.
+func (s *Service) Close() error { return s.code.close() }
+
+// recover finishes what an earlier process began and removes unpacked code that nothing needs. Functions that failed only
+// because this host had no runtime for them get another chance: it may have been installed since.
+func (s *Service) recover(ctx context.Context) error {
+	var todo []job
+	err := s.deps.Store.View(ctx, func(tx store.Tx) error {
+		todo = nil
+		return everyVersion(tx, func(sc store.Scope, v *version) {
+			if v.unsettled() || v.State.Code == api.StateReasonCodeInvalidRuntime {
+				todo = append(todo, job{scope: sc, function: v.Function, version: v.Version})
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, j := range todo {
+		s.jobs.add(j)
+	}
+	return nil
+}
+
+// sweep removes unpacked code that no row has named for a while.
+func (s *Service) sweep(ctx context.Context, now time.Time) error {
+	due := s.code.due(now)
+	if len(due) == 0 {
+		return nil
+	}
+	named, err := s.namedDirs(ctx)
+	if err != nil {
+		return err
+	}
+	return s.code.sweep(due, named, now)
+}
+
+// SweepAll removes all unpacked code that no row names. It is for start-up, before anything is served.
+func (s *Service) SweepAll(ctx context.Context) error {
+	named, err := s.namedDirs(ctx)
+	return errors.Join(err, func() error {
+		if err != nil {
+			return nil
+		}
+		return s.code.sweepAll(named)
+	}())
+}
+
+// settle wakes whoever waits for a version's state.
+func (s *Service) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.settled)
+	s.settled = make(chan struct{})
+}
+
+// changes is closed when a version's state changes next.
+func (s *Service) changes() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settled
+}
