@@ -240,10 +240,14 @@ func TestErrors(t *testing.T) {
 		{"put to no stream", func() (any, error) {
 			return f.PutLogEvents(f.ctx, &api.PutLogEventsInput{LogGroupName: new("g"), LogStreamName: new("x"), LogEvents: one})
 		}, noStream},
-		{"put in the wrong order", func() (any, error) { return nil, put(input(2, 1)) },
-			"InvalidParameterException: Log events in a single PutLogEvents request must be in chronological order."},
-		{"put too long a span", func() (any, error) { return nil, put(input(-24*3600*1000-1, 0)) },
-			"InvalidParameterException: The batch of log events in a single PutLogEvents request cannot span more than 24 hours."},
+		{
+			"put in the wrong order", func() (any, error) { return nil, put(input(2, 1)) },
+			"InvalidParameterException: Log events in a single PutLogEvents request must be in chronological order.",
+		},
+		{
+			"put too long a span", func() (any, error) { return nil, put(input(-24*3600*1000-1, 0)) },
+			"InvalidParameterException: The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
+		},
 		{"put too large an event", func() (any, error) {
 			return nil, put([]*api.InputLogEvent{{Timestamp: new(ms(0)), Message: new(strings.Repeat("x", 1<<20))}})
 		}, "InvalidParameterException: Log event too large: 1048602 bytes exceeds limit of 1048576"},
