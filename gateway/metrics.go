@@ -1,0 +1,39 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// mayReadMetrics says who may: whoever has the token, and the machine itself. A proxy on this machine is not the machine
+// itself, and neither is a web page that had its name point here: hence the looks at Forwarded, Origin and Host.
+func (g *Gateway) mayReadMetrics(r *http.Request) bool {
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && g.hasToken {
+		sum := sha256.Sum256([]byte(token))
+		return subtle.ConstantTimeCompare(sum[:], g.metricsToken[:]) == 1
+	}
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via", "Origin"} {
+		if r.Header.Get(h) != "" {
+			return false
+		}
+	}
+	return isLoopback(r.RemoteAddr) && (isLoopback(r.Host) || hostname(r.Host) == "localhost")
+}
+
+// isLoopback says that a host, with or without a port, is a loopback address.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(hostname(host))
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// hostname is a host without its port.
+func hostname(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		return h
+	}
+	return strings.Trim(host, "[]")
+}
