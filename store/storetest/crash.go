@@ -1,0 +1,181 @@
+package storetest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ctx is of work that a test's end does not stop: a child's, and a check's after a crash.
+var ctx = context.Background()
+
+// crashRounds is how often each crash test crashes: 3, or STORETEST_ROUNDS for a longer search.
+func crashRounds(t *testing.T) int {
+	t.Helper()
+	v := os.Getenv("STORETEST_ROUNDS")
+	if v == "" {
+		return 3
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		t.Fatalf("STORETEST_ROUNDS=%q: want a number of rounds", v)
+	}
+	return n
+}
+
+// Kill ends a process under load with SIGKILL, several times on one directory, and checks that every acknowledged write of
+// every round is there and no transaction is there in part.
+func Kill(t *testing.T, b Backend) {
+	dir := t.TempDir()
+	var before promises
+	for round := range crashRounds(t) {
+		p := newProcess(t, dir, round, false)
+		time.Sleep(time.Duration(300+200*round%700) * time.Millisecond)
+		p.kill()
+		now := p.promises(t)
+		t.Logf("round %d: %s", round, now.count())
+		for _, loss := range check(b, dir, round, now, before) {
+			t.Errorf("round %d: %s", round, loss)
+		}
+		before = before.with(now)
+	}
+}
+
+// process is the test binary, started again as the one that crashes.
+type process struct {
+	cmd  *exec.Cmd
+	out  io.Reader
+	errs bytes.Buffer
+}
+
+func newProcess(t *testing.T, dir string, round int, unsafe bool) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(exe)}
+	p.cmd.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprintf("%s=r%d", childRound, round))
+	if unsafe {
+		p.cmd.Env = append(p.cmd.Env, childUnsafe+"=1")
+	}
+	p.cmd.Stderr = &p.errs
+	stdin, err := p.cmd.StdinPipe() // it ends when this is closed, as it is if this process dies
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stdout = pw
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = pw.Close() // the child's copy is the one that counts
+	lines := &collected{done: make(chan struct{})}
+	go lines.collect(pr)
+	p.out = lines
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		p.kill()
+	})
+	return p
+}
+
+// kill is SIGKILL; it waits until the process is gone.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait() // how it ended is known
+}
+
+// collected reads a pipe while the process runs, so that it never waits for its reader.
+type collected struct {
+	buf  bytes.Buffer
+	done chan struct{}
+}
+
+func (c *collected) collect(r io.ReadCloser) {
+	defer close(c.done)
+	_, _ = io.Copy(&c.buf, r)
+	_ = r.Close()
+}
+
+func (c *collected) Read(p []byte) (int, error) {
+	<-c.done
+	return c.buf.Read(p)
+}
+
+// promises is what a process acknowledged.
+type promises struct {
+	writes, consumed, logs []string
+	blobs                  map[string]string // id to the SHA-256 of the content
+}
+
+// promises reads the lines of a process that has ended. A last line that is cut short promises nothing.
+func (p *process) promises(t *testing.T) promises {
+	t.Helper()
+	got := promises{blobs: make(map[string]string)}
+	r := bufio.NewReader(p.out)
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			break
+		}
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 2 && f[0] == "write":
+			got.writes = append(got.writes, f[1])
+		case len(f) == 2 && f[0] == "consume":
+			got.consumed = append(got.consumed, f[1])
+		case len(f) == 2 && f[0] == "log":
+			got.logs = append(got.logs, f[1])
+		case len(f) == 3 && f[0] == "blob":
+			got.blobs[f[1]] = f[2]
+		default:
+			t.Fatalf("line %q", line)
+		}
+	}
+	if len(got.writes) == 0 || len(got.consumed) == 0 || len(got.logs) == 0 || len(got.blobs) == 0 {
+		t.Fatalf("the process was to acknowledge some of everything: %s; it said: %s", got.count(), p.errs.String())
+	}
+	return got
+}
+
+func (p promises) count() string {
+	return fmt.Sprintf("%d transactions, %d messages, %d log chunks, %d blobs acknowledged", len(p.writes), len(p.consumed), len(p.logs), len(p.blobs))
+}
+
+// with adds those of another round.
+func (p promises) with(more promises) promises {
+	sum := promises{blobs: make(map[string]string)}
+	for _, o := range []promises{p, more} {
+		sum.writes, sum.logs = append(sum.writes, o.writes...), append(sum.logs, o.logs...)
+		for id, h := range o.blobs {
+			sum.blobs[id] = h
+		}
+	}
+	return sum
+}
+
+// check opens the store after a crash and answers what was lost or is there in part.
+func check(b Backend, dir string, round int, now, before promises) (losses []string) {
+	s, err := b.Open(dir)
+	if err != nil {
+		return []string{fmt.Sprintf("the store does not open: %v", err)}
+	}
+	lost := func(format string, args ...any) { losses = append(losses, fmt.Sprintf(format, args...)) }
+	if err := errors.Join(checkMain(s, round, now, before, lost), checkRest(s, now.with(before), lost), s.Close()); err != nil {
+		lost("%v", err)
+	}
+	return losses
+}
