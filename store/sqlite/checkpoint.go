@@ -106,6 +106,6 @@ func (k *checkpointer) checkpoint(c *conn, q *query) (frames int, all bool) {
 		c.healthy()
 		return 0, false
 	}
-	busy, inLog, done := integer(row[0]), integer(row[1]), integer(row[2])
+	busy, inLog, done := asInt(row[0]), asInt(row[1]), asInt(row[2])
 	return int(inLog), busy == 0 && inLog == done
 }

@@ -77,8 +77,8 @@ func (c *conn) chunks(q *query, args ...any) (page []store.Chunk, more bool, err
 	size := 0
 	err = c.each(q, func(row []driver.Value) error {
 		ch := store.Chunk{
-			Sequence: integer(row[0]), First: fromMillis(integer(row[1])), Last: fromMillis(integer(row[2])),
-			Count: int(integer(row[3])), Data: bytes(row[4]),
+			Sequence: asInt(row[0]), First: fromMillis(asInt(row[1])), Last: fromMillis(asInt(row[2])),
+			Count: int(asInt(row[3])), Data: asBytes(row[4]),
 		}
 		page = append(page, ch)
 		if size += len(ch.Data); size >= pageBytes {

@@ -58,7 +58,7 @@ func (t *txn) Claim(queue string, s store.Scope, limit int, now time.Time, lease
 			return nil, err
 		}
 		if ok {
-			claimed[i].Body = bytes(row[0])
+			claimed[i].Body = asBytes(row[0])
 		}
 	}
 	return claimed, nil
@@ -70,11 +70,11 @@ func (t *txn) take(queue int64, limit int, last, due int64) ([]store.Claimed, ma
 	var sizes map[int64]int64
 	err := t.conn.each(qClaim, func(row []driver.Value) error {
 		m := store.Claimed{
-			Sequence: integer(row[0]), ID: text(row[1]), Group: text(row[2]), Tries: int(integer(row[3])),
-			Enqueued: time.Unix(0, integer(row[4])), Body: bytes(row[6]),
+			Sequence: asInt(row[0]), ID: asText(row[1]), Group: asText(row[2]), Tries: int(asInt(row[3])),
+			Enqueued: time.Unix(0, asInt(row[4])), Body: asBytes(row[6]),
 		}
 		m.Receipt = receipt(m.Sequence, token)
-		if size := integer(row[5]); size > inlineBody {
+		if size := asInt(row[5]); size > inlineBody {
 			if sizes == nil {
 				sizes = make(map[int64]int64)
 			}
@@ -95,8 +95,8 @@ func (t *txn) weigh(queue int64, limit int) (int64, error) {
 	}
 	var total, last int64
 	err := t.conn.each(qWeigh, func(row []driver.Value) error {
-		if total += integer(row[1]); total <= maxClaimBytes || last == 0 {
-			last = integer(row[0])
+		if total += asInt(row[1]); total <= maxClaimBytes || last == 0 {
+			last = asInt(row[0])
 		}
 		return nil
 	}, queue, int64(limit))

@@ -69,7 +69,7 @@ func (f file) connect(pragmas ...string) (*conn, error) {
 	db := &conn{file: f, raw: raw, stmts: make(map[*query]driver.Stmt)}
 	for _, p := range append(f.pragmas(), pragmas...) {
 		if err := db.script("PRAGMA " + p); err != nil {
-			return nil, errors.Join(fmt.Errorf("open %s: %w", f.path, err), db.close())
+			return nil, errors.Join(fmt.Errorf("open store: %w", err), db.close())
 		}
 	}
 	return db, nil

@@ -109,8 +109,8 @@ func (t *txn) dedup(queue int64, m store.Message, seq int64, now time.Time) (sto
 	if err != nil {
 		return store.Enqueued{}, err
 	}
-	if ok && integer(row[2]) > now.UnixNano() {
-		return store.Enqueued{ID: text(row[0]), Sequence: integer(row[1]), Duplicate: true}, nil
+	if ok && asInt(row[2]) > now.UnixNano() {
+		return store.Enqueued{ID: asText(row[0]), Sequence: asInt(row[1]), Duplicate: true}, nil
 	}
 	if _, err := t.conn.exec(qOldDedup, now.UnixNano()); err != nil {
 		return store.Enqueued{}, err
@@ -132,7 +132,7 @@ func (t *txn) Ack(queue string, s store.Scope, receipt string) error {
 	if !ok {
 		return store.ErrLease
 	}
-	group, size := text(row[0]), integer(row[1])
+	group, size := asText(row[0]), asInt(row[1])
 	if size > inlineBody {
 		if _, err := t.conn.exec(qDelBody, seq); err != nil {
 			return err
@@ -189,7 +189,7 @@ func (t *txn) Depth(queue string, s store.Scope, now time.Time) (store.Depth, er
 		return d, err
 	}
 	err = t.conn.each(qDepth, func(row []driver.Value) error {
-		state, due, n := integer(row[0]), integer(row[1]) != 0, integer(row[2])
+		state, due, n := asInt(row[0]), asInt(row[1]) != 0, asInt(row[2])
 		switch {
 		case state == ready || due:
 			d.Due += n

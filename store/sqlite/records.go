@@ -39,7 +39,7 @@ func (t *txn) record(id int64, key string) (store.Record, error) {
 	if !ok {
 		return store.Record{}, store.ErrNotFound
 	}
-	return store.Record{Key: key, Version: integer(row[0]), Value: bytes(row[1])}, nil
+	return store.Record{Key: key, Version: asInt(row[0]), Value: asBytes(row[1])}, nil
 }
 
 // Put is [store.Tx.Put].
@@ -122,8 +122,8 @@ func (t *txn) Scopes(table string) ([]store.Scope, error) {
 	var ids []int64
 	var all []store.Scope
 	err := t.conn.each(qNameSpaces, func(row []driver.Value) error {
-		ids = append(ids, integer(row[0]))
-		all = append(all, store.Scope{Account: text(row[1]), Region: text(row[2])})
+		ids = append(ids, asInt(row[0]))
+		all = append(all, store.Scope{Account: asText(row[1]), Region: asText(row[2])})
 		return nil
 	}, int64(records), table)
 	if err != nil {
@@ -142,17 +142,17 @@ func (t *txn) Scopes(table string) ([]store.Scope, error) {
 	return used, nil
 }
 
-func integer(v driver.Value) int64 {
+func asInt(v driver.Value) int64 {
 	n, _ := v.(int64)
 	return n
 }
 
-func text(v driver.Value) string {
+func asText(v driver.Value) string {
 	s, _ := v.(string)
 	return s
 }
 
-func bytes(v driver.Value) []byte {
+func asBytes(v driver.Value) []byte {
 	b, _ := v.([]byte)
 	return b
 }

@@ -118,7 +118,7 @@ func (sc *scan) page() (rows []store.Record, more bool, err error) {
 	}
 	size, read := 0, 0
 	err = sc.txn.conn.each(q, func(row []driver.Value) error {
-		rec := store.Record{Key: text(row[0]), Version: integer(row[1]), Value: bytes(row[2])}
+		rec := store.Record{Key: asText(row[0]), Version: asInt(row[1]), Value: asBytes(row[2])}
 		rows = append(rows, rec)
 		read++
 		if size += len(rec.Value) + len(rec.Key); size >= pageBytes {

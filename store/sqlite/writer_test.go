@@ -1,0 +1,297 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/enfold-run/enfold/store"
+)
+
+func openWith(t *testing.T, o Options) *db {
+	t.Helper()
+	s, err := Open(t.Context(), t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { mustClose(t, s) })
+	return s.(*db)
+}
+
+func putKey(tx store.Tx, key string, value []byte) error {
+	_, err := tx.Put("t", scope, key, value, store.Cond{})
+	return err
+}
+
+func hasKey(t *testing.T, s store.Store, key string) bool {
+	t.Helper()
+	var err error
+	if verr := s.View(t.Context(), func(tx store.Tx) error {
+		_, err = tx.Get("t", scope, key)
+		return nil
+	}); verr != nil {
+		t.Fatal(verr)
+	}
+	return err == nil
+}
+
+// inOneGroup runs the functions in one group, in their order: they wait in the queue while the writer is held.
+func inOneGroup(t *testing.T, s *db, fns ...func(store.Tx) error) []error {
+	t.Helper()
+	s.writer.pause.Lock()
+	errs := make([]error, len(fns))
+	var group sync.WaitGroup
+	for i, fn := range fns {
+		group.Go(func() { errs[i] = s.Update(context.Background(), fn) })
+		for began := time.Now(); len(s.writer.calls) != i && i > 0; { // the writer holds the first
+			if time.Since(began) > 10*time.Second {
+				t.Fatal("the calls do not reach the writer")
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+		if i == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	s.writer.pause.Unlock()
+	group.Wait()
+	return errs
+}
+
+// The one who fills the disk is refused; those before and behind it in its group are not.
+func TestFullInOneGroup(t *testing.T) {
+	s := openWith(t, Options{maxPages: 200})
+	big := make([]byte, 1<<20)
+	runs := 0
+	errs := inOneGroup(t, s,
+		func(tx store.Tx) error { runs++; return putKey(tx, "before", nil) },
+		func(tx store.Tx) error { return putKey(tx, "big", big) },
+		func(tx store.Tx) error { return putKey(tx, "behind", nil) },
+	)
+	if errs[0] != nil || !errors.Is(errs[1], store.ErrFull) || errs[2] != nil {
+		t.Errorf("errors %v: want only the second, ErrFull", errs)
+	}
+	if runs != 2 {
+		t.Errorf("the first ran %d times: they were not in one group", runs)
+	}
+	for key, want := range map[string]bool{"before": true, "big": false, "behind": true} {
+		if hasKey(t, s, key) != want {
+			t.Errorf("row %q there: %v, want %v", key, !want, want)
+		}
+	}
+}
+
+// When the commit fails nobody of the group is told that it was done, a refusal on the ground of a neighbour's write included.
+func TestCommitFails(t *testing.T) {
+	s := openWith(t, Options{})
+	s.writer.pause.Lock()
+	err := s.writer.conn.script(`PRAGMA foreign_keys=1; CREATE TABLE parent (id INTEGER PRIMARY KEY);
+		CREATE TABLE kid (p INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)`)
+	s.writer.pause.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := errors.New("odd")
+	errs := inOneGroup(t, s,
+		func(tx store.Tx) error { return putKey(tx, "a", nil) },
+		func(tx store.Tx) error {
+			if _, err := tx.Get("t", scope, "a"); err != nil {
+				return err
+			}
+			return odd
+		},
+		func(tx store.Tx) error {
+			return errors.Join(putKey(tx, "b", nil), s.writer.conn.script("INSERT INTO kid VALUES (7)"))
+		},
+		func(tx store.Tx) error { return putKey(tx, "c", nil) },
+	)
+	for i, err := range errs {
+		if err == nil || !strings.Contains(err.Error(), "commit: ") {
+			t.Errorf("caller %d was told %v", i, err)
+		}
+	}
+	if !errors.Is(errs[1], odd) {
+		t.Errorf("the one that failed was told %v", errs[1])
+	}
+	for _, key := range []string{"a", "b", "c"} {
+		if hasKey(t, s, key) {
+			t.Errorf("row %q is there", key)
+		}
+	}
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return putKey(tx, "d", nil) }); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A connection that cannot begin is replaced.
+func TestConnectionReplaced(t *testing.T) {
+	s := openWith(t, Options{})
+	if err := s.writer.conn.script("BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return putKey(tx, "a", nil) }); err != nil {
+		t.Errorf("update: %v", err)
+	}
+	if !hasKey(t, s, "a") {
+		t.Error("the row is not there")
+	}
+}
+
+// The number of a space that a transaction made is forgotten with it: or rows would go to a space that is nobody's.
+func TestSpaceForgotten(t *testing.T) {
+	s := openWith(t, Options{})
+	odd := errors.New("odd")
+	errs := inOneGroup(t, s,
+		func(tx store.Tx) error { return nil },
+		func(tx store.Tx) error { return errors.Join(putKey(tx, "a", nil), odd) },
+		func(tx store.Tx) error { return putKey(tx, "b", nil) },
+	)
+	if errs[0] != nil || !errors.Is(errs[1], odd) || errs[2] != nil {
+		t.Fatalf("errors %v", errs)
+	}
+	if hasKey(t, s, "a") || !hasKey(t, s, "b") {
+		t.Errorf("row a: %v, row b: %v", hasKey(t, s, "a"), hasKey(t, s, "b"))
+	}
+}
+
+// Under writes without a pause the write-ahead log is begun anew and does not grow without end, and so with readers.
+func TestLogOfWritesIsBounded(t *testing.T) {
+	s, err := Open(t.Context(), t.TempDir(), Options{noSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := s.(*db)
+	defer mustClose(t, s)
+	done := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				hasKey(t, s, "k0")
+			}
+		}
+	})
+	value := make([]byte, 100_000)
+	const total = 4000 // 400 MB, six times the size at which it is begun anew
+	for i := range total {
+		value[i%len(value)]++
+		err := s.Update(t.Context(), func(tx store.Tx) error { return putKey(tx, fmt.Sprint("k", i%10), value) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(done)
+	group.Wait()
+	info, err := os.Stat(d.writer.file.path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the log has %d MiB after %d MB", info.Size()>>20, total/10)
+	if info.Size() > 200<<20 {
+		t.Errorf("the log has %d MiB", info.Size()>>20)
+	}
+}
+
+// Every statement of the hot paths finds its rows by an index.
+func TestPlans(t *testing.T) {
+	s := openWith(t, Options{})
+	if err := s.Logs().Append(t.Context(), "l", scope, store.Chunk{}); err != nil {
+		t.Fatal(err)
+	}
+	for f, queries := range map[file][]*query{
+		s.writer.file: {qSpace, qGet, qScan, qScanBack, qInGroup, qDedup, qOldDedup, qAck, qUnblock, qExtend, qDepth, qNextDue, qPurge, qPurgeBodies, qPurgeDedups, qPromote, qClaim, qWeigh, qBody, qReadLog, qLastChunk, qTrimLog, qAnyRecord},
+		s.logs.file:   {qLogRange, qLogRangeBack, qDeleteOf, qAnyLogged},
+	} {
+		c, err := f.connect()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range queries {
+			plan := explain(t, c, q)
+			scans := strings.Contains(strings.ReplaceAll(plan, "SCAN CONSTANT ROW", ""), "SCAN")
+			if scans || strings.Contains(plan, "USE TEMP B-TREE") && q != qDepth {
+				t.Errorf("%s: %s", q.sql, plan)
+			}
+		}
+		if err := c.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func explain(t *testing.T, c *conn, q *query) string {
+	t.Helper()
+	var plan []string
+	args := make([]any, max(strings.Count(q.sql, "?"), 1))
+	if strings.Contains(q.sql, "?1") {
+		args = args[:1]
+	}
+	for i := range args {
+		args[i] = int64(100)
+	}
+	err := c.each(&query{"EXPLAIN QUERY PLAN " + q.sql}, func(row []driver.Value) error {
+		plan = append(plan, asText(row[3]))
+		return nil
+	}, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", q.sql, err)
+	}
+	return strings.Join(plan, "; ")
+}
+
+// When the disk takes nothing and the memory for logs is full, Append says so instead of waiting for ever.
+func TestLogsMemoryIsBounded(t *testing.T) {
+	s := openWith(t, Options{maxPages: 50})
+	chunk := store.Chunk{Data: make([]byte, 1<<20)}
+	var err error
+	n := 0
+	for ; n < 200 && err == nil; n++ {
+		err = s.Logs().Append(t.Context(), "l", scope, chunk)
+	}
+	if !errors.Is(err, store.ErrFull) || n < 60 || n > 70 {
+		t.Errorf("after %d MiB: %v, want ErrFull after 64", n, err)
+	}
+	if err := s.Logs().Sync(t.Context()); !errors.Is(err, store.ErrFull) {
+		t.Errorf("sync: %v, want ErrFull", err)
+	}
+	if err := s.Logs().Delete(t.Context(), "l", scope); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	if err := s.Logs().Append(t.Context(), "l", scope, store.Chunk{Data: []byte("x")}); err != nil {
+		t.Errorf("append when there is room: %v", err)
+	}
+	if err := s.Logs().Sync(t.Context()); err != nil {
+		t.Errorf("sync when there is room: %v", err)
+	}
+	if s.logs.bytes != 0 {
+		t.Errorf("%d bytes are counted of nothing", s.logs.bytes)
+	}
+}
+
+func TestTooLargeTransaction(t *testing.T) {
+	s := openWith(t, Options{})
+	err := s.Update(t.Context(), func(tx store.Tx) error {
+		for i := range 17 {
+			if err := putKey(tx, fmt.Sprint(i), make([]byte, store.MaxValue)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, store.ErrTooLarge) {
+		t.Errorf("a transaction of 272 MiB: %v, want ErrTooLarge", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(s.writer.file.path), "*journal*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
