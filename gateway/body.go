@@ -80,11 +80,11 @@ func (q *request) readBody(limit int64) (body []byte, release func(), err error)
 	} else {
 		body, err = readAtMost(paced, limit)
 	}
-	paced.done()
 	if err != nil {
 		release()
 		return nil, nil, q.bodyError(err)
 	}
+	paced.done()
 	return body, release, nil
 }
 
@@ -131,6 +131,9 @@ func (p *pacedBody) Read(b []byte) (int, error) {
 	p.w.readDeadline(p.start.Add(bodyGrace + time.Duration(p.got)*time.Second/minRate))
 	n, err := p.body.Read(b)
 	p.got += int64(n)
+	if errors.Is(err, io.EOF) {
+		p.done()
+	}
 	return n, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,6 +77,9 @@ func New(d Deps) *Gateway {
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := &writer{ResponseWriter: rw}
+	if r.ContentLength != 0 { // whoever answers without reading the body must not wait for it for ever
+		w.readDeadline(time.Now().Add(bodyGrace))
+	}
 	if strings.HasPrefix(r.URL.Path, internalPath) && g.serveInternal(w, r) {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/sigv4"
@@ -18,6 +19,7 @@ type request struct {
 	r     *http.Request
 	id    string
 	match *wire.Match // nil until it is routed
+	begun bool        // the body is being read, or is
 }
 
 // serve is the whole way of a request.
@@ -106,6 +108,7 @@ func (q *request) authenticate(claim *sigv4.Claim) (*sigv4.Identity, []byte, err
 	if err != nil {
 		return nil, nil, err
 	}
+	q.begun = true
 	if q.match != nil && q.match.Streams() {
 		id, body, err := claim.Stream(&pacedBody{w: q.w, body: q.r.Body}, limit)
 		q.r.Body = io.NopCloser(body)
@@ -176,6 +179,9 @@ func (q *request) fail(err error) {
 
 // refuse writes an error in the protocol of the request, as far as it is known.
 func (q *request) refuse(e *aws.Error) {
+	if !q.begun && q.r.Header["Expect"] != nil { // the client was not asked for its body: do not wait for it
+		q.w.readDeadline(time.Now())
+	}
 	if q.match != nil {
 		q.match.EncodeError(q.w, q.id, e)
 		return
