@@ -9,6 +9,7 @@ import (
 type check struct {
 	required bool
 	notNull  bool // an element whose constraints AWS ends with "Member must not be null"
+	bare     bool // a list whose elements' enum is written as if it were the list's
 	secret   bool // never shown in a message
 	min, max *bound
 	enum     []string
@@ -49,6 +50,8 @@ func (c *check) option(opt string) {
 		c.required = true
 	case "notnull":
 		c.notNull = true
+	case "bare":
+		c.bare = true
 	case "secret":
 		c.secret = true
 	case "min":

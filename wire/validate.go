@@ -144,13 +144,10 @@ func javaLength(s string) int {
 func (c *checker) list(n *node, v reflect.Value, path string) {
 	if n.check != nil && n.check.any {
 		n.check.each(kindList, v, func(constraint string) { c.add(n.shown(v), path, constraint) })
-		if n.check.enum != nil && !allIn(n.check.enum, v) {
-			c.add(n.shown(v), path, n.check.notInEnum())
-		}
 	}
 	if isScalarKind(n.elem.kind) || n.elem.kind == kindBlob {
 		if bad(n.elem, v.Len(), v.Index) {
-			c.add(n.shown(v), path, constraintList("Member", n.elem))
+			c.add(n.shown(v), path, n.elementConstraint())
 		}
 		return
 	}
@@ -159,15 +156,6 @@ func (c *checker) list(n *node, v reflect.Value, path string) {
 			c.value(n.elem, e, path+"."+itoa(i+1)+".", "member")
 		}
 	}
-}
-
-func allIn(enum []string, v reflect.Value) bool {
-	for i := range v.Len() {
-		if e := v.Index(i); e.Kind() == reflect.String && !slices.Contains(enum, e.String()) {
-			return false
-		}
-	}
-	return true
 }
 
 // bad reports whether any of n values breaks its constraints.
@@ -183,6 +171,14 @@ func bad(n *node, count int, at func(int) reflect.Value) bool {
 		}
 	}
 	return false
+}
+
+// elementConstraint is what a list's elements must satisfy.
+func (n *node) elementConstraint() string {
+	if n.check != nil && n.check.bare && n.elem.check.enum != nil {
+		return n.elem.check.notInEnum()
+	}
+	return constraintList("Member", n.elem)
 }
 
 func constraintList(what string, n *node) string {

@@ -34,7 +34,7 @@ type AliasConfiguration struct {
 
 // AliasRoutingConfiguration is the shape AliasRoutingConfiguration of the model.
 type AliasRoutingConfiguration struct {
-	AdditionalVersionWeights map[string]float64 `wire:"AdditionalVersionWeights" check.k:"min=1,max=1024,pattern=[0-9]+" check.v:"min=0.0,max=1.0"`
+	AdditionalVersionWeights map[string]float64 `wire:"AdditionalVersionWeights" check.k:"min=1,max=1024,pattern=[0-9]+" check.v:"notnull,min=0.0,max=1.0"`
 }
 
 // CapacityProviderConfig is the shape CapacityProviderConfig of the model.
@@ -49,7 +49,7 @@ type Concurrency struct {
 
 // CreateAliasInput is the input of CreateAlias.
 type CreateAliasInput struct {
-	FunctionName    *string                    `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName    *string                    `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	Name            *string                    `wire:"Name" check:"required,min=1,max=128,pattern=(?!^[0-9]+$)([a-zA-Z0-9-_]+)"`
 	FunctionVersion *string                    `wire:"FunctionVersion" check:"required,min=1,max=1024,pattern=(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"`
 	Description     *string                    `wire:"Description" check:"min=0,max=256"`
@@ -58,8 +58,8 @@ type CreateAliasInput struct {
 
 // CreateFunctionInput is the input of CreateFunction.
 type CreateFunctionInput struct {
-	FunctionName           *string                 `wire:"FunctionName" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
-	Runtime                *string                 `wire:"Runtime" check:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
+	FunctionName           *string                 `wire:"FunctionName" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	Runtime                *string                 `wire:"Runtime"`
 	Role                   *string                 `wire:"Role" check:"required,pattern=arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+"`
 	Handler                *string                 `wire:"Handler" check:"min=0,max=128,pattern=[^\\s]+"`
 	Code                   *FunctionCode           `wire:"Code" check:"required"`
@@ -74,11 +74,11 @@ type CreateFunctionInput struct {
 	KMSKeyArn              *string                 `wire:"KMSKeyArn" check:"pattern=(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"`
 	TracingConfig          *TracingConfig          `wire:"TracingConfig"`
 	Tags                   map[string]string       `wire:"Tags"`
-	Layers                 []string                `wire:"Layers" check.e:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"`
+	Layers                 []string                `wire:"Layers" check.e:"notnull,min=1,max=2048,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"`
 	FileSystemConfigs      []*FileSystemConfig     `wire:"FileSystemConfigs" check:"min=0,max=1"`
 	ImageConfig            *ImageConfig            `wire:"ImageConfig"`
 	CodeSigningConfigArn   *string                 `wire:"CodeSigningConfigArn" check:"min=0,max=200,pattern=arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}"`
-	Architectures          []string                `wire:"Architectures" check:"min=1,max=1" check.e:"enum=x86_64|arm64"`
+	Architectures          []string                `wire:"Architectures" check:"min=1,max=1" check.e:"notnull,enum=x86_64|arm64"`
 	EphemeralStorage       *EphemeralStorage       `wire:"EphemeralStorage"`
 	SnapStart              *SnapStart              `wire:"SnapStart"`
 	LoggingConfig          *LoggingConfig          `wire:"LoggingConfig"`
@@ -95,24 +95,24 @@ type DeadLetterConfig struct {
 
 // DeleteAliasInput is the input of DeleteAlias.
 type DeleteAliasInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	Name         *string `wire:"Name,label" check:"required,min=1,max=128,pattern=(?!^[0-9]+$)([a-zA-Z0-9-_]+)"`
 }
 
 // DeleteFunctionConcurrencyInput is the input of DeleteFunctionConcurrency.
 type DeleteFunctionConcurrencyInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 }
 
 // DeleteFunctionEventInvokeConfigInput is the input of DeleteFunctionEventInvokeConfig.
 type DeleteFunctionEventInvokeConfigInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier    *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 }
 
 // DeleteFunctionInput is the input of DeleteFunction.
 type DeleteFunctionInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier    *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 }
 
@@ -123,7 +123,7 @@ type DeleteFunctionOutput struct {
 
 // DeleteLayerVersionInput is the input of DeleteLayerVersion.
 type DeleteLayerVersionInput struct {
-	LayerName     *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
+	LayerName     *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
 	VersionNumber *int64  `wire:"VersionNumber,label" check:"required"`
 }
 
@@ -188,7 +188,7 @@ type FunctionCodeLocation struct {
 
 // FunctionConfiguration is the shape FunctionConfiguration of the model.
 type FunctionConfiguration struct {
-	FunctionName               *string                 `wire:"FunctionName" check:"min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName               *string                 `wire:"FunctionName" check:"min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	FunctionArn                *string                 `wire:"FunctionArn" check:"min=0,max=10000,pattern=arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Runtime                    *string                 `wire:"Runtime" check:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
 	Role                       *string                 `wire:"Role" check:"pattern=arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+"`
@@ -219,7 +219,7 @@ type FunctionConfiguration struct {
 	ImageConfigResponse        *ImageConfigResponse    `wire:"ImageConfigResponse"`
 	SigningProfileVersionArn   *string                 `wire:"SigningProfileVersionArn" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
 	SigningJobArn              *string                 `wire:"SigningJobArn" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
-	Architectures              []string                `wire:"Architectures" check:"min=1,max=1" check.e:"enum=x86_64|arm64"`
+	Architectures              []string                `wire:"Architectures" check:"min=1,max=1" check.e:"notnull,enum=x86_64|arm64"`
 	EphemeralStorage           *EphemeralStorage       `wire:"EphemeralStorage"`
 	SnapStart                  *SnapStartResponse      `wire:"SnapStart"`
 	RuntimeVersionConfig       *RuntimeVersionConfig   `wire:"RuntimeVersionConfig"`
@@ -251,13 +251,13 @@ type GetAccountSettingsOutput struct {
 
 // GetAliasInput is the input of GetAlias.
 type GetAliasInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	Name         *string `wire:"Name,label" check:"required,min=1,max=128,pattern=(?!^[0-9]+$)([a-zA-Z0-9-_]+)"`
 }
 
 // GetFunctionConcurrencyInput is the input of GetFunctionConcurrency.
 type GetFunctionConcurrencyInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 }
 
 // GetFunctionConcurrencyOutput is the answer of GetFunctionConcurrency.
@@ -267,19 +267,19 @@ type GetFunctionConcurrencyOutput struct {
 
 // GetFunctionConfigurationInput is the input of GetFunctionConfiguration.
 type GetFunctionConfigurationInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier    *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 }
 
 // GetFunctionEventInvokeConfigInput is the input of GetFunctionEventInvokeConfig.
 type GetFunctionEventInvokeConfigInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier    *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 }
 
 // GetFunctionInput is the input of GetFunction.
 type GetFunctionInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier    *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 }
 
@@ -299,17 +299,17 @@ type GetFunctionRecursionConfigInput struct {
 
 // GetFunctionRecursionConfigOutput is the answer of GetFunctionRecursionConfig.
 type GetFunctionRecursionConfigOutput struct {
-	RecursiveLoop *string `wire:"RecursiveLoop" check:"enum=Allow|Terminate"`
+	RecursiveLoop *string `wire:"RecursiveLoop" check:"enum=Terminate|Allow"`
 }
 
 // GetLayerVersionByArnInput is the input of GetLayerVersionByArn.
 type GetLayerVersionByArnInput struct {
-	Arn *string `wire:"Arn,query" check:"required,min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"`
+	Arn *string `wire:"Arn,query" check:"required,min=1,max=2048,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"`
 }
 
 // GetLayerVersionInput is the input of GetLayerVersion.
 type GetLayerVersionInput struct {
-	LayerName     *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
+	LayerName     *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
 	VersionNumber *int64  `wire:"VersionNumber,label" check:"required"`
 }
 
@@ -317,18 +317,18 @@ type GetLayerVersionInput struct {
 type GetLayerVersionResponse struct {
 	Content                 *LayerVersionContentOutput `wire:"Content"`
 	LayerArn                *string                    `wire:"LayerArn" check:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+"`
-	LayerVersionArn         *string                    `wire:"LayerVersionArn" check:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"`
+	LayerVersionArn         *string                    `wire:"LayerVersionArn" check:"min=1,max=2048,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"`
 	Description             *string                    `wire:"Description" check:"min=0,max=256"`
 	CreatedDate             *string                    `wire:"CreatedDate"`
 	Version                 *int64                     `wire:"Version"`
-	CompatibleRuntimes      []string                   `wire:"CompatibleRuntimes" check:"min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
+	CompatibleRuntimes      []string                   `wire:"CompatibleRuntimes" check:"bare,min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
 	LicenseInfo             *string                    `wire:"LicenseInfo" check:"min=0,max=512"`
 	CompatibleArchitectures []string                   `wire:"CompatibleArchitectures" check:"min=0,max=2" check.e:"enum=x86_64|arm64"`
 }
 
 // GetRuntimeManagementConfigInput is the input of GetRuntimeManagementConfig.
 type GetRuntimeManagementConfigInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier    *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 }
 
@@ -360,7 +360,7 @@ type ImageConfigResponse struct {
 
 // InvokeInput is the input of Invoke.
 type InvokeInput struct {
-	FunctionName         *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName         *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	InvocationType       *string `wire:"X-Amz-Invocation-Type,at=invocationType,header" check:"enum=Event|RequestResponse|DryRun"`
 	LogType              *string `wire:"X-Amz-Log-Type,at=logType,header" check:"enum=None|Tail"`
 	ClientContext        *string `wire:"X-Amz-Client-Context,at=clientContext,header"`
@@ -394,7 +394,7 @@ type InvokeWithResponseStreamCompleteEvent struct {
 
 // InvokeWithResponseStreamInput is the input of InvokeWithResponseStream.
 type InvokeWithResponseStreamInput struct {
-	FunctionName   *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName   *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	InvocationType *string `wire:"X-Amz-Invocation-Type,at=invocationType,header" check:"enum=RequestResponse|DryRun"`
 	LogType        *string `wire:"X-Amz-Log-Type,at=logType,header" check:"enum=None|Tail"`
 	ClientContext  *string `wire:"X-Amz-Client-Context,at=clientContext,header"`
@@ -426,7 +426,7 @@ type LambdaManagedInstancesCapacityProviderConfig struct {
 
 // Layer is the shape Layer of the model.
 type Layer struct {
-	Arn                      *string `wire:"Arn" check:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"`
+	Arn                      *string `wire:"Arn" check:"min=1,max=2048,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"`
 	CodeSize                 *int64  `wire:"CodeSize"`
 	SigningProfileVersionArn *string `wire:"SigningProfileVersionArn" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
 	SigningJobArn            *string `wire:"SigningJobArn" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
@@ -451,25 +451,25 @@ type LayerVersionContentOutput struct {
 
 // LayerVersionsListItem is the shape LayerVersionsListItem of the model.
 type LayerVersionsListItem struct {
-	LayerVersionArn         *string  `wire:"LayerVersionArn" check:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"`
+	LayerVersionArn         *string  `wire:"LayerVersionArn" check:"min=1,max=2048,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"`
 	Version                 *int64   `wire:"Version"`
 	Description             *string  `wire:"Description" check:"min=0,max=256"`
 	CreatedDate             *string  `wire:"CreatedDate"`
-	CompatibleRuntimes      []string `wire:"CompatibleRuntimes" check:"min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
+	CompatibleRuntimes      []string `wire:"CompatibleRuntimes" check:"bare,min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
 	LicenseInfo             *string  `wire:"LicenseInfo" check:"min=0,max=512"`
 	CompatibleArchitectures []string `wire:"CompatibleArchitectures" check:"min=0,max=2" check.e:"enum=x86_64|arm64"`
 }
 
 // LayersListItem is the shape LayersListItem of the model.
 type LayersListItem struct {
-	LayerName             *string                `wire:"LayerName" check:"min=1,max=140,pattern=(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
+	LayerName             *string                `wire:"LayerName" check:"min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
 	LayerArn              *string                `wire:"LayerArn" check:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+"`
 	LatestMatchingVersion *LayerVersionsListItem `wire:"LatestMatchingVersion"`
 }
 
 // ListAliasesInput is the input of ListAliases.
 type ListAliasesInput struct {
-	FunctionName    *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName    *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	FunctionVersion *string `wire:"FunctionVersion,query" check:"min=1,max=1024,pattern=(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"`
 	Marker          *string `wire:"Marker,query"`
 	MaxItems        *int    `wire:"MaxItems,query" check:"min=1,max=10000"`
@@ -483,7 +483,7 @@ type ListAliasesOutput struct {
 
 // ListFunctionEventInvokeConfigsInput is the input of ListFunctionEventInvokeConfigs.
 type ListFunctionEventInvokeConfigsInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Marker       *string `wire:"Marker,query"`
 	MaxItems     *int    `wire:"MaxItems,query" check:"min=1,max=50"`
 }
@@ -511,7 +511,7 @@ type ListFunctionsOutput struct {
 // ListLayerVersionsInput is the input of ListLayerVersions.
 type ListLayerVersionsInput struct {
 	CompatibleRuntime      *string `wire:"CompatibleRuntime,query" check:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
-	LayerName              *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
+	LayerName              *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
 	Marker                 *string `wire:"Marker,query"`
 	MaxItems               *int    `wire:"MaxItems,query" check:"min=1,max=50"`
 	CompatibleArchitecture *string `wire:"CompatibleArchitecture,query" check:"enum=x86_64|arm64"`
@@ -539,7 +539,7 @@ type ListLayersOutput struct {
 
 // ListTagsInput is the input of ListTags.
 type ListTagsInput struct {
-	Resource *string `wire:"Resource,label" check:"required,min=1,max=256,pattern=arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"`
+	Resource *string `wire:"Resource,label" check:"required,min=1,max=256,pattern=arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"`
 }
 
 // ListTagsOutput is the answer of ListTags.
@@ -549,7 +549,7 @@ type ListTagsOutput struct {
 
 // ListVersionsByFunctionInput is the input of ListVersionsByFunction.
 type ListVersionsByFunctionInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Marker       *string `wire:"Marker,query"`
 	MaxItems     *int    `wire:"MaxItems,query" check:"min=1,max=10000"`
 }
@@ -570,20 +570,20 @@ type LoggingConfig struct {
 
 // OnFailure is the shape OnFailure of the model.
 type OnFailure struct {
-	Destination *string `wire:"Destination" check:"min=0,max=350,pattern=$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+	Destination *string `wire:"Destination" check:"min=0,max=350,pattern=$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
 }
 
 // OnSuccess is the shape OnSuccess of the model.
 type OnSuccess struct {
-	Destination *string `wire:"Destination" check:"min=0,max=350,pattern=$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+	Destination *string `wire:"Destination" check:"min=0,max=350,pattern=$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
 }
 
 // PublishLayerVersionInput is the input of PublishLayerVersion.
 type PublishLayerVersionInput struct {
-	LayerName               *string                   `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
+	LayerName               *string                   `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
 	Description             *string                   `wire:"Description" check:"min=0,max=256"`
 	Content                 *LayerVersionContentInput `wire:"Content" check:"required"`
-	CompatibleRuntimes      []string                  `wire:"CompatibleRuntimes" check:"min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
+	CompatibleRuntimes      []string                  `wire:"CompatibleRuntimes" check:"bare,min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
 	LicenseInfo             *string                   `wire:"LicenseInfo" check:"min=0,max=512"`
 	CompatibleArchitectures []string                  `wire:"CompatibleArchitectures" check:"min=0,max=2" check.e:"enum=x86_64|arm64"`
 }
@@ -592,18 +592,18 @@ type PublishLayerVersionInput struct {
 type PublishLayerVersionOutput struct {
 	Content                 *LayerVersionContentOutput `wire:"Content"`
 	LayerArn                *string                    `wire:"LayerArn" check:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+"`
-	LayerVersionArn         *string                    `wire:"LayerVersionArn" check:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"`
+	LayerVersionArn         *string                    `wire:"LayerVersionArn" check:"min=1,max=2048,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"`
 	Description             *string                    `wire:"Description" check:"min=0,max=256"`
 	CreatedDate             *string                    `wire:"CreatedDate"`
 	Version                 *int64                     `wire:"Version"`
-	CompatibleRuntimes      []string                   `wire:"CompatibleRuntimes" check:"min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
+	CompatibleRuntimes      []string                   `wire:"CompatibleRuntimes" check:"bare,min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
 	LicenseInfo             *string                    `wire:"LicenseInfo" check:"min=0,max=512"`
 	CompatibleArchitectures []string                   `wire:"CompatibleArchitectures" check:"min=0,max=2" check.e:"enum=x86_64|arm64"`
 }
 
 // PublishVersionInput is the input of PublishVersion.
 type PublishVersionInput struct {
-	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	CodeSha256   *string `wire:"CodeSha256"`
 	Description  *string `wire:"Description" check:"min=0,max=256"`
 	RevisionID   *string `wire:"RevisionId"`
@@ -612,13 +612,13 @@ type PublishVersionInput struct {
 
 // PutFunctionConcurrencyInput is the input of PutFunctionConcurrency.
 type PutFunctionConcurrencyInput struct {
-	FunctionName                 *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName                 *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	ReservedConcurrentExecutions *int    `wire:"ReservedConcurrentExecutions" check:"required,min=0"`
 }
 
 // PutFunctionEventInvokeConfigInput is the input of PutFunctionEventInvokeConfig.
 type PutFunctionEventInvokeConfigInput struct {
-	FunctionName             *string            `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName             *string            `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier                *string            `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 	MaximumRetryAttempts     *int               `wire:"MaximumRetryAttempts" check:"min=0,max=2"`
 	MaximumEventAgeInSeconds *int               `wire:"MaximumEventAgeInSeconds" check:"min=60,max=21600"`
@@ -628,17 +628,17 @@ type PutFunctionEventInvokeConfigInput struct {
 // PutFunctionRecursionConfigInput is the input of PutFunctionRecursionConfig.
 type PutFunctionRecursionConfigInput struct {
 	FunctionName  *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)"`
-	RecursiveLoop *string `wire:"RecursiveLoop" check:"required,enum=Allow|Terminate"`
+	RecursiveLoop *string `wire:"RecursiveLoop" check:"required,enum=Terminate|Allow"`
 }
 
 // PutFunctionRecursionConfigOutput is the answer of PutFunctionRecursionConfig.
 type PutFunctionRecursionConfigOutput struct {
-	RecursiveLoop *string `wire:"RecursiveLoop" check:"enum=Allow|Terminate"`
+	RecursiveLoop *string `wire:"RecursiveLoop" check:"enum=Terminate|Allow"`
 }
 
 // PutRuntimeManagementConfigInput is the input of PutRuntimeManagementConfig.
 type PutRuntimeManagementConfigInput struct {
-	FunctionName      *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName      *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier         *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 	UpdateRuntimeOn   *string `wire:"UpdateRuntimeOn" check:"required,enum=Auto|Manual|FunctionUpdate"`
 	RuntimeVersionArn *string `wire:"RuntimeVersionArn" check:"min=26,max=2048,pattern=arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}::runtime:.+"`
@@ -676,7 +676,7 @@ type SnapStartResponse struct {
 
 // TagResourceInput is the input of TagResource.
 type TagResourceInput struct {
-	Resource *string           `wire:"Resource,label" check:"required,min=1,max=256,pattern=arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"`
+	Resource *string           `wire:"Resource,label" check:"required,min=1,max=256,pattern=arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"`
 	Tags     map[string]string `wire:"Tags" check:"required"`
 }
 
@@ -703,13 +703,13 @@ type TracingConfigResponse struct {
 
 // UntagResourceInput is the input of UntagResource.
 type UntagResourceInput struct {
-	Resource *string  `wire:"Resource,label" check:"required,min=1,max=256,pattern=arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"`
+	Resource *string  `wire:"Resource,label" check:"required,min=1,max=256,pattern=arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"`
 	TagKeys  []string `wire:"tagKeys,query" check:"required"`
 }
 
 // UpdateAliasInput is the input of UpdateAlias.
 type UpdateAliasInput struct {
-	FunctionName    *string                    `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName    *string                    `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	Name            *string                    `wire:"Name,label" check:"required,min=1,max=128,pattern=(?!^[0-9]+$)([a-zA-Z0-9-_]+)"`
 	FunctionVersion *string                    `wire:"FunctionVersion" check:"min=1,max=1024,pattern=(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"`
 	Description     *string                    `wire:"Description" check:"min=0,max=256"`
@@ -719,7 +719,7 @@ type UpdateAliasInput struct {
 
 // UpdateFunctionCodeInput is the input of UpdateFunctionCode.
 type UpdateFunctionCodeInput struct {
-	FunctionName    *string  `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName    *string  `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	ZipFile         []byte   `wire:"ZipFile" check:"secret"`
 	S3Bucket        *string  `wire:"S3Bucket" check:"min=3,max=63,pattern=[0-9A-Za-z\\.\\-_]*(?<!\\.)"`
 	S3Key           *string  `wire:"S3Key" check:"min=1,max=1024"`
@@ -728,14 +728,14 @@ type UpdateFunctionCodeInput struct {
 	Publish         *bool    `wire:"Publish"`
 	DryRun          *bool    `wire:"DryRun"`
 	RevisionID      *string  `wire:"RevisionId"`
-	Architectures   []string `wire:"Architectures" check:"min=1,max=1" check.e:"enum=x86_64|arm64"`
+	Architectures   []string `wire:"Architectures" check:"min=1,max=1" check.e:"notnull,enum=x86_64|arm64"`
 	SourceKMSKeyArn *string  `wire:"SourceKMSKeyArn" check:"pattern=(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"`
 	PublishTo       *string  `wire:"PublishTo" check:"enum=LATEST_PUBLISHED"`
 }
 
 // UpdateFunctionConfigurationInput is the input of UpdateFunctionConfiguration.
 type UpdateFunctionConfigurationInput struct {
-	FunctionName           *string                 `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	FunctionName           *string                 `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	Role                   *string                 `wire:"Role" check:"pattern=arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+"`
 	Handler                *string                 `wire:"Handler" check:"min=0,max=128,pattern=[^\\s]+"`
 	Description            *string                 `wire:"Description" check:"min=0,max=256"`
@@ -743,12 +743,12 @@ type UpdateFunctionConfigurationInput struct {
 	MemorySize             *int                    `wire:"MemorySize" check:"min=128,max=32768"`
 	VpcConfig              *VpcConfig              `wire:"VpcConfig"`
 	Environment            *Environment            `wire:"Environment"`
-	Runtime                *string                 `wire:"Runtime" check:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
+	Runtime                *string                 `wire:"Runtime"`
 	DeadLetterConfig       *DeadLetterConfig       `wire:"DeadLetterConfig"`
 	KMSKeyArn              *string                 `wire:"KMSKeyArn" check:"pattern=(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"`
 	TracingConfig          *TracingConfig          `wire:"TracingConfig"`
 	RevisionID             *string                 `wire:"RevisionId"`
-	Layers                 []string                `wire:"Layers" check.e:"min=1,max=140,pattern=arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"`
+	Layers                 []string                `wire:"Layers" check.e:"notnull,min=1,max=2048,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"`
 	FileSystemConfigs      []*FileSystemConfig     `wire:"FileSystemConfigs" check:"min=0,max=1"`
 	ImageConfig            *ImageConfig            `wire:"ImageConfig"`
 	EphemeralStorage       *EphemeralStorage       `wire:"EphemeralStorage"`
@@ -760,7 +760,7 @@ type UpdateFunctionConfigurationInput struct {
 
 // UpdateFunctionEventInvokeConfigInput is the input of UpdateFunctionEventInvokeConfig.
 type UpdateFunctionEventInvokeConfigInput struct {
-	FunctionName             *string            `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	FunctionName             *string            `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	Qualifier                *string            `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 	MaximumRetryAttempts     *int               `wire:"MaximumRetryAttempts" check:"min=0,max=2"`
 	MaximumEventAgeInSeconds *int               `wire:"MaximumEventAgeInSeconds" check:"min=60,max=21600"`
@@ -769,15 +769,15 @@ type UpdateFunctionEventInvokeConfigInput struct {
 
 // VpcConfig is the shape VpcConfig of the model.
 type VpcConfig struct {
-	SubnetIDs               []string `wire:"SubnetIds" check:"min=0,max=16"`
-	SecurityGroupIDs        []string `wire:"SecurityGroupIds" check:"min=0,max=5"`
+	SubnetIDs               []string `wire:"SubnetIds" check:"min=0,max=16" check.e:"min=0,max=1024,pattern=subnet-[0-9a-z]*"`
+	SecurityGroupIDs        []string `wire:"SecurityGroupIds" check:"min=0,max=5" check.e:"min=0,max=1024,pattern=sg-[0-9a-zA-Z]*"`
 	Ipv6AllowedForDualStack *bool    `wire:"Ipv6AllowedForDualStack"`
 }
 
 // VpcConfigResponse is the shape VpcConfigResponse of the model.
 type VpcConfigResponse struct {
-	SubnetIDs               []string `wire:"SubnetIds" check:"min=0,max=16"`
-	SecurityGroupIDs        []string `wire:"SecurityGroupIds" check:"min=0,max=5"`
+	SubnetIDs               []string `wire:"SubnetIds" check:"min=0,max=16" check.e:"min=0,max=1024,pattern=subnet-[0-9a-z]*"`
+	SecurityGroupIDs        []string `wire:"SecurityGroupIds" check:"min=0,max=5" check.e:"min=0,max=1024,pattern=sg-[0-9a-zA-Z]*"`
 	VpcID                   *string  `wire:"VpcId"`
 	Ipv6AllowedForDualStack *bool    `wire:"Ipv6AllowedForDualStack"`
 }
@@ -952,8 +952,8 @@ const (
 
 // Values of RecursiveLoop.
 const (
-	RecursiveLoopAllow     = "Allow"
 	RecursiveLoopTerminate = "Terminate"
+	RecursiveLoopAllow     = "Allow"
 )
 
 // Values of ResponseStreamingInvocationType.

@@ -4,7 +4,7 @@ package logs
 
 // CreateLogGroupInput is the input of CreateLogGroup.
 type CreateLogGroupInput struct {
-	LogGroupName              *string           `wire:"logGroupName" check:"required,min=1,max=512,pattern=[\\.\\-_/#A-Za-z0-9]+"`
+	LogGroupName              *string           `wire:"logGroupName" check:"required,min=1,pattern=[\\.\\-_/#A-Za-z0-9]+"`
 	KmsKeyID                  *string           `wire:"kmsKeyId" check:"max=256"`
 	Tags                      map[string]string `wire:"tags" check:"min=1,max=50" check.k:"min=1,max=128,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" check.v:"max=256,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"`
 	LogGroupClass             *string           `wire:"logGroupClass" check:"enum=STANDARD|INFREQUENT_ACCESS|DELIVERY"`
@@ -13,8 +13,8 @@ type CreateLogGroupInput struct {
 
 // CreateLogStreamInput is the input of CreateLogStream.
 type CreateLogStreamInput struct {
-	LogGroupName  *string `wire:"logGroupName" check:"required,min=1,max=512,pattern=[\\.\\-_/#A-Za-z0-9]+"`
-	LogStreamName *string `wire:"logStreamName" check:"required,min=1,max=512,pattern=[^:*]*"`
+	LogGroupName  *string `wire:"logGroupName" check:"required,min=1,pattern=[\\.\\-_/#A-Za-z0-9]+"`
+	LogStreamName *string `wire:"logStreamName" check:"required,min=1,pattern=[^:*]*"`
 }
 
 // DeleteLogGroupInput is the input of DeleteLogGroup.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -107,7 +109,7 @@ func readActions(path, svc string) (map[string]access, error) {
 	return all, err
 }
 
-// override changes the constraints of a shape, or of one member's use of it.
+// applyOverrides changes the constraints of shapes as the service's lines say.
 func applyOverrides(path, svc string, m *model) error {
 	return eachLine(path, func(line string) error {
 		f := strings.SplitN(line, " ", 3)
@@ -125,45 +127,61 @@ func applyOverrides(path, svc string, m *model) error {
 	})
 }
 
-// overridden is the shape that a line names: "Shape", or "Struct.member", which gets a copy of its shape.
+// overridden is the shape that a line names: "Shape", or one use of a shape ("Struct.member", "List.member",
+// "Map.key"), which gets a copy of its own.
 func overridden(m *model, name string) (*shape, error) {
-	owner, member, isMember := strings.Cut(name, ".")
+	owner, use, isUse := strings.Cut(name, ".")
 	s := m.Shapes.get(owner)
 	if s == nil {
 		return nil, fmt.Errorf("no shape %s", owner)
 	}
-	if !isMember {
+	if !isUse {
 		return s, nil
 	}
-	r := s.Members.get(member)
-	if r == nil {
+	if c := m.Shapes.get(name); c != nil {
+		return c, nil
+	}
+	r := s.use(use)
+	if r == nil || m.Shapes.get(r.Shape) == nil {
 		return nil, fmt.Errorf("no member %s", name)
 	}
-	if m.Shapes.values[name] == nil {
-		c := *m.Shapes.get(r.Shape)
-		m.Shapes.values[name] = &c
-		r.Shape = name
+	c := *m.Shapes.get(r.Shape)
+	c.Enum = slices.Clone(c.Enum)
+	m.Shapes.values[name] = &c
+	r.Shape = name
+	return &c, nil
+}
+
+// use is the reference by which a shape holds another: a member, a list's element, a map's key or value.
+func (s *shape) use(name string) *ref {
+	switch {
+	case s.Type == "list" && name == "member":
+		return s.Member
+	case s.Type == "map" && name == "key":
+		return s.Key
+	case s.Type == "map" && name == "value":
+		return s.Value
 	}
-	return m.Shapes.get(name), nil
+	return s.Members.get(name)
 }
 
 func setConstraint(s *shape, text string) error {
 	key, value, _ := strings.Cut(text, "=")
 	switch key {
 	case "min":
-		s.Min = jsonNumber(value)
+		s.Min = json.Number(value)
 	case "max":
-		s.Max = jsonNumber(value)
+		s.Max = json.Number(value)
 	case "pattern":
 		s.Pattern = value
 	case "enum":
-		s.Enum = strings.Split(value, "|")
+		s.Enum = strings.FieldsFunc(value, func(r rune) bool { return r == '|' })
 	case "notnull":
 		s.notNull = true
+	case "bare":
+		s.bare = true
 	case "sensitive":
 		s.Sensitive = true
-	case "require":
-		s.Required = append(s.Required, value)
 	default:
 		return fmt.Errorf("unknown constraint %q", text)
 	}

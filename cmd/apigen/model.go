@@ -101,8 +101,9 @@ type shape struct {
 	XMLNamespace    *xmlNamespace `json:"xmlNamespace,omitempty"`
 	Wrapper         bool          `json:"wrapper,omitempty"`
 	JSONValue       bool          `json:"jsonvalue,omitempty"`
-	// notNull marks an element that AWS's server names "Member must not be null" for; only overrides.txt sets it.
-	notNull bool
+	// Only overrides.txt sets these: notNull is an element whose constraints end with "Member must not be null", bare is
+	// a list whose elements' enum is written without "Member must satisfy constraint".
+	notNull, bare bool
 }
 
 type errorTrait struct {

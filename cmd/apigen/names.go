@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"unicode"
 )
@@ -79,5 +78,3 @@ func valueName(value string) string {
 func errorName(shape string) string {
 	return "Err" + upperFirst(strings.TrimSuffix(shape, "Exception"))
 }
-
-func jsonNumber(s string) json.Number { return json.Number(s) }

@@ -86,11 +86,7 @@ func (g *generator) wireOptions(owner *shape, member string, r *ref, s *shape) [
 	case "statusCode":
 		opts = append(opts, "status")
 	}
-	if r.LocationName == "" && r.Location == "" {
-		opts = append(opts, shapeOptions(s)...)
-	} else {
-		opts = append(opts, shapeOptions(s)...)
-	}
+	opts = append(opts, shapeOptions(s)...)
 	if owner.Payload == member {
 		opts = append(opts, "payload")
 	}
@@ -154,6 +150,9 @@ func constraints(s *shape) []string {
 	var c []string
 	if s.notNull {
 		c = append(c, "notnull")
+	}
+	if s.bare {
+		c = append(c, "bare")
 	}
 	if s.Sensitive {
 		c = append(c, "secret")
