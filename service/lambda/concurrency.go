@@ -12,10 +12,10 @@ import (
 // See https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html.
 const AccountConcurrency = 1000
 
-// Why an invocation was throttled, as AWS names it.
+// Why an invocation was throttled, as AWS names it (the model's ThrottleReason).
 const (
-	throttledAccount  = api.ThrottleReasonConcurrentInvocationLimitExceeded
-	throttledReserved = api.ThrottleReasonReservedFunctionConcurrentInvocationLimitExceeded
+	throttledAccount  = "ConcurrentInvocationLimitExceeded"
+	throttledReserved = "ReservedFunctionConcurrentInvocationLimitExceeded"
 )
 
 // limiter counts running invocations. A function with reserved concurrency counts against its own number, all others
