@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"math"
@@ -123,11 +124,13 @@ func sortedKeys(v reflect.Value) []reflect.Value {
 
 // appendJSONAny writes a document; what JSON cannot carry becomes null.
 func appendJSONAny(b []byte, v reflect.Value) []byte {
-	text, err := json.Marshal(v.Interface())
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v.Interface()); err != nil {
 		return append(b, "null"...)
 	}
-	return append(b, text...)
+	return append(b, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...)
 }
 
 const hexDigits = "0123456789abcdef"

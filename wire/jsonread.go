@@ -206,7 +206,11 @@ func (r *jsonReader) number() ([]byte, error) {
 		r.i++
 	}
 	whole := r.digits()
-	if whole == 0 || whole > 1 && r.b[r.i-whole] == '0' {
+	if whole > 1 && r.b[r.i-whole] == '0' {
+		r.i -= whole - 1
+		return nil, r.unexpected()
+	}
+	if whole == 0 {
 		return nil, r.unexpected()
 	}
 	if r.i < len(r.b) && r.b[r.i] == '.' {
