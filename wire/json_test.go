@@ -76,7 +76,7 @@ func TestJSONRefuses(t *testing.T) {
 		{`{"text":"a"`, "Unexpected end-of-input"},
 		{`{"text":"a"} x`, "Unexpected character ('x' (code 120)) at offset 13"},
 		{`{"text":"a",}`, "Unexpected character ('}' (code 125)) at offset 12"},
-		{`{"unknown":01}`, "Unexpected character ('1' (code 49)) at offset 13"},
+		{`{"unknown":01}`, "Unexpected character ('1' (code 49)) at offset 12"},
 		{`{"unknown":[1,]}`, "Unexpected character (']' (code 93)) at offset 14"},
 		{`{"unknown":nul}`, "Unexpected character ('n' (code 110)) at offset 11"},
 		{"{\"unknown\":\"\x01\"}", "Unexpected character (CTRL-CHAR (code 1)) at offset 12"},
