@@ -86,9 +86,11 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 		Driver: s.driver, Runtimes: rt, Logger: s.shipper, Credentials: credentials, Log: cfg.Log, Idle: cfg.IdleTime,
 	})
 	links := newCodeLinks(s.store.Blobs(), cfg.Region)
-	s.lambda = lambda.New(lambda.Deps{
+	if s.lambda, err = lambda.New(lambda.Deps{
 		Store: s.store, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-	})
+	}); err != nil {
+		return s, err
+	}
 	registerPoolMetrics(metrics, s.pool)
 
 	calls.Register(lambdaapi.Service, s.lambda)

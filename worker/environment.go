@@ -29,6 +29,7 @@ type environment struct {
 	box      sandbox.Sandbox
 	session  *runtimeapi.Session
 	launch   runtimes.Launch
+	unfit    error // why there is nothing to start
 	env      []string
 	log      *output
 	created  time.Time
@@ -44,8 +45,11 @@ type environment struct {
 // create makes a sandbox and runs its Init phase. An Init phase that failed is not an error: the invocation answers it.
 func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
 	id := newID()
-	launch, err := p.deps.Runtimes.Launch(f.Runtime, f.Handler, f.Task, f.Layers)
-	if err != nil {
+	launch, err := p.deps.Runtimes.Launch(ctx, runtimes.Request{
+		Runtime: f.Runtime, Task: f.Task, Layers: f.Layers, MemoryMB: f.MemoryMB, Wrapper: f.Env["AWS_LAMBDA_EXEC_WRAPPER"],
+	})
+	unfit := notLaunchable(err)
+	if err != nil && unfit == nil {
 		return nil, fmt.Errorf("prepare runtime %s: %w", f.Runtime, err)
 	}
 	box, err := p.deps.Driver.Create(ctx, spec(f, id, launch))
@@ -57,7 +61,7 @@ func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
 		Account: f.Account, Region: f.Region, Group: f.LogGroup,
 		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + id,
 	}
-	e := &environment{pool: p, function: f, box: box, launch: launch, created: now}
+	e := &environment{pool: p, function: f, box: box, launch: launch.In(box.Path), unfit: unfit, created: now}
 	e.session = runtimeapi.NewSession(box.Listener())
 	e.log = newOutput(p.deps.Logger, stream, f)
 	creds, err := p.deps.Credentials(f)
@@ -65,8 +69,18 @@ func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
 		e.destroy()
 		return nil, fmt.Errorf("credentials for %s: %w", f.Owner, err)
 	}
-	e.env = variables(f, launch, place{endpoint: box.Endpoint(), path: box.Path, stream: stream.Name}, creds)
+	e.env = variables(f, e.launch, place{endpoint: box.Endpoint(), path: box.Path, stream: stream.Name}, creds)
 	return e, nil
+}
+
+// notLaunchable is err if the function is to blame for it, or this host: no bootstrap in the code, no interpreter.
+func notLaunchable(err error) error {
+	var entry *runtimes.EntrypointError
+	var missing *runtimes.MissingError
+	if errors.As(err, &entry) || errors.As(err, &missing) {
+		return err
+	}
+	return nil
 }
 
 // streamPrefix names the function in streams of a log group that is not its own.
@@ -103,26 +117,28 @@ func spec(f *Function, id string, l runtimes.Launch) sandbox.Spec {
 
 // start runs a fresh process in the sandbox and waits until its runtime asks for an event. The error is the function's.
 func (e *environment) start(ctx context.Context) error {
+	if e.unfit != nil {
+		return e.unfit
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make log pipe: %w", err)
 	}
 	e.log.attach(r)
 	e.session.Begin()
-	args := make([]string, len(e.launch.Args))
-	for i, a := range e.launch.Args {
-		args[i] = e.box.Path(a)
-	}
 	e.process, err = e.box.Start(ctx, sandbox.Command{
-		Args: args, Env: e.env, Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
+		Args: e.launch.Args, Env: e.env, Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
 	})
 	if err != nil {
-		w.Close()
 		return fmt.Errorf("start process: %w", err)
 	}
 	process := e.process
 	e.pool.done.Go(func() { e.watch(process) })
-	return e.guard(ctx, e.session.WaitReady)
+	if err := e.guard(ctx, e.session.WaitReady); err != nil {
+		return err
+	}
+	e.box.EndInit()
+	return nil
 }
 
 // watch ends the running wait when the process dies.
@@ -231,6 +247,9 @@ func variables(f *Function, l runtimes.Launch, at place, c Credentials) []string
 		"_HANDLER": f.Handler,
 	} {
 		vars[k] = v
+	}
+	if tmp := at.path("/tmp"); tmp != "/tmp" {
+		vars["TMPDIR"] = tmp
 	}
 	if f.LogFormat == "JSON" {
 		vars["AWS_LAMBDA_LOG_FORMAT"], vars["AWS_LAMBDA_LOG_LEVEL"] = f.LogFormat, f.LogLevel

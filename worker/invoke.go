@@ -143,6 +143,8 @@ func (e *environment) explain(err error, r *Request) *failure {
 	switch {
 	case errors.Is(err, errExited):
 		return e.exited(r)
+	case e.unfit != nil:
+		return newFailure(r, "Runtime.InvalidEntrypoint", e.unfit.Error())
 	case errors.Is(err, context.DeadlineExceeded):
 		text := fmt.Sprintf("Task timed out after %.2f seconds", e.function.Timeout.Seconds())
 		f := newFailure(r, "Sandbox.Timedout", text)
