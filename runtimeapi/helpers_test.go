@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -9,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
 
 const (
@@ -26,8 +25,6 @@ const (
 
 func pathResponse(id string) string { return "/2018-06-01/runtime/invocation/" + id + "/response" }
 func pathError(id string) string    { return "/2018-06-01/runtime/invocation/" + id + "/error" }
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve starts a session that ends with the test.
 func serve(tb testing.TB) (s *Session, addr string) {
@@ -47,7 +44,11 @@ func serve(tb testing.TB) (s *Session, addr string) {
 
 // peer is a runtime that writes requests by hand and reads replies with net/http's parser.
 type peer struct {
-	tb testing.TB
+	tb interface {
+		Helper()
+		Fatal(...any)
+		Fatalf(string, ...any)
+	}
 	nc net.Conn
 	r  *bufio.Reader
 }
@@ -120,4 +121,21 @@ func (p *peer) next() { p.tb.Helper(); p.send("GET " + pathNext + " HTTP/1.1\nHo
 func (p *peer) post(path, body string) {
 	p.tb.Helper()
 	p.send("POST " + path + " HTTP/1.1\nHost: a\nContent-Length: " + strconv.Itoa(len(body)) + "\n\n" + body)
+}
+
+// poll returns a reply if one is there, without waiting. It is for pipes, in a bubble that is at rest.
+func (p *peer) poll() *got {
+	first := make([]byte, 4<<10)
+	_ = p.nc.SetReadDeadline(time.Now().Add(time.Nanosecond))
+	defer func() { _ = p.nc.SetReadDeadline(time.Time{}) }()
+	n, err := p.nc.Read(first)
+	if err != nil {
+		return nil
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(first[:n])), nil)
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	return &got{resp.StatusCode, resp.Header, string(body), resp.Close}
 }
