@@ -73,13 +73,12 @@ type Found struct {
 	Fix     string // what to do if not OK
 }
 
-// Found looks for the interpreter of every runtime that needs one. It may take seconds.
+// Found looks for the interpreters of all runtimes that need one. It may take seconds.
 func (s *Set) Found() []Found {
 	ctx := context.Background()
 	var out []Found
 	for _, r := range served {
 		if r.family == Provided {
-			out = append(out, Found{Runtime: r.name, OK: true})
 			continue
 		}
 		in, err := s.interpreter(ctx, r)
