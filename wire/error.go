@@ -113,10 +113,7 @@ func writeError(w http.ResponseWriter, a errorAnswer, e *aws.Error) {
 }
 
 func (a errorAnswer) write(w http.ResponseWriter, e *aws.Error) error {
-	status := e.Type.Status
-	if status == 0 {
-		status = http.StatusBadRequest
-	}
+	status := a.status(e)
 	h := w.Header()
 	switch a.protocol {
 	case aws.RestJSON:
@@ -135,6 +132,17 @@ func (a errorAnswer) write(w http.ResponseWriter, e *aws.Error) error {
 		return writeBody(w, status, "application/xml", a.restXMLError(e))
 	}
 	return writeBody(w, status, "text/xml", a.queryErrorBody(e))
+}
+
+// status is the error's, but where AWS's protocols have their own: the JSON and query services answer 400 to an unknown
+// op, and the JSON services to a caller who is not allowed, too.
+func (a errorAnswer) status(e *aws.Error) int {
+	rpc := a.protocol != aws.RestJSON && a.protocol != aws.RestXML
+	isJSON := a.protocol == aws.JSON10 || a.protocol == aws.JSON11
+	if e.Type.Status == 0 || rpc && e.Type == aws.ErrUnknownOp || isJSON && e.Type == aws.ErrAccessDenied {
+		return http.StatusBadRequest
+	}
+	return e.Type.Status
 }
 
 // queryError tells clients that come from the query protocol the code that they know.

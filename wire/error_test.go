@@ -77,6 +77,24 @@ func TestS3Error(t *testing.T) {
 	}
 }
 
+func TestStatusByProtocol(t *testing.T) {
+	for _, tc := range []struct {
+		p    aws.Protocol
+		err  *aws.ErrorType
+		want int
+	}{
+		{aws.RestJSON, aws.ErrUnknownOp, 404}, {aws.JSON11, aws.ErrUnknownOp, 400}, {aws.Query, aws.ErrUnknownOp, 400},
+		{aws.RestJSON, aws.ErrAccessDenied, 403}, {aws.JSON10, aws.ErrAccessDenied, 400}, {aws.Query, aws.ErrAccessDenied, 403},
+		{aws.RestJSON, &aws.ErrorType{Code: "A"}, 400},
+	} {
+		w := httptest.NewRecorder()
+		(&Match{Protocol: tc.p}).EncodeError(w, "id", tc.err.New("m"))
+		if w.Code != tc.want {
+			t.Errorf("%s in %s: got %d, want %d", tc.err.Code, tc.p, w.Code, tc.want)
+		}
+	}
+}
+
 // TestWriteError checks that an error before routing takes the shape of the protocol that the request looks to be in.
 func TestWriteError(t *testing.T) {
 	for _, tc := range []struct {

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// maxFormNodes is how many different parts the names in a form may have in all.
+const maxFormNodes = 100_000
+
 // formNode is one step of the names in a form: "Tags.member.1.Key=a".
 type formNode struct {
 	value string
@@ -17,19 +20,20 @@ type formNode struct {
 
 // decodeForm fills a structure from a query request, or from an EC2 one, whose lists have no "member" between.
 func decodeForm(form url.Values, p *structPlan, v reflect.Value, ec2 bool) error {
-	root := &formNode{}
+	root, left := &formNode{}, maxFormNodes
 	for key, values := range form {
 		if len(values) == 0 || key == "Action" && p.body["Action"] == nil || key == "Version" && p.body["Version"] == nil {
 			continue
 		}
-		if err := root.put(key, values[0]); err != nil {
+		if err := root.put(key, values[0], &left); err != nil {
 			return err
 		}
 	}
 	return formReader{ec2: ec2}.structure(root, p, v)
 }
 
-func (n *formNode) put(key, value string) error {
+// put stores a value under its name. left is how many more parts of names there may be.
+func (n *formNode) put(key, value string, left *int) error {
 	if strings.Count(key, ".") >= maxDepth {
 		return serialization("A parameter's name has more than " + itoa(maxDepth) + " parts")
 	}
@@ -39,6 +43,9 @@ func (n *formNode) put(key, value string) error {
 		}
 		kid := n.kids[part]
 		if kid == nil {
+			if *left--; *left < 0 {
+				return serialization("The parameters' names have too many parts")
+			}
 			kid = &formNode{}
 			n.kids[part] = kid
 		}

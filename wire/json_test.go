@@ -83,6 +83,7 @@ func TestJSONRefuses(t *testing.T) {
 		{`{"unknown":"\x"}`, "Unexpected character"},
 		{strings.Repeat(`{"nested":`, 100) + `1`, "Nesting is deeper than 64 levels"},
 		{`{"unknown":` + strings.Repeat("[", 1_000_000), "Nesting is deeper than 64 levels"},
+		{`{"unknown":[0` + strings.Repeat(",0", maxItems) + `]}`, "The JSON has more than 1048576 members and elements"},
 		{`{"any":` + strings.Repeat("[", 1_000_000), "Nesting is deeper than 64 levels"},
 	} {
 		_, err := decodeEverything(tc.body)

@@ -12,11 +12,15 @@ import (
 // maxDepth is how deep JSON, XML, CBOR and form values may nest.
 const maxDepth = 64
 
+// maxItems is how many members and elements a JSON body may have in all.
+const maxItems = 1 << 20
+
 // jsonReader walks a JSON text. It checks what it walks over, and what it skips.
 type jsonReader struct {
 	b     []byte
 	i     int
 	depth int
+	items int
 }
 
 // next is the first byte of the next token, 0 at the end.
@@ -84,11 +88,16 @@ func (r *jsonReader) enter() error {
 
 // more goes on to the next item of the object or list that end closes; first is true before the first one.
 func (r *jsonReader) more(end byte, first bool) (bool, error) {
-	switch c := r.next(); {
-	case c == end:
+	c := r.next()
+	if c == end {
 		r.i++
 		r.depth--
 		return false, nil
+	}
+	if r.items++; r.items > maxItems {
+		return false, serialization("The JSON has more than " + itoa(maxItems) + " members and elements")
+	}
+	switch {
 	case first:
 		return true, nil
 	case c != ',':

@@ -8,7 +8,7 @@ import (
 
 // The errors of the service.
 var (
-	ErrCodeSigningConfigNotFound                        = &aws.ErrorType{Code: "CodeSigningConfigNotFoundException", Status: 404, MessageAs: "Message"}
+	ErrCodeSigningConfigNotFound                        = &aws.ErrorType{Code: "CodeSigningConfigNotFoundException", Status: 404, Untyped: true, MessageAs: "Message"}
 	ErrCodeStorageExceeded                              = &aws.ErrorType{Code: "CodeStorageExceededException", Status: 400, MessageAs: "message"}
 	ErrCodeVerificationFailed                           = &aws.ErrorType{Code: "CodeVerificationFailedException", Status: 400, MessageAs: "Message"}
 	ErrDurableExecutionAlreadyStarted                   = &aws.ErrorType{Code: "DurableExecutionAlreadyStartedException", Status: 409, MessageAs: "Message"}

@@ -15,6 +15,7 @@ type opsFile struct {
 	model       string   // "lambda/2015-03-31"
 	validation  string   // error code of a constraint violation
 	typedErrors bool     // "Type" in error bodies
+	untyped     []string // error shapes without "Type" even so
 	protocols   []string // beyond the model's
 	names       []string // of the served ops, in the file's order
 	ops         map[string]opLine
@@ -55,6 +56,8 @@ func (o *opsFile) serviceLine(words []string) error {
 			o.validation = value
 		case "typed-errors":
 			o.typedErrors = true
+		case "untyped":
+			o.untyped = strings.Split(value, ",")
 		case "protocols":
 			o.protocols = strings.Split(value, ",")
 		default:

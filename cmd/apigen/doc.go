@@ -15,7 +15,7 @@
 // One served op a line, by its name in the model, with optional overrides: status=204 (HTTP status of success), noauth
 // (needs no permission), data (a data event of the audit trail), readonly, maxbody=N (bytes the request body may have).
 // A line that starts with "service" sets what holds for the whole service: model=lambda/2015-03-31 (where the import
-// finds it), validation=CODE (error code of a constraint violation), typed-errors, protocols=a,b (more protocols than
+// finds it), validation=CODE (error code of a constraint violation), typed-errors, untyped=SHAPE,… (errors without "Type" even so), protocols=a,b (more protocols than
 // the model names). What the model has and ops.txt does not name is answered 501 NotImplemented.
 //
 // # api/models/actions.txt

@@ -28,6 +28,9 @@ func (g *generator) errors(b *bytes.Buffer) error {
 		if server {
 			b.WriteString(", Server: true")
 		}
+		if slices.Contains(g.ops.untyped, n) {
+			b.WriteString(", Untyped: true")
+		}
 		fmt.Fprintf(b, ", MessageAs: %q}\n", messageKey(s))
 	}
 	b.WriteString(")\n")
