@@ -51,11 +51,10 @@ func (k *checkpointer) wrote(c *conn) {
 
 func (k *checkpointer) start() { go k.run() }
 
-// stop waits for a checkpoint under way. The last connection that is closed makes the last one.
-func (k *checkpointer) stop() error {
+// stop waits for a checkpoint under way. The writer has ended and wakes no more.
+func (k *checkpointer) stop() {
 	close(k.wake)
 	<-k.ended
-	return nil
 }
 
 func (k *checkpointer) run() {

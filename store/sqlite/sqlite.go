@@ -114,7 +114,9 @@ func (d *db) Close() error {
 	if err := d.gate.close(); err != nil {
 		return err
 	}
-	return errors.Join(d.logs.close(), d.check.stop(), d.readers.close(), d.writer.close(), d.lock.release())
+	d.writer.end()
+	d.check.stop()
+	return errors.Join(d.logs.close(), d.readers.close(), d.writer.conn.close(), d.lock.release())
 }
 
 // makeDir makes a directory that only its owner may enter, and makes its name durable.

@@ -81,10 +81,11 @@ func (w *writer) connect() error {
 	return nil
 }
 
-func (w *writer) close() error {
+// end stops the goroutine; all callers have left. The connection is closed later, because the last one that is closed makes
+// a checkpoint.
+func (w *writer) end() {
 	close(w.stop)
 	<-w.stopped
-	return w.conn.close()
 }
 
 // run is the goroutine. If a function ends it by runtime.Goexit, as a test's FailNow does, another takes over.

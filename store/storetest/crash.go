@@ -1,16 +1,17 @@
 package storetest
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -41,7 +42,7 @@ func Kill(t *testing.T, b Backend) {
 		p := newProcess(t, dir, round, false)
 		time.Sleep(time.Duration(300+200*round%700) * time.Millisecond)
 		p.kill()
-		now := p.promises(t)
+		now := p.promises(t, math.MaxInt)
 		t.Logf("round %d: %s", round, now.count())
 		for _, loss := range check(b, dir, round, now, before) {
 			t.Errorf("round %d: %s", round, loss)
@@ -53,7 +54,7 @@ func Kill(t *testing.T, b Backend) {
 // process is the test binary, started again as the one that crashes.
 type process struct {
 	cmd  *exec.Cmd
-	out  io.Reader
+	out  *collected
 	errs bytes.Buffer
 }
 
@@ -82,9 +83,8 @@ func newProcess(t *testing.T, dir string, round int, unsafe bool) *process {
 		t.Fatal(err)
 	}
 	_ = pw.Close() // the child's copy is the one that counts
-	lines := &collected{done: make(chan struct{})}
-	go lines.collect(pr)
-	p.out = lines
+	p.out = &collected{done: make(chan struct{})}
+	go p.out.collect(pr)
 	t.Cleanup(func() {
 		_ = stdin.Close()
 		p.kill()
@@ -100,39 +100,54 @@ func (p *process) kill() {
 
 // collected reads a pipe while the process runs, so that it never waits for its reader.
 type collected struct {
-	buf  bytes.Buffer
 	done chan struct{}
+
+	mu  sync.Mutex
+	all []byte
 }
 
 func (c *collected) collect(r io.ReadCloser) {
 	defer close(c.done)
-	_, _ = io.Copy(&c.buf, r)
+	_, _ = io.Copy(c, r)
 	_ = r.Close()
 }
 
-func (c *collected) Read(p []byte) (int, error) {
-	<-c.done
-	return c.buf.Read(p)
+func (c *collected) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, p...)
+	return len(p), nil
+}
+
+// soFar is how many bytes have come.
+func (c *collected) soFar() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.all)
 }
 
 // promises is what a process acknowledged.
 type promises struct {
 	writes, consumed, logs []string
+	late                   []string          // messages consumed when it was too late for a promise
 	blobs                  map[string]string // id to the SHA-256 of the content
 }
 
-// promises reads the lines of a process that has ended. A last line that is cut short promises nothing.
-func (p *process) promises(t *testing.T) promises {
+// promises reads the lines of a process that has ended. Those beyond so many bytes promise nothing, nor does one that is cut
+// short.
+func (p *process) promises(t *testing.T, upTo int) promises {
 	t.Helper()
+	<-p.out.done
 	got := promises{blobs: make(map[string]string)}
-	r := bufio.NewReader(p.out)
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			break
-		}
+	at := 0
+	for line := range strings.Lines(string(p.out.all)) {
 		f := strings.Fields(line)
+		at += len(line)
 		switch {
+		case !strings.HasSuffix(line, "\n"):
+		case len(f) == 2 && f[0] == "consume" && at > upTo:
+			got.late = append(got.late, f[1])
+		case at > upTo:
 		case len(f) == 2 && f[0] == "write":
 			got.writes = append(got.writes, f[1])
 		case len(f) == 2 && f[0] == "consume":

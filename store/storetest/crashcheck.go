@@ -77,6 +77,9 @@ func checkMain(s store.Store, round int, now, before promises, lost func(string,
 		}
 		delete(c.rows, key) // its row was seen above if it was acknowledged; its message is gone by right
 	}
+	for _, key := range now.late {
+		delete(c.rows, key)
+	}
 	// A transaction is there whole or not at all. Of each consumer one ack may be done that it did not live to print.
 	gone, mine := 0, fmt.Sprintf("r%d.", round)
 	for key, whole := range c.rows {
@@ -90,8 +93,12 @@ func checkMain(s store.Store, round int, now, before promises, lost func(string,
 	if gone > consumers {
 		lost("%d messages are gone that nobody acked, more than the %d that may have been under way", gone, consumers)
 	}
+	late := make(map[string]bool)
+	for _, key := range now.late {
+		late[key] = true
+	}
 	for key := range c.messages {
-		if _, ok := c.rows[key]; !ok {
+		if _, ok := c.rows[key]; !ok && !late[key] {
 			lost("message %s without its row", key)
 		}
 	}
