@@ -125,7 +125,7 @@ func decodeErrorBody(value []byte) []byte {
 }
 
 func chunkErr(err error) error {
-	if err == errTooLong {
+	if errors.Is(err, errTooLong) {
 		return errSyntax
 	}
 	return unexpected(err)
@@ -222,7 +222,7 @@ func roomFor(from, to int) int {
 func (d *body) discard(max int64) error {
 	for {
 		p, err := d.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http/httputil"
 	"strings"
@@ -60,7 +61,7 @@ func TestBody(t *testing.T) {
 				b := newReader(src)
 				d := newBody(&b, &request{length: tt.length})
 				got, err := d.collect(max)
-				if err != tt.err {
+				if !errors.Is(err, tt.err) {
 					t.Fatalf("%s: error %v, want %v", name, err, tt.err)
 				}
 				if string(got) != tt.want {
@@ -70,7 +71,7 @@ func TestBody(t *testing.T) {
 					t.Errorf("%s: trailers %q %q", name, d.errorType, d.errorBody)
 				}
 				left, _ := io.ReadAll(io.MultiReader(bytes.NewReader(b.buf[b.r:b.w]), src))
-				if (tt.err == nil || tt.err == errTooBig) && string(left) != tt.rest {
+				if (tt.err == nil || errors.Is(tt.err, errTooBig)) && string(left) != tt.rest {
 					t.Errorf("%s: left %q, want %q", name, left, tt.rest)
 				}
 			}
@@ -87,7 +88,7 @@ func TestDiscard(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newReader(strings.NewReader("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"))
 			d := newBody(&b, &request{length: -1})
-			if err := d.discard(tt.max); err != tt.want {
+			if err := d.discard(tt.max); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
 		})
@@ -122,7 +123,7 @@ func FuzzChunks(f *testing.F) {
 		var pieces []byte
 		for {
 			p, err := d.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -44,9 +44,11 @@ func function(ctx context.Context, event struct{ Do, Text string }) (any, error)
 		return io.MultiReader(strings.NewReader(event.Text), broken{}), nil
 	case "context":
 		deadline, _ := ctx.Deadline()
-		return map[string]any{"id": lc.AwsRequestID, "arn": lc.InvokedFunctionArn, "deadline": deadline.UnixMilli(),
+		return map[string]any{
+			"id": lc.AwsRequestID, "arn": lc.InvokedFunctionArn, "deadline": deadline.UnixMilli(),
 			"custom": lc.ClientContext.Custom, "identity": lc.Identity.CognitoIdentityID, "tenant": lc.TenantID,
-			"trace": ctx.Value("x-amzn-trace-id")}, nil
+			"trace": ctx.Value("x-amzn-trace-id"),
+		}, nil
 	}
 	return event.Text, nil
 }
@@ -100,8 +102,10 @@ func TestGo(t *testing.T) {
 		{name: "error", event: `{"do":"fail","text":"no"}`, want: Answer{Failed: true, Payload: []byte(`{"errorMessage":"no","errorType":"errorString"}`), ContentType: typeJSON, ErrorType: "Runtime.Unknown", Bytes: 47}},
 		{name: "stream", event: `{"do":"stream","text":"ab"}`, stream: true, want: Answer{Streamed: true, ContentType: typeBinary, Bytes: 4}, streamed: "abab"},
 		{name: "stream collected", event: `{"do":"stream","text":"ab"}`, want: Answer{Payload: []byte("abab"), ContentType: typeBinary, Bytes: 4}},
-		{name: "stream that breaks", event: `{"do":"break","text":"ab"}`, stream: true, want: Answer{Streamed: true, ContentType: typeBinary, Bytes: 2,
-			StreamErrorType: "errorString", StreamErrorBody: []byte(`{"errorMessage":"broke","errorType":"errorString"}`)}, streamed: "ab"},
+		{name: "stream that breaks", event: `{"do":"break","text":"ab"}`, stream: true, want: Answer{
+			Streamed: true, ContentType: typeBinary, Bytes: 2,
+			StreamErrorType: "errorString", StreamErrorBody: []byte(`{"errorMessage":"broke","errorType":"errorString"}`),
+		}, streamed: "ab"},
 		{name: "large", event: `{"text":"` + long('x', 5<<20) + `"}`, want: Answer{Payload: []byte(`"` + long('x', 5<<20) + `"`), ContentType: typeJSON, Bytes: 5<<20 + 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,8 +130,10 @@ func TestGo(t *testing.T) {
 func TestGoContext(t *testing.T) {
 	s := startGo(t)
 	deadline := time.Now().Add(testTimeout).Truncate(time.Millisecond)
-	o := <-run(t, s, &Invocation{RequestID: testID, Payload: []byte(`{"do":"context"}`), Deadline: deadline, FunctionArn: testArn, TraceID: testTrace,
-		ClientContext: `{"custom":{"k":"v"}}`, CognitoIdentity: `{"cognitoIdentityId":"me","cognitoIdentityPoolId":"p"}`, TenantID: "blue"})
+	o := <-run(t, s, &Invocation{
+		RequestID: testID, Payload: []byte(`{"do":"context"}`), Deadline: deadline, FunctionArn: testArn, TraceID: testTrace,
+		ClientContext: `{"custom":{"k":"v"}}`, CognitoIdentity: `{"cognitoIdentityId":"me","cognitoIdentityPoolId":"p"}`, TenantID: "blue",
+	})
 	if o.err != nil {
 		t.Fatal(o.err)
 	}

@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -135,19 +136,26 @@ func (c *conn) upload(d *body, a *Answer, stream io.Writer) (*reply, error) {
 		a.Payload, err = d.collect(int(limit))
 		a.Bytes = int64(len(a.Payload))
 	}
-	switch {
-	case err == errTooBig:
-		return replyTooLarge, ErrTooLarge
-	case isStreamError(err):
-		return replyAccepted, err
-	case err != nil:
-		return replyTruncated, ErrTruncated
+	if err != nil {
+		return uploadFailed(err)
 	}
 	a.StreamErrorType, a.StreamErrorBody = d.errorType, d.errorBody
 	if failed {
 		c.failed(a)
 	}
 	return replyAccepted, nil
+}
+
+// uploadFailed is what the runtime is told of an upload that failed, and what Run returns.
+func uploadFailed(err error) (*reply, error) {
+	var se *streamError
+	switch {
+	case errors.Is(err, errTooBig):
+		return replyTooLarge, ErrTooLarge
+	case errors.As(err, &se):
+		return replyAccepted, err
+	}
+	return replyTruncated, ErrTruncated
 }
 
 // failed makes a of what was posted as an error.
@@ -169,18 +177,13 @@ type streamError struct{ err error }
 func (e *streamError) Error() string { return fmt.Sprintf("write answer to its stream: %v", e.err) }
 func (e *streamError) Unwrap() error { return e.err }
 
-func isStreamError(err error) bool {
-	_, ok := err.(*streamError)
-	return ok
-}
-
 // copy writes the body to stream as it comes, up to limit bytes.
 func (c *conn) copy(d *body, a *Answer, stream io.Writer, limit int64) error {
 	flusher, _ := stream.(interface{ Flush() })
 	c.in.room(copyBuffer)
 	for {
 		p, err := d.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -220,7 +223,7 @@ func (c *conn) initError(d *body) bool {
 	}
 	e.ContentType = jsonOrBinary(e.Payload)
 	switch {
-	case err == errTooBig:
+	case errors.Is(err, errTooBig):
 		c.s.receivedInit(c, e)
 		return c.finish(d, replyTooLarge)
 	case err != nil:

@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"context"
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -135,7 +136,7 @@ func TestEndlessBody(t *testing.T) {
 		_, err = p.nc.Write(chunk)
 		sent += 1 << 20
 	}
-	if o := <-ch; o.err != ErrTooLarge {
+	if o := <-ch; !errors.Is(o.err, ErrTooLarge) {
 		t.Errorf("run: %v", o.err)
 	}
 	if err == nil {
@@ -154,7 +155,7 @@ func TestTooManyConnections(t *testing.T) {
 	p.next()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := s.WaitReady(ctx); err != context.DeadlineExceeded {
+	if err := s.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("connection %d was served: %v", maxConns+1, err)
 	}
 	idle[7].nc.Close()

@@ -127,7 +127,7 @@ func (m *model) invoke(rt *rapid.T) {
 	m.n++
 	id := fmt.Sprint("id-", m.n)
 	if m.run != nil || m.state == stateInitError {
-		if _, err := m.s.Run(context.Background(), &Invocation{RequestID: id}); err != ErrNotReady {
+		if _, err := m.s.Run(context.Background(), &Invocation{RequestID: id}); !errors.Is(err, ErrNotReady) {
 			rt.Fatalf("run: %v", err)
 		}
 		return

@@ -101,7 +101,7 @@ func (b *reader) line(max int) ([]byte, error) {
 			return nil, errTooLong
 		}
 		if err := b.fill(); err != nil {
-			if err == io.EOF && b.buffered() > 0 {
+			if errors.Is(err, io.EOF) && b.buffered() > 0 {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, err
@@ -165,7 +165,7 @@ func (b *reader) full(p []byte) error {
 
 // unexpected is for reads in the middle of something, where the source must not end.
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

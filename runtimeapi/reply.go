@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"errors"
 	"strconv"
 )
 
@@ -44,16 +45,16 @@ func replyTransition(from, to state) *reply {
 
 // headReply is what becomes of a request whose head could not be read; nil if there is nobody to tell.
 func headReply(err error) *reply {
-	switch err {
-	case errSyntax:
+	switch {
+	case errors.Is(err, errSyntax):
 		return replyMalformed
-	case errHeadTooLarge:
+	case errors.Is(err, errHeadTooLarge):
 		return replyHeadTooLarge
-	case errVersion:
+	case errors.Is(err, errVersion):
 		return replyNoVersion
-	case errCoding:
+	case errors.Is(err, errCoding):
 		return replyNoCoding
-	case errExpectation:
+	case errors.Is(err, errExpectation):
 		return replyNoExpectation
 	}
 	return nil

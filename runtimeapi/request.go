@@ -124,7 +124,7 @@ func readRequest(b *reader, q *request) error {
 }
 
 func headErr(err error) error {
-	if err == errTooLong {
+	if errors.Is(err, errTooLong) {
 		return errHeadTooLarge
 	}
 	return err

@@ -94,7 +94,7 @@ func TestReadRequest(t *testing.T) {
 			for name, src := range map[string]io.Reader{"whole": strings.NewReader(tt.in), "bytes": iotest.OneByteReader(strings.NewReader(tt.in))} {
 				b := newReader(src)
 				var q request
-				if err := readRequest(&b, &q); err != tt.err {
+				if err := readRequest(&b, &q); !errors.Is(err, tt.err) {
 					t.Fatalf("%s: error %v, want %v", name, err, tt.err)
 				}
 				if tt.err != nil {

@@ -3,6 +3,7 @@ package runtimeapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -54,13 +55,22 @@ func TestNextHeaders(t *testing.T) {
 			"|Lambda-Runtime-Aws-Tenant-Id: blue|Lambda-Runtime-Client-Context: {\"client\":{}}|" +
 			"Lambda-Runtime-Cognito-Identity: {\"cognitoIdentityId\":\"i\"}|Lambda-Runtime-Deadline-Ms: 1542409706888|" +
 			"Lambda-Runtime-Invoked-Function-Arn: " + testArn + "|Lambda-Runtime-Trace-Id: " + testTrace},
-		{"empty ones are left out", Invocation{RequestID: testID},
-			"Content-Length: 0|Content-Type: application/json|Lambda-Runtime-Aws-Request-Id: " + testID},
-		{"line ends in a client context", Invocation{RequestID: testID, ClientContext: "{\r\n\"a\":1,\n\r\nX: y\x00}"},
+		{
+			"empty ones are left out",
+			Invocation{RequestID: testID},
+			"Content-Length: 0|Content-Type: application/json|Lambda-Runtime-Aws-Request-Id: " + testID,
+		},
+		{
+			"line ends in a client context",
+			Invocation{RequestID: testID, ClientContext: "{\r\n\"a\":1,\n\r\nX: y\x00}"},
 			"Content-Length: 0|Content-Type: application/json|Lambda-Runtime-Aws-Request-Id: " + testID +
-				"|Lambda-Runtime-Client-Context: {  \"a\":1,   X: y }"},
-		{"large payload", Invocation{RequestID: testID, Payload: bytes.Repeat([]byte("x"), MaxPayload)},
-			"Content-Length: 6291556|Content-Type: application/json|Lambda-Runtime-Aws-Request-Id: " + testID},
+				"|Lambda-Runtime-Client-Context: {  \"a\":1,   X: y }",
+		},
+		{
+			"large payload",
+			Invocation{RequestID: testID, Payload: bytes.Repeat([]byte("x"), MaxPayload)},
+			"Content-Length: 6291556|Content-Type: application/json|Lambda-Runtime-Aws-Request-Id: " + testID,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, addr := serve(t)
@@ -119,47 +129,79 @@ func TestAnswers(t *testing.T) {
 		streamed   string
 		err        error
 	}{
-		{name: "response", send: response + "Content-Type: application/json\nContent-Length: 2\n\n{}", status: 202, body: acceptedB,
-			want: Answer{Payload: []byte("{}"), ContentType: typeJSON, Bytes: 2}},
+		{
+			name: "response", send: response + "Content-Type: application/json\nContent-Length: 2\n\n{}", status: 202, body: acceptedB,
+			want: Answer{Payload: []byte("{}"), ContentType: typeJSON, Bytes: 2},
+		},
 		{name: "nothing", send: response + "\n", status: 202, body: acceptedB},
-		{name: "chunks", send: response + "Transfer-Encoding: chunked\n\n2\r\n{\"\r\n3\r\n\":0\r\n1\r\n}\r\n0\r\n\r\n", status: 202, body: acceptedB,
-			want: Answer{Payload: []byte(`{"":0}`), Bytes: 6}},
-		{name: "the largest", send: response + "Content-Length: 6291556\n\n" + long('x', MaxPayload), status: 202, body: acceptedB,
-			want: Answer{Payload: []byte(long('x', MaxPayload)), Bytes: MaxPayload}},
+		{
+			name: "chunks", send: response + "Transfer-Encoding: chunked\n\n2\r\n{\"\r\n3\r\n\":0\r\n1\r\n}\r\n0\r\n\r\n", status: 202, body: acceptedB,
+			want: Answer{Payload: []byte(`{"":0}`), Bytes: 6},
+		},
+		{
+			name: "the largest", send: response + "Content-Length: 6291556\n\n" + long('x', MaxPayload), status: 202, body: acceptedB,
+			want: Answer{Payload: []byte(long('x', MaxPayload)), Bytes: MaxPayload},
+		},
 		{name: "too large", send: response + "Content-Length: 6291557\n\n" + long('x', MaxPayload+1), status: 413, body: tooLarge, err: ErrTooLarge},
-		{name: "too large in chunks", send: response + "Transfer-Encoding: chunked\n\n" + strings.Repeat("100000\r\n"+long('x', 1<<20)+"\r\n", 7) + "0\r\n\r\n",
-			status: 413, body: tooLarge, err: ErrTooLarge},
+		{
+			name: "too large in chunks", send: response + "Transfer-Encoding: chunked\n\n" + strings.Repeat("100000\r\n"+long('x', 1<<20)+"\r\n", 7) + "0\r\n\r\n",
+			status: 413, body: tooLarge, err: ErrTooLarge,
+		},
 		{name: "mode", send: response + "Lambda-Runtime-Function-Response-Mode: buffered\nContent-Length: 2\n\n{}", status: 400, body: invalidMode, err: ErrResponseMode},
 		{name: "broken chunks", send: response + "Transfer-Encoding: chunked\n\nzz\r\n", status: 400, body: truncated, err: ErrTruncated},
 
-		{name: "error", send: fail + "Content-Type: application/json\nLambda-Runtime-Function-Error-Type: Function.Oops\nContent-Length: 21\n\n" + `{"errorMessage":"no"}`, status: 202, body: acceptedB,
-			want: Answer{Failed: true, Payload: []byte(`{"errorMessage":"no"}`), ContentType: typeJSON, ErrorType: "Function.Oops", Bytes: 21}},
-		{name: "error of unknown type", send: fail + "Content-Length: 3\n\nxyz", status: 202, body: acceptedB,
-			want: Answer{Failed: true, Payload: []byte("xyz"), ErrorType: "Runtime.Unknown", Bytes: 3}},
-		{name: "error with cause", send: fail + "Content-Type: application/vnd.aws.lambda.error.cause+json\nContent-Length: 62\n\n" + `{"errorMessage":"m","errorType":"t","errorCause":{"paths":[]}}`, status: 202, body: acceptedB,
-			want: Answer{Failed: true, Payload: []byte(`{"errorMessage":"m","errorType":"t"}`), ContentType: typeJSON, ErrorType: "Runtime.Unknown", Bytes: 36}},
-		{name: "broken error with cause", send: fail + "Content-Type: application/vnd.aws.lambda.error.cause+json\nContent-Length: 1\n\n{", status: 202, body: acceptedB,
-			want: Answer{Failed: true, Payload: []byte(`"Invalid error body"`), ContentType: typeBinary, ErrorType: "Runtime.Unknown", Bytes: 20}},
+		{
+			name: "error", send: fail + "Content-Type: application/json\nLambda-Runtime-Function-Error-Type: Function.Oops\nContent-Length: 21\n\n" + `{"errorMessage":"no"}`, status: 202, body: acceptedB,
+			want: Answer{Failed: true, Payload: []byte(`{"errorMessage":"no"}`), ContentType: typeJSON, ErrorType: "Function.Oops", Bytes: 21},
+		},
+		{
+			name: "error of unknown type", send: fail + "Content-Length: 3\n\nxyz", status: 202, body: acceptedB,
+			want: Answer{Failed: true, Payload: []byte("xyz"), ErrorType: "Runtime.Unknown", Bytes: 3},
+		},
+		{
+			name: "error with cause", send: fail + "Content-Type: application/vnd.aws.lambda.error.cause+json\nContent-Length: 62\n\n" + `{"errorMessage":"m","errorType":"t","errorCause":{"paths":[]}}`, status: 202, body: acceptedB,
+			want: Answer{Failed: true, Payload: []byte(`{"errorMessage":"m","errorType":"t"}`), ContentType: typeJSON, ErrorType: "Runtime.Unknown", Bytes: 36},
+		},
+		{
+			name: "broken error with cause", send: fail + "Content-Type: application/vnd.aws.lambda.error.cause+json\nContent-Length: 1\n\n{", status: 202, body: acceptedB,
+			want: Answer{Failed: true, Payload: []byte(`"Invalid error body"`), ContentType: typeBinary, ErrorType: "Runtime.Unknown", Bytes: 20},
+		},
 		{name: "error too large", send: fail + "Content-Length: 6291557\n\n" + long('x', MaxPayload+1), status: 413, body: tooLarge, err: ErrTooLarge},
-		{name: "error to a stream", stream: true, send: fail + "Content-Length: 1\n\n1", status: 202, body: acceptedB,
-			want: Answer{Failed: true, Payload: []byte("1"), ErrorType: "Runtime.Unknown", Bytes: 1}},
+		{
+			name: "error to a stream", stream: true, send: fail + "Content-Length: 1\n\n1", status: 202, body: acceptedB,
+			want: Answer{Failed: true, Payload: []byte("1"), ErrorType: "Runtime.Unknown", Bytes: 1},
+		},
 
-		{name: "stream", stream: true, send: streaming + "2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n", status: 202, body: acceptedB,
-			want: Answer{Streamed: true, Bytes: 5}, streamed: "abcde"},
+		{
+			name: "stream", stream: true, send: streaming + "2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n", status: 202, body: acceptedB,
+			want: Answer{Streamed: true, Bytes: 5}, streamed: "abcde",
+		},
 		{name: "stream of nothing", stream: true, send: streaming + "0\r\n\r\n", status: 202, body: acceptedB, want: Answer{Streamed: true}},
-		{name: "stream that fails", stream: true, send: streaming + "2\r\nab\r\n0\r\nLambda-Runtime-Function-Error-Type: Oops\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n", status: 202, body: acceptedB,
-			want: Answer{Streamed: true, Bytes: 2, StreamErrorType: "Oops", StreamErrorBody: []byte("{}")}, streamed: "ab"},
-		{name: "stream for a caller who does not stream", send: streaming + "2\r\nab\r\n0\r\nLambda-Runtime-Function-Error-Type: Oops\r\n\r\n", status: 202, body: acceptedB,
-			want: Answer{Payload: []byte("ab"), Bytes: 2, StreamErrorType: "Oops"}},
+		{
+			name: "stream that fails", stream: true, send: streaming + "2\r\nab\r\n0\r\nLambda-Runtime-Function-Error-Type: Oops\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n", status: 202, body: acceptedB,
+			want: Answer{Streamed: true, Bytes: 2, StreamErrorType: "Oops", StreamErrorBody: []byte("{}")}, streamed: "ab",
+		},
+		{
+			name: "stream for a caller who does not stream", send: streaming + "2\r\nab\r\n0\r\nLambda-Runtime-Function-Error-Type: Oops\r\n\r\n", status: 202, body: acceptedB,
+			want: Answer{Payload: []byte("ab"), Bytes: 2, StreamErrorType: "Oops"},
+		},
 		{name: "stream too large for a caller who does not stream", send: streaming + strings.Repeat("100000\r\n"+long('x', 1<<20)+"\r\n", 7) + "0\r\n\r\n", status: 413, body: tooLarge, err: ErrTooLarge},
-		{name: "larger stream", stream: true, send: streaming + strings.Repeat("100000\r\n"+long('x', 1<<20)+"\r\n", 7) + "0\r\n\r\n", status: 202, body: acceptedB,
-			want: Answer{Streamed: true, Bytes: 7 << 20}, streamed: long('x', 7<<20)},
-		{name: "no stream for a caller who streams", stream: true, send: response + "Content-Length: 2\n\n{}", status: 202, body: acceptedB,
-			want: Answer{Streamed: true, Bytes: 2}, streamed: "{}"},
-		{name: "no stream and too large", stream: true, send: response + "Transfer-Encoding: chunked\n\n" + strings.Repeat("100000\r\n"+long('x', 1<<20)+"\r\n", 7) + "0\r\n\r\n", status: 413, body: tooLarge, err: ErrTooLarge,
-			want: Answer{Streamed: true, Bytes: MaxPayload}, streamed: long('x', MaxPayload)},
-		{name: "broken stream", stream: true, send: streaming + "2\r\nab\r\nzz\r\n", status: 400, body: truncated, err: ErrTruncated,
-			want: Answer{Streamed: true, Bytes: 2}, streamed: "ab"},
+		{
+			name: "larger stream", stream: true, send: streaming + strings.Repeat("100000\r\n"+long('x', 1<<20)+"\r\n", 7) + "0\r\n\r\n", status: 202, body: acceptedB,
+			want: Answer{Streamed: true, Bytes: 7 << 20}, streamed: long('x', 7<<20),
+		},
+		{
+			name: "no stream for a caller who streams", stream: true, send: response + "Content-Length: 2\n\n{}", status: 202, body: acceptedB,
+			want: Answer{Streamed: true, Bytes: 2}, streamed: "{}",
+		},
+		{
+			name: "no stream and too large", stream: true, send: response + "Transfer-Encoding: chunked\n\n" + strings.Repeat("100000\r\n"+long('x', 1<<20)+"\r\n", 7) + "0\r\n\r\n", status: 413, body: tooLarge, err: ErrTooLarge,
+			want: Answer{Streamed: true, Bytes: MaxPayload}, streamed: long('x', MaxPayload),
+		},
+		{
+			name: "broken stream", stream: true, send: streaming + "2\r\nab\r\nzz\r\n", status: 400, body: truncated, err: ErrTruncated,
+			want: Answer{Streamed: true, Bytes: 2}, streamed: "ab",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inv := &Invocation{}
@@ -170,7 +212,7 @@ func TestAnswers(t *testing.T) {
 			s, p, ch := running(t, inv)
 			p.send(tt.send)
 			o := <-ch
-			if o.err != tt.err {
+			if !errors.Is(o.err, tt.err) {
 				t.Fatalf("error %v, want %v", o.err, tt.err)
 			}
 			if tt.err == nil || tt.want.Streamed {

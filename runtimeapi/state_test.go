@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -157,13 +158,13 @@ func TestInitError(t *testing.T) {
 			if g := p.reply(); g.status != 202 {
 				t.Errorf("%+v", g)
 			}
-			if o := <-ch; o.err != ErrNotReady {
+			if o := <-ch; !errors.Is(o.err, ErrNotReady) {
 				t.Errorf("the Run that waited: %v", o.err)
 			}
 			if err := s.WaitIdle(t.Context()); !errors.As(err, &e) {
 				t.Errorf("idle: %v", err)
 			}
-			if _, err := s.Run(t.Context(), &Invocation{}); err != ErrNotReady {
+			if _, err := s.Run(t.Context(), &Invocation{}); !errors.Is(err, ErrNotReady) {
 				t.Errorf("run: %v", err)
 			}
 		})
@@ -174,13 +175,13 @@ func TestInitError(t *testing.T) {
 func TestBegin(t *testing.T) {
 	s, p, ch := running(t, &Invocation{})
 	s.Begin()
-	if o := <-ch; o.err != ErrNotReady {
+	if o := <-ch; !errors.Is(o.err, ErrNotReady) {
 		t.Errorf("the Run that waited: %v", o.err)
 	}
 	p.ended()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if err := s.WaitReady(ctx); err != context.DeadlineExceeded {
+	if err := s.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("ready after Begin: %v", err)
 	}
 	p = dial(t, p.nc.RemoteAddr().String())
@@ -212,14 +213,14 @@ func TestLateConnection(t *testing.T) {
 	defer s.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := s.WaitReady(ctx); err != context.DeadlineExceeded {
+	if err := s.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("ready: %v", err)
 	}
 }
 
 func TestOneRunAtATime(t *testing.T) {
 	s, p, ch := running(t, &Invocation{})
-	if _, err := s.Run(t.Context(), &Invocation{RequestID: "2"}); err != ErrNotReady {
+	if _, err := s.Run(t.Context(), &Invocation{RequestID: "2"}); !errors.Is(err, ErrNotReady) {
 		t.Errorf("second Run: %v", err)
 	}
 	p.post(pathResponse(testID), "")
@@ -241,23 +242,34 @@ func TestClose(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if o := <-ch; o.err != ErrSessionClosed {
+	if o := <-ch; !errors.Is(o.err, ErrSessionClosed) {
 		t.Errorf("the Run that waited: %v", o.err)
 	}
-	if err := <-waited; err != ErrSessionClosed {
+	if err := <-waited; !errors.Is(err, ErrSessionClosed) {
 		t.Errorf("ready: %v", err)
 	}
 	p.ended()
-	if _, err := s.Run(t.Context(), &Invocation{}); err != ErrSessionClosed {
+	if _, err := s.Run(t.Context(), &Invocation{}); !errors.Is(err, ErrSessionClosed) {
 		t.Errorf("run: %v", err)
 	}
-	if err := s.WaitIdle(t.Context()); err != ErrSessionClosed {
+	if err := s.WaitIdle(t.Context()); !errors.Is(err, ErrSessionClosed) {
 		t.Errorf("idle: %v", err)
 	}
 	if nc, err := net.Dial("tcp", p.nc.RemoteAddr().String()); err == nil {
 		nc.Close()
 		t.Error("it still listens")
 	}
+}
+
+// TestCloseBehindNext: a request that waits behind an unanswered next does not hold Close up.
+func TestCloseBehindNext(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Session, l *pipes) {
+		p := newPeer(t, l.dial())
+		p.next()
+		p.send("GET /ping HTTP/1.1\nHost: a\n\n")
+		synctest.Wait()
+		after(t, 0, nil, s.Close)
+	})
 }
 
 // TestListenerClosed: the sandbox may take its listener away.
@@ -268,7 +280,7 @@ func TestListenerClosed(t *testing.T) {
 	}
 	s := NewSession(l)
 	l.Close()
-	if err := s.WaitReady(t.Context()); err != ErrSessionClosed {
+	if err := s.WaitReady(t.Context()); !errors.Is(err, ErrSessionClosed) {
 		t.Errorf("ready: %v", err)
 	}
 	if err := s.Close(); err != nil {

@@ -232,7 +232,7 @@ func TestTruncatedByDeath(t *testing.T) {
 			p.send("POST " + pathResponse(testID) + " HTTP/1.1\nHost: a\nContent-Length: 9\n\nhalf")
 			p.nc.Close()
 		}()
-		if _, err := s.Run(t.Context(), &Invocation{RequestID: testID}); err != ErrTruncated {
+		if _, err := s.Run(t.Context(), &Invocation{RequestID: testID}); !errors.Is(err, ErrTruncated) {
 			t.Error(err)
 		}
 	})
