@@ -84,7 +84,6 @@ func (q *request) readBody(limit int64) (body []byte, release func(), err error)
 		release()
 		return nil, nil, q.bodyError(err)
 	}
-	paced.done()
 	return body, release, nil
 }
 
@@ -116,7 +115,8 @@ func readAtMost(r io.Reader, limit int64) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// pacedBody fails a body that comes too slowly.
+// pacedBody fails a body that comes too slowly. Its deadline ends with the body: net/http lifts it when it saw io.EOF, to
+// read on behind the handler and notice a client that goes away.
 type pacedBody struct {
 	w     *writer
 	body  io.Reader
@@ -131,14 +131,8 @@ func (p *pacedBody) Read(b []byte) (int, error) {
 	p.w.readDeadline(p.start.Add(bodyGrace + time.Duration(p.got)*time.Second/minRate))
 	n, err := p.body.Read(b)
 	p.got += int64(n)
-	if errors.Is(err, io.EOF) {
-		p.done()
-	}
 	return n, err
 }
-
-// done lifts the deadline: the connection is read on behind the handler, to notice a client that goes away.
-func (p *pacedBody) done() { p.w.readDeadline(time.Time{}) }
 
 // gunzip undoes gzip, up to limit bytes.
 func gunzip(body []byte, limit int64) ([]byte, error) {

@@ -82,7 +82,7 @@ func TestBodies(t *testing.T) {
 		{name: "json, too large", path: "/", service: "fakejson", body: `{"Text":"` + strings.Repeat("x", 1024) + `"}`, header: map[string]string{"X-Amz-Target": "Fake_20200101.Upper"}, status: 413, want: "RequestEntityTooLarge"},
 		{name: "query", path: "/", service: "fakequery", body: form, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}, status: 200, want: "A&amp;B"},
 		{name: "query, too large", path: "/", service: "fakequery", body: form + "&Pad=" + strings.Repeat("x", 1024), header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, status: 413, want: "<Code>RequestEntityTooLarge"},
-		{name: "query, unknown action", path: "/", service: "fakequery", body: "Action=Nothing&Version=2020-01-01", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, status: 404, want: "<Code>InvalidAction"},
+		{name: "query, unknown action", path: "/", service: "fakequery", body: "Action=Nothing&Version=2020-01-01", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, status: 400, want: "<Code>InvalidAction"},
 		{name: "query in the URL", method: "GET", path: "/?" + form, service: "fakequery", status: 200, want: "A&amp;B"},
 		{name: "unknown path", path: "/nothing", service: "fake", status: 404, want: ""},
 		{name: "constraint", path: "/things/" + strings.Repeat("t", 21) + "/echo", service: "fake", status: 400, want: "failed to satisfy constraint: Member must have length less than or equal to 20"},

@@ -69,6 +69,9 @@ func (c *client) send(s string) {
 func (c *client) answer() (*http.Response, string) {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.r, nil)
+	for err == nil && resp.StatusCode == 100 {
+		resp, err = http.ReadResponse(c.r, nil)
+	}
 	if err != nil {
 		c.t.Fatalf("read answer: %v", err)
 	}
@@ -130,6 +133,7 @@ func TestExpect(t *testing.T) {
 			if resp.StatusCode != c.status {
 				t.Errorf("answer = %d %s", resp.StatusCode, body)
 			}
+			_ = conn.SetDeadline(time.Now().Add(bodyGrace / 4)) // at once, that is
 			conn.closed()
 		})
 	}
@@ -362,6 +366,7 @@ func TestManyConnections(t *testing.T) {
 			}
 		}
 	}()
+	_ = first.SetDeadline(time.Now().Add(headerTimeout / 2)) // when it would be closed anyway
 	first.closed()
 	c := dial(t, addr)
 	c.send(text(t, echo("hello"), "hello"))
@@ -562,14 +567,17 @@ func TestRefusedAndOn(t *testing.T) {
 	}
 	bubble(t, h, func(t *testing.T, dial func() *client) {
 		c := dial()
-		for _, r := range []*http.Request{
-			newRequest("POST", "/things/t/echo", "x"),
-			with(newRequest("POST", "/things/t/echo", "x"), "Expect", "200-ok"),
-			sign(newRequest("POST", "/nothing", "x"), "fake", "x"),
-			sign(newRequest("POST", "/things/t/echo", "x"), "fake", "y"),
-			newRequest("GET", "/_enfold/file/x", "x"),
+		for _, r := range []func() *http.Request{
+			func() *http.Request { return newRequest("POST", "/things/t/echo", "x") },
+			func() *http.Request { return with(newRequest("POST", "/things/t/echo", "x"), "Expect", "200-ok") },
+			func() *http.Request {
+				return with(sign(newRequest("POST", "/things/t/echo", "x"), "fake", "y"), "Expect", "100-continue")
+			},
+			func() *http.Request { return sign(newRequest("POST", "/nothing", "x"), "fake", "x") },
+			func() *http.Request { return sign(newRequest("POST", "/things/t/echo", "x"), "fake", "y") },
+			func() *http.Request { return newRequest("GET", "/_enfold/file/x", "x") },
 		} {
-			c.send(text(t, r, "x"))
+			c.send(text(t, r(), "x"))
 			refused, _ := c.answer()
 			time.Sleep(2 * bodyGrace)
 			if refused.StatusCode == 417 { // net/http's own answer to an unknown expectation, which ends the connection
