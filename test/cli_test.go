@@ -68,7 +68,9 @@ func (c *cli) run(args ...string) map[string]any {
 		return nil
 	}
 	var m map[string]any
-	if err := json.Unmarshal([]byte(out), &m); err != nil {
+	d := json.NewDecoder(strings.NewReader(out))
+	d.UseNumber()
+	if err := d.Decode(&m); err != nil {
 		c.t.Fatalf("aws %s printed %q: %v", strings.Join(args, " "), out, err)
 	}
 	return m
@@ -257,7 +259,7 @@ func TestCLILifecycle(t *testing.T) {
 	c.want(c.run("lambda", "list-tags", "--resource", arn), "Tags.team", "b", "Tags.cost", "<nil>")
 
 	c.want(c.run("lambda", "put-function-concurrency", "--function-name", fn, "--reserved-concurrent-executions", "0"), "ReservedConcurrentExecutions", "0")
-	c.fails("An error occurred (TooManyRequestsException) when calling the Invoke operation: Rate Exceeded.",
+	c.fails("An error occurred (TooManyRequestsException) when calling the Invoke operation (reached max retries: 0): Rate Exceeded.",
 		"lambda", "invoke", "--function-name", fn, "out.json")
 	c.want(c.run("lambda", "get-function-concurrency", "--function-name", fn), "ReservedConcurrentExecutions", "0")
 	c.run("lambda", "delete-function-concurrency", "--function-name", fn)
