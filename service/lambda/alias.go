@@ -25,7 +25,7 @@ func (s *Service) CreateAlias(ctx context.Context, in *api.CreateAliasInput) (*a
 	if err := a.route(in.RoutingConfig); err != nil {
 		return nil, err
 	}
-	err = s.update(ctx, r.scope, func(e *edit) error {
+	err = s.updateFunction(ctx, r, func(e *edit) error {
 		if err := e.checkAlias(r, &a); err != nil {
 			return err
 		}
@@ -38,7 +38,6 @@ func (s *Service) CreateAlias(ctx context.Context, in *api.CreateAliasInput) (*a
 	if err != nil {
 		return nil, err
 	}
-	s.cache.forget(r.scope, r.name)
 	return aliasConfiguration(r, &a), nil
 }
 
@@ -155,7 +154,7 @@ func (s *Service) UpdateAlias(ctx context.Context, in *api.UpdateAliasInput) (*a
 		return nil, err
 	}
 	var next alias
-	err = s.update(ctx, r.scope, func(e *edit) error {
+	err = s.updateFunction(ctx, r, func(e *edit) error {
 		a, err := getAlias(e.tx, r.scope, r.name, str(in.Name))
 		if a == nil {
 			return cmpErr(err, api.ErrResourceNotFound.Withf("Alias not found: %s", qualify(r.arn(), str(in.Name))))
@@ -176,7 +175,6 @@ func (s *Service) UpdateAlias(ctx context.Context, in *api.UpdateAliasInput) (*a
 	if err != nil {
 		return nil, err
 	}
-	s.cache.forget(r.scope, r.name)
 	return aliasConfiguration(r, &next), nil
 }
 
@@ -187,7 +185,7 @@ func (s *Service) DeleteAlias(ctx context.Context, in *api.DeleteAliasInput) (*a
 	if err != nil {
 		return nil, err
 	}
-	err = s.update(ctx, r.scope, func(e *edit) error {
+	err = s.updateFunction(ctx, r, func(e *edit) error {
 		if err := dropInvokeConfig(e, r.name, str(in.Name)); err != nil {
 			return err
 		}
@@ -196,7 +194,6 @@ func (s *Service) DeleteAlias(ctx context.Context, in *api.DeleteAliasInput) (*a
 	if err != nil {
 		return nil, err
 	}
-	s.cache.forget(r.scope, r.name)
 	return &api.DeleteAliasOutput{}, nil
 }
 

@@ -3,6 +3,7 @@ package lambda
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -39,7 +40,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 		return nil, err
 	}
 	var created *version
-	err = s.update(ctx, r.scope, func(e *edit) error {
+	err = s.updateFunction(ctx, r, func(e *edit) error {
 		if f, err := e.function(r.name); f != nil || err != nil {
 			return cmpErr(err, exists(r.name))
 		}
@@ -66,10 +67,10 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 		return e.putFunction(f, nil)
 	})
 	if err != nil {
-		s.discard(c.Code)
+		s.discard(c.Code, err)
 		return nil, err
 	}
-	s.changed(r, latest, created.Version)
+	s.activateLater(r, latest, created.Version)
 	return configuration(r.scope, created, published(created.Version)), nil
 }
 
@@ -170,8 +171,13 @@ func (s *Service) upload(ctx context.Context, zip []byte) (pkg, error) {
 	return pkg{code: c, Blob: blob.ID}, nil
 }
 
-// discard deletes an archive that no row came to name.
-func (s *Service) discard(p pkg) {
+// discard deletes an archive that no row came to name, because the op was refused or given up. What a failing disk leaves is
+// found at start-up: then nobody can tell what is stored.
+func (s *Service) discard(p pkg, why error) {
+	var refused *aws.Error
+	if !errors.As(why, &refused) && !errors.Is(why, context.Canceled) && !errors.Is(why, context.DeadlineExceeded) {
+		return
+	}
 	if err := s.deps.Store.Blobs().Delete(p.Blob); err != nil {
 		s.deps.Log.Warn("delete deployment package", "blob", p.Blob, "error", err)
 	}
@@ -185,9 +191,8 @@ func (e *edit) room() error {
 	return nil
 }
 
-// changed makes a commit known: what the names meant is forgotten, and unsettled versions go on to their final state.
-func (s *Service) changed(r ref, unsettled ...string) {
-	s.cache.forget(r.scope, r.name)
+// activateLater takes unsettled versions of a function to their final state, in the background.
+func (s *Service) activateLater(r ref, unsettled ...string) {
 	for i, v := range unsettled {
 		if i == 0 || v != unsettled[0] {
 			s.jobs.add(job{scope: r.scope, function: r.name, version: v})
@@ -299,7 +304,7 @@ func (s *Service) DeleteFunction(ctx context.Context, in *api.DeleteFunctionInpu
 		return nil, invalid("Deletion of aliases is not currently supported.")
 	}
 	var gone []version
-	err = s.update(ctx, r.scope, func(e *edit) error {
+	err = s.updateFunction(ctx, r, func(e *edit) error {
 		f, err := e.function(r.name)
 		if f == nil {
 			return cmpErr(err, notFound(r.arn()))
@@ -314,7 +319,6 @@ func (s *Service) DeleteFunction(ctx context.Context, in *api.DeleteFunctionInpu
 	if err != nil {
 		return nil, err
 	}
-	s.changed(r)
 	s.settle()
 	for i := range gone {
 		s.deps.Runner.Retire(workerKey(r.scope, &gone[i], gone[i].serving()))

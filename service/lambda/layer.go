@@ -116,7 +116,7 @@ func (s *Service) PublishLayerVersion(ctx context.Context, in *api.PublishLayerV
 		return cmpErr(e.putLayerVersion(&l), e.room())
 	})
 	if err != nil {
-		s.discard(content)
+		s.discard(content, err)
 		return nil, err
 	}
 	out := s.showLayerVersion(ctx, id.scope, &l)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
-	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/worker"
 )
@@ -42,11 +41,12 @@ func (r *resolved) pick() *target {
 	return r.main
 }
 
-// targets remembers what names mean. What a commit changed is forgotten after it. An entry that is filled while it is
-// being forgotten is not reachable any more, so a stale answer is never remembered.
+// targets remembers what names mean. While a commit may change a function nothing is remembered of it, so whoever has seen
+// the commit gets what it made. What is filled in beside it is not reachable afterwards.
 type targets struct {
 	mu        sync.RWMutex
 	functions map[functionKey]*meanings
+	changing  map[functionKey]int           // commits under way
 	scopes    map[store.Scope]*atomic.Int64 // what functions without reserved concurrency share, plus one; 0 for not known
 }
 
@@ -62,7 +62,7 @@ type meanings struct {
 }
 
 func newTargets() *targets {
-	return &targets{functions: map[functionKey]*meanings{}, scopes: map[store.Scope]*atomic.Int64{}}
+	return &targets{functions: map[functionKey]*meanings{}, changing: map[functionKey]int{}, scopes: map[store.Scope]*atomic.Int64{}}
 }
 
 func (t *targets) of(k functionKey) *meanings {
@@ -76,9 +76,26 @@ func (t *targets) of(k functionKey) *meanings {
 	defer t.mu.Unlock()
 	if m = t.functions[k]; m == nil {
 		m = &meanings{of: map[string]*resolved{}}
-		t.functions[k] = m
+		if t.changing[k] == 0 {
+			t.functions[k] = m
+		}
 	}
 	return m
+}
+
+// change forgets a function and remembers nothing of it until done is called.
+func (t *targets) change(k functionKey) (done func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.changing[k]++
+	delete(t.functions, k)
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.changing[k]--; t.changing[k] == 0 {
+			delete(t.changing, k)
+		}
+	}
 }
 
 func (t *targets) forget(s store.Scope, name string) {
@@ -275,9 +292,8 @@ func (s *Service) unreservedPool(t *target) int {
 	if n := known.Load(); n > 0 {
 		return int(n - 1)
 	}
-	ctx := aws.WithCall(context.Background(), &aws.Call{})
 	pool := AccountConcurrency
-	err := s.deps.Store.View(ctx, func(tx store.Tx) error {
+	err := s.deps.Store.View(context.Background(), func(tx store.Tx) error {
 		u, err := orNil(usages.Get(tx, sc, usageKey))
 		if u != nil {
 			pool = max(0, AccountConcurrency-u.Reserved)

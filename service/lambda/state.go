@@ -138,7 +138,7 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 		return err
 	}
 	var retired string
-	err = s.update(ctx, j.scope, func(e *edit) error {
+	err = s.updateFunction(ctx, ref{scope: j.scope, name: j.function}, func(e *edit) error {
 		retired = ""
 		now, err := e.version(j.function, j.version)
 		if err != nil || now == nil || now.Config.ID != v.Config.ID {
@@ -156,7 +156,6 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	s.cache.forget(j.scope, j.function)
 	s.settle()
 	if retired != "" {
 		s.deps.Runner.Retire(retired)

@@ -83,6 +83,13 @@ func (s *Service) update(ctx context.Context, scope store.Scope, fn func(e *edit
 	return nil
 }
 
+// updateFunction is update for what changes a function: whoever sees the commit gets what it made.
+func (s *Service) updateFunction(ctx context.Context, r ref, fn func(e *edit) error) error {
+	done := s.cache.change(functionKey{r.scope, r.name})
+	defer done()
+	return s.update(ctx, r.scope, fn)
+}
+
 // function answers nil if there is none.
 func (e *edit) function(name string) (*function, error) { return getFunction(e.tx, e.scope, name) }
 

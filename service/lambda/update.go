@@ -64,7 +64,7 @@ func (s *Service) UpdateFunctionCode(ctx context.Context, in *api.UpdateFunction
 		return checkTotal(c)
 	}})
 	if err != nil {
-		s.discard(code)
+		s.discard(code, err)
 	}
 	return out, err
 }
@@ -152,7 +152,7 @@ type change struct {
 // change begins an update of $LATEST and answers the version it made: $LATEST, or a published one.
 func (s *Service) change(ctx context.Context, r ref, ch change) (*api.FunctionConfiguration, error) {
 	var next, answer *version
-	err := s.update(ctx, r.scope, func(e *edit) error {
+	err := s.updateFunction(ctx, r, func(e *edit) error {
 		f, err := e.function(r.name)
 		if f == nil {
 			return cmpErr(err, notFound(r.arn()))
@@ -193,17 +193,16 @@ func (s *Service) change(ctx context.Context, r ref, ch change) (*api.FunctionCo
 	if err != nil {
 		return nil, err
 	}
-	if answer.unsettled() {
-		s.changed(r, latest, answer.Version)
-	} else {
-		s.changed(r, latest)
+	s.activateLater(r, latest)
+	if answer != next && answer.unsettled() {
+		s.activateLater(r, answer.Version)
 	}
 	return configuration(r.scope, answer, published(answer.Version)), nil
 }
 
-// setFunction changes what all versions of a function share. What a change of it makes of the names is forgotten.
+// setFunction changes what all versions of a function share.
 func (s *Service) setFunction(ctx context.Context, r ref, missing error, set func(e *edit, f *function) error) error {
-	err := s.update(ctx, r.scope, func(e *edit) error {
+	return s.updateFunction(ctx, r, func(e *edit) error {
 		f, err := e.function(r.name)
 		if f == nil {
 			return cmpErr(err, missing)
@@ -214,10 +213,6 @@ func (s *Service) setFunction(ctx context.Context, r ref, missing error, set fun
 		}
 		return e.putFunction(&next, f)
 	})
-	if err == nil {
-		s.cache.forget(r.scope, r.name)
-	}
-	return err
 }
 
 // getFunction is a function, or the error that its absence is here.

@@ -21,7 +21,7 @@ func (s *Service) PublishVersion(ctx context.Context, in *api.PublishVersionInpu
 		return nil, unsupported("PublishTo")
 	}
 	var v *version
-	err = s.update(ctx, r.scope, func(e *edit) error {
+	err = s.updateFunction(ctx, r, func(e *edit) error {
 		f, err := e.function(r.name)
 		if f == nil {
 			return cmpErr(err, notFound(r.arn()))
@@ -51,9 +51,7 @@ func (s *Service) PublishVersion(ctx context.Context, in *api.PublishVersionInpu
 		return nil, err
 	}
 	if v.unsettled() {
-		s.changed(r, v.Version)
-	} else {
-		s.changed(r)
+		s.activateLater(r, v.Version)
 	}
 	return configuration(r.scope, v, v.Version), nil
 }

@@ -101,7 +101,7 @@ func TestUnpack(t *testing.T) {
 
 func TestUnpackRefuses(t *testing.T) {
 	const no = "InvalidParameterValueException: Could not unzip uploaded file. Please check your file, then try to upload again."
-	bomb := bomb(t, 300<<20)
+	bomb := bomb(t, maxUnzipped+1)
 	tests := []struct {
 		name string
 		data []byte
@@ -151,7 +151,7 @@ func TestUnpackRefuses(t *testing.T) {
 
 // A bomb is refused while it is unpacked, not after: what is on the disk by then is bounded, and so is the memory.
 func TestBombIsRefusedWhileStreaming(t *testing.T) {
-	data := manyBombs(t, 40, 20<<20) // 800 MB, no entry too large by itself
+	data := manyBombs(t, 20, 20<<20) // 400 MB, no entry too large by itself
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	dir, _, err := unpack(t, data)
