@@ -24,16 +24,7 @@ func (m *Match) encodeQuery(w http.ResponseWriter, requestID string, p *structPl
 	return writeBody(w, http.StatusOK, "text/xml", append(b, '\n'))
 }
 
-// encodeEC2 writes <OpResponse><requestId>…</requestId>…</OpResponse>.
-func (m *Match) encodeEC2(w http.ResponseWriter, requestID string, p *structPlan, v reflect.Value) error {
-	x := xmlWriter{}
-	b := m.openResponse([]byte(xmlHeader))
-	b = appendElement(b, "requestId", requestID)
-	b = x.members(b, p, v)
-	b = closeElement(b, m.Op.Name+"Response")
-	return writeBody(w, http.StatusOK, "text/xml;charset=UTF-8", b)
-}
-
+// openResponse opens the element that a query or EC2 answer is.
 func (m *Match) openResponse(b []byte) []byte {
 	b = append(b, '<')
 	b = append(b, m.Op.Name...)

@@ -47,11 +47,11 @@ type vectorCase struct {
 
 // vectorShape is a shape or a use of one; the vectors put traits at either.
 type vectorShape struct {
-	Shape, Type, Location, LocationName, QueryName, TimestampFormat, Payload, ResultWrapper string
-	Members                                                                                 map[string]*vectorShape
-	Member, Key, Value                                                                      *vectorShape
-	Flattened, XMLAttribute, JSONValue, IdempotencyToken, Streaming                         bool
-	XMLNamespace                                                                            any
+	Shape, Type, Location, LocationName, QueryName, TimestampFormat, Payload string
+	Members                                                                  map[string]*vectorShape
+	Member, Key, Value                                                       *vectorShape
+	Flattened, XMLAttribute, JSONValue, IdempotencyToken, Streaming          bool
+	XMLNamespace                                                             any
 }
 
 // vectorTypes builds Go types with wire's tags out of a suite's shapes. A shape that holds itself is unrolled to the
@@ -67,7 +67,7 @@ func (s vectorTypes) merged(r *vectorShape) *vectorShape {
 		m.Shape = r.Shape
 		m.Location, m.LocationName = or(r.Location, base.Location), or(r.LocationName, base.LocationName)
 		m.QueryName, m.TimestampFormat = r.QueryName, or(r.TimestampFormat, base.TimestampFormat)
-		m.ResultWrapper, m.Payload = r.ResultWrapper, or(r.Payload, base.Payload)
+		m.Payload = or(r.Payload, base.Payload)
 		m.Flattened, m.JSONValue = r.Flattened || base.Flattened, r.JSONValue || base.JSONValue
 		m.XMLAttribute, m.IdempotencyToken = r.XMLAttribute || base.XMLAttribute, r.IdempotencyToken
 		if r.XMLNamespace != nil {
