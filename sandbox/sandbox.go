@@ -54,8 +54,8 @@ type Sandbox interface {
 	// Path is where a function finds what the Spec has mounted at target, and "/tmp". It is target itself wherever the sandbox has
 	// a file system of its own; under the process driver, which can mount nothing, it is a path of the host.
 	Path(target string) string
-	// Start runs a process. A second one only after the first is dead. The error is about us; a command that cannot be run is a
-	// Process that is done, with Exit.Err.
+	// Start runs a process. A second one only after the first is dead. ctx is for the start alone and does not end the process. The
+	// error is about us; a command that cannot be run is a Process that is done, with Exit.Err.
 	Start(ctx context.Context, cmd Command) (Process, error)
 	// EndInit applies Spec.CPU. Until then, and for at most ten seconds from each Start, a function has at least a whole core, as
 	// in AWS's init phase. It costs some 20 µs; a second call does nothing.

@@ -25,9 +25,9 @@ func failed(err error, doing ...string) error {
 	return &fault{strings.Join(doing, " "), err}
 }
 
-// stage is where the new root is mounted until it becomes the root: a directory that every Linux system has and below which
+// Stage is where the new root is mounted until it becomes the root: a directory that every Linux system has and below which
 // nobody keeps the code of functions, so nothing that is still to be bound is hidden.
-const stage = "/sys"
+const Stage = "/sys"
 
 // base builds what all sandboxes have, and listens if it is to.
 func (p *process) base(m Base) (listener int, err error) {
@@ -36,8 +36,9 @@ func (p *process) base(m Base) (listener int, err error) {
 		return -1, failed(err, "unshare the cgroup namespace")
 	}
 	// A new, empty session keyring instead of the server's. A kernel without keys has nothing to hide.
-	if _, err := unix.KeyctlJoinSessionKeyring(""); err != nil && err != unix.ENOSYS {
-		return -1, failed(err, "join a session keyring")
+	_, _, errno := syscall.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
+	if errno != 0 && errno != unix.ENOSYS {
+		return -1, failed(errno, "join a session keyring")
 	}
 	if err := unix.Sethostname([]byte(m.Hostname)); err != nil {
 		return -1, failed(err, "set the host name")
@@ -67,11 +68,11 @@ func (p *process) mountRoot() error {
 		return failed(err, "make the root file system")
 	}
 	defer syscall.Close(fd)
-	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, stage, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return failed(err, "mount the root file system at", stage)
+	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, Stage, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return failed(err, "mount the root file system at", Stage)
 	}
-	p.root, err = unix.Open(stage, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	return failed(err, "open", stage)
+	p.root, err = unix.Open(Stage, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return failed(err, "open", Stage)
 }
 
 // newMount makes a file system that is mounted nowhere yet. Options are "key=value,…".

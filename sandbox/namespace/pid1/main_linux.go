@@ -46,18 +46,23 @@ func (p *process) keepAlone() {
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	syscall.Umask(0)
 	// The kernel drops signals to a first process from inside its namespace unless it has a handler for them. Go's runtime has
-	// handlers for all, so they go; SIGURG stays, by which the runtime preempts goroutines.
-	for sig := 1; sig <= 64; sig++ {
-		if s := syscall.Signal(sig); s != syscall.SIGURG && s != syscall.SIGKILL && s != syscall.SIGSTOP {
+	// handlers for all, so they go; what the runtime itself needs stays.
+	for sig := syscall.Signal(1); sig <= 64; sig++ {
+		switch sig {
+		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGURG, sigPerThread:
+		default:
 			resetSignal(sig)
 		}
 	}
 }
 
+// sigPerThread is by what Go's runtime has all threads make a call; SIGURG is by what it preempts goroutines.
+const sigPerThread = 33
+
 // dieWithServer asks for SIGKILL when the thread that started us ends. Changing user ids undoes it.
 func dieWithServer() { unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0) }
 
-func resetSignal(sig int) {
+func resetSignal(sig syscall.Signal) {
 	var dfl [4]uint64 // struct sigaction of amd64 and arm64: SIG_DFL, no flags, no mask
 	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&dfl)), 0, 8, 0, 0)
 }

@@ -1,0 +1,176 @@
+//go:build amd64 || arm64
+
+package namespace
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
+	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
+)
+
+// A blank is a sandbox that is nobody's yet: its first process runs and has built what all sandboxes have.
+type blank struct {
+	d        *Driver
+	process  *os.Process
+	control  *control
+	listener net.Listener
+	group    *cgroup.Group // nil without limits
+	id       int           // host user id of its root, 0 if it has none of its own
+	gone     chan struct{} // closed when the first process is dead and reaped
+}
+
+// newBlank makes one. It takes some milliseconds, most of them the kernel's.
+func (d *Driver) newBlank() (b *blank, err error) {
+	b = &blank{d: d}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("make a sandbox: %w", err), b.destroy())
+			b = nil
+		}
+	}()
+	if d.ids != nil {
+		if b.id, err = d.ids.take(); err != nil {
+			return b, err
+		}
+	}
+	if err = b.spawn(); err != nil {
+		return b, err
+	}
+	if d.tree != nil {
+		if b.group, err = d.tree.New(d.nextName()); err != nil {
+			return b, err
+		}
+		if err = b.group.Add(b.process.Pid); err != nil {
+			return b, err
+		}
+	}
+	return b, b.build()
+}
+
+// spawn starts the first process in its namespaces.
+func (b *blank) spawn() error {
+	control, other, err := newControl()
+	if err != nil {
+		return err
+	}
+	defer other.Close()
+	b.control = control
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	start := func() (err error) {
+		b.process, err = os.StartProcess(b.d.program.path, []string{pid1.Name}, &os.ProcAttr{
+			Env:   []string{"GOMAXPROCS=2", "GOGC=off"}, // its few allocations never need collecting
+			Files: []*os.File{null, null, null, other},
+			Sys:   b.sysProcAttr(),
+		})
+		if err != nil {
+			return fmt.Errorf("start the first process: %w", err)
+		}
+		b.gone = make(chan struct{})
+		go b.reap()
+		return nil
+	}
+	if !b.d.privileged {
+		return b.d.spawner.run(start)
+	}
+	return b.d.spawner.inNewNetwork(func(listener *os.File) error {
+		if b.listener, err = net.FileListener(listener); err != nil {
+			return err
+		}
+		return start()
+	})
+}
+
+func (b *blank) reap() {
+	b.process.Wait()
+	close(b.gone)
+}
+
+// sysProcAttr are the namespaces and the user ids. Root gives a sandbox two ids: one for its first process, one for the function. An
+// ordinary user has only the own, and needs the capabilities that come with the user namespace to survive the exec.
+func (b *blank) sysProcAttr() *syscall.SysProcAttr {
+	const ns = syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+	if b.d.privileged {
+		return &syscall.SysProcAttr{
+			Cloneflags:                 ns,
+			UidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: b.id, Size: 1}, {ContainerID: pid1.UID, HostID: b.id + 1, Size: 1}},
+			GidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: b.id, Size: 1}, {ContainerID: pid1.GID, HostID: b.id + 1, Size: 1}},
+			GidMappingsEnableSetgroups: true,
+			Credential:                 &syscall.Credential{},
+		}
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags:  ns | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: pid1.UID, HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: pid1.GID, HostID: os.Getegid(), Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP},
+	}
+}
+
+// build has the first process build what all sandboxes have.
+func (b *blank) build() error {
+	body, _, err := b.control.expect(pid1.KindHello)
+	if err != nil {
+		return err
+	}
+	if v, err := pid1.UnmarshalUint(body); err != nil || v != pid1.Version {
+		return fmt.Errorf("the first process is of version %d, the driver of %d: run make", v, pid1.Version)
+	}
+	files, err := b.control.do(pid1.KindBase, b.d.base)
+	if err != nil {
+		return err
+	}
+	if b.d.privileged {
+		closeAll(files)
+		return nil
+	}
+	if len(files) != 1 {
+		closeAll(files)
+		return fmt.Errorf("the first process sent %d listeners", len(files))
+	}
+	f := os.NewFile(uintptr(files[0]), "listener")
+	defer f.Close()
+	b.listener, err = net.FileListener(f)
+	return err
+}
+
+// destroy kills everything in it and removes it. All of it is gone when destroy returns without error.
+func (b *blank) destroy() error {
+	var errs []error
+	if b.listener != nil {
+		b.listener.Close()
+	}
+	if b.gone != nil {
+		b.process.Kill()
+		select {
+		case <-b.gone: // the kernel lets a first process end only after all others of its pid namespace
+		case <-time.After(patience):
+			errs = append(errs, fmt.Errorf("first process %d does not die", b.process.Pid))
+		}
+	}
+	if b.control != nil {
+		b.control.close()
+	}
+	if b.group != nil {
+		errs = append(errs, b.group.Remove())
+	}
+	// An id is used again only if nothing can be left that has it.
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("destroy a sandbox: %w", err)
+	}
+	if b.id != 0 {
+		b.d.ids.put(b.id)
+	}
+	return nil
+}

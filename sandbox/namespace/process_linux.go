@@ -1,0 +1,111 @@
+//go:build amd64 || arm64
+
+package namespace
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/enfold-run/enfold/sandbox"
+	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
+)
+
+// A process is a function's first process with its descendants.
+type process struct {
+	box      *box
+	oomKills int64       // of the sandbox, before it
+	boost    *time.Timer // ends init
+	done     chan struct{}
+
+	mu     sync.Mutex
+	killed bool
+	exit   sandbox.Exit
+}
+
+// Done is closed when all of it is dead.
+func (p *process) Done() <-chan struct{} { return p.done }
+
+func (p *process) isDone() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Exit is how it ended.
+func (p *process) Exit() sandbox.Exit {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exit
+}
+
+// Kill kills it and its descendants.
+func (p *process) Kill() {
+	p.mu.Lock()
+	p.killed = true
+	p.mu.Unlock()
+	p.tell(pid1.KindKill)
+}
+
+// Terminate asks it to end.
+func (p *process) Terminate() { p.tell(pid1.KindTerm) }
+
+// tell sends an order that is about this process: not once it is done, when it would be about the next one.
+func (p *process) tell(k pid1.Kind) {
+	p.box.mu.Lock()
+	defer p.box.mu.Unlock()
+	if p.isDone() || p.box.destroyed {
+		return
+	}
+	if p.box.blank.control.send(k, nil) != nil {
+		p.box.blank.process.Kill() // it does not listen, so all of it goes
+	}
+}
+
+func (p *process) endInitIn(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.isDone() {
+		p.boost = time.AfterFunc(d, func() { p.box.endInit(p) })
+	}
+}
+
+// settle finishes it with the status that the kernel gave.
+func (p *process) settle(ws syscall.WaitStatus) {
+	e := sandbox.Exit{Code: ws.ExitStatus()}
+	if ws.Signaled() {
+		e = sandbox.Exit{Code: 128 + int(ws.Signal()), Signal: ws.Signal().String()}
+		e.OOM = ws.Signal() == syscall.SIGKILL && p.outOfMemory()
+	}
+	p.finish(e)
+}
+
+// outOfMemory says that the kernel has killed something for want of memory while it ran, and that nobody asked us to.
+func (p *process) outOfMemory() bool {
+	p.mu.Lock()
+	killed := p.killed
+	p.mu.Unlock()
+	g := p.box.blank.group
+	if killed || g == nil {
+		return false
+	}
+	n, err := g.OOMKills()
+	return err == nil && n > p.oomKills
+}
+
+// finish is for the first caller.
+func (p *process) finish(e sandbox.Exit) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.isDone() {
+		return
+	}
+	p.exit = e
+	if p.boost != nil {
+		p.boost.Stop()
+	}
+	close(p.done)
+}

@@ -1,0 +1,99 @@
+//go:build amd64 || arm64
+
+package namespace
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
+)
+
+//go:embed embedded
+var embedded embed.FS
+
+// MaybeInit turns the process into the first process of a sandbox, if the driver has started it as that, and never returns then. A
+// program that uses the driver calls it first thing in main, a test in TestMain. It is what makes the driver work without
+// the embedded program.
+func MaybeInit() {
+	if len(os.Args) == 1 && os.Args[0] == pid1.Name {
+		pid1.Main()
+	}
+}
+
+// A program is what a sandbox's first process runs.
+type program struct {
+	path string
+	file *os.File // holds the path open, or nil
+	own  bool     // it is this binary, which costs more
+}
+
+// newProgram readies the embedded program, or takes this binary itself.
+func newProgram(stateDir string) (program, error) {
+	code, err := embedded.ReadFile("embedded/" + pid1.Name + "-" + runtime.GOARCH)
+	if err != nil {
+		return program{path: "/proc/self/exe", own: true}, nil
+	}
+	f, err := memoryFile(code)
+	if err != nil && stateDir != "" {
+		f, err = diskFile(stateDir, code)
+	}
+	if err != nil {
+		return program{}, fmt.Errorf("ready the sandbox's first process: %w", err)
+	}
+	return program{path: fmt.Sprintf("/proc/self/fd/%d", f.Fd()), file: f}, nil
+}
+
+// memoryFile is code in memory that nobody can change any more.
+func memoryFile(code []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(pid1.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3, where all were executable
+		fd, err = unix.MemfdCreate(pid1.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), pid1.Name)
+	if _, err := f.Write(code); err != nil {
+		f.Close()
+		return nil, err
+	}
+	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// diskFile is code in a file that has no name any more and is open for reading only.
+func diskFile(dir string, code []byte) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	w, err := os.CreateTemp(dir, pid1.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(w.Name())
+	defer w.Close()
+	if _, err := w.Write(code); err != nil {
+		return nil, err
+	}
+	if err := w.Chmod(0o555); err != nil {
+		return nil, err
+	}
+	return os.Open(filepath.Clean(w.Name()))
+}
+
+func (p program) close() {
+	if p.file != nil {
+		p.file.Close()
+	}
+}

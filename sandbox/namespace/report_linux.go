@@ -1,0 +1,156 @@
+//go:build amd64 || arm64
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/enfold-run/enfold/sandbox"
+	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
+)
+
+// needed are the capabilities by which the driver gives sandboxes user ids and networks of their own.
+var needed = []int{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID}
+
+// isPrivileged says that we are root with root's rights, which in a container root has not.
+func isPrivileged() bool {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&head, &data[0]) != nil || os.Geteuid() != 0 {
+		return false
+	}
+	for _, c := range needed {
+		if data[c/32].Effective&(1<<(c%32)) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func userID() int { return os.Geteuid() }
+
+// supported finds out, without trying, whether sandboxes can be made.
+func supported() error {
+	if major, minor := kernelVersion(); major < 5 || major == 5 && minor < 12 {
+		return fmt.Errorf("%w: Linux %d.%d is older than 5.12: upgrade the kernel", sandbox.ErrUnsupported, major, minor)
+	}
+	if os.Geteuid() == 0 && !isPrivileged() {
+		return fmt.Errorf("%w: root lacks CAP_SYS_ADMIN or other rights, as in a container: run it with --privileged, or as an ordinary user",
+			sandbox.ErrUnsupported)
+	}
+	if sysctl("user/max_user_namespaces") == "0" {
+		return fmt.Errorf("%w: user namespaces are off: sysctl user.max_user_namespaces=10000", sandbox.ErrUnsupported)
+	}
+	return nil
+}
+
+func kernelVersion() (major, minor int) {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return 0, 0
+	}
+	a, rest, _ := strings.Cut(unix.ByteSliceToString(u.Release[:]), ".")
+	b, _, _ := strings.Cut(rest, ".")
+	major, _ = strconv.Atoi(a) // not a number is 0
+	minor, _ = strconv.Atoi(strings.TrimRight(b, "-+abcdefghijklmnopqrstuvwxyz"))
+	return major, minor
+}
+
+// sysctl is a setting, empty if this kernel has it not.
+func sysctl(name string) string {
+	text, err := os.ReadFile("/proc/sys/" + name)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// userNamespaceAdvice is what most likely keeps an ordinary user from making user namespaces.
+func userNamespaceAdvice() string {
+	switch {
+	case sysctl("kernel/unprivileged_userns_clone") == "0":
+		return "run: sysctl kernel.unprivileged_userns_clone=1, or run as root"
+	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
+		return "run: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root"
+	}
+	return "run as root"
+}
+
+// Report tries what the driver needs and says what this host gives.
+func Report() sandbox.Report {
+	r := sandbox.Report{Driver: "namespace"}
+	add := func(name string, ok bool, detail, fix string) {
+		r.Checks = append(r.Checks, sandbox.Check{Name: name, OK: ok, Detail: detail, Fix: fix})
+	}
+	major, minor := kernelVersion()
+	add("Linux 5.12 or later", major > 5 || major == 5 && minor >= 12, fmt.Sprintf("%d.%d", major, minor), "upgrade the kernel")
+	add("root", isPrivileged(), rootDetail(), "run as root for user ids of their own, or accept it: namespaces still separate them")
+	tree, err := cgroup.Open()
+	if err == nil {
+		detail := fmt.Sprintf("v%d", tree.Version())
+		if tree.Note != "" {
+			detail += ", " + tree.Note
+		}
+		add("control groups", true, detail, "")
+		tree.Close()
+	} else {
+		add("control groups", false, err.Error(), "without them nothing limits memory, processes and processor time: run as root, "+
+			"or: systemd-run --user --scope -p Delegate=yes enfold serve")
+	}
+	took, err := trial()
+	if err == nil {
+		add("a sandbox", true, fmt.Sprintf("made, used and removed in %v", took.Round(100*time.Microsecond)), "")
+	} else {
+		add("a sandbox", false, err.Error(), userNamespaceAdvice())
+	}
+	r.OK = err == nil
+	return r
+}
+
+func rootDetail() string {
+	switch {
+	case isPrivileged():
+		return "each sandbox has a host user id of its own"
+	case os.Geteuid() == 0:
+		return "root without root's capabilities"
+	}
+	return fmt.Sprintf("user %d: all sandboxes share this user's id on the host", os.Geteuid())
+}
+
+// trial makes a sandbox, runs a program that every host has, and removes the sandbox.
+func trial() (time.Duration, error) {
+	start := time.Now()
+	d, err := New(Options{Stock: -1, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return 0, err
+	}
+	err = runOnce(d)
+	return time.Since(start), errors.Join(err, d.Close())
+}
+
+func runOnce(d *Driver) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := d.Create(ctx, sandbox.Spec{ID: "trial", Owner: "trial"})
+	if err != nil {
+		return err
+	}
+	p, err := s.Start(ctx, sandbox.Command{Args: []string{"/bin/sh", "-c", "exit 7"}, Dir: "/tmp"})
+	if err != nil {
+		return err
+	}
+	<-p.Done()
+	if e := p.Exit(); e.Code != 7 {
+		return fmt.Errorf("a program that should exit with 7 ended with %+v", e)
+	}
+	return nil
+}

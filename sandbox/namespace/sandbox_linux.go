@@ -1,0 +1,292 @@
+//go:build amd64 || arm64
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/enfold-run/enfold/network"
+	"github.com/enfold-run/enfold/sandbox"
+	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
+	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
+)
+
+// initTime is how long a function has a whole core if nobody calls EndInit: AWS's limit of an init phase.
+const initTime = 10 * time.Second
+
+// firstProcessPids are the threads of the first process, which count too.
+const firstProcessPids = 16
+
+// A box is a sandbox.
+type box struct {
+	d        *Driver
+	spec     sandbox.Spec
+	blank    *blank
+	baseline int64         // memory in use before the first Start: ours, not the function's
+	dead     chan struct{} // closed when the first process has gone
+	started  chan error    // the answer to Start
+
+	starting sync.Mutex // held by Start
+
+	mu        sync.Mutex
+	process   *process // the last one
+	throttled bool
+	destroyed bool
+
+	once       sync.Once
+	destroyErr error
+}
+
+// seal gives a blank the Spec's mounts and limits, for good.
+func (s *box) seal(b *blank) error {
+	ops, files, err := s.mounts()
+	defer closeAll(files)
+	if err != nil {
+		return err
+	}
+	ops = append(ops, tmpOp(s.spec.Tmp))
+	msg := pid1.Seal{Files: s.spec.Files, Filter: s.d.filter, User: s.d.privileged, Ops: ops}
+	if _, err := b.control.do(pid1.KindSeal, msg.Marshal(), files...); err != nil {
+		return err
+	}
+	if b.group != nil {
+		if err := s.limit(b.group); err != nil {
+			return err
+		}
+	}
+	s.blank = b
+	go s.listen()
+	return nil
+}
+
+// mounts are the Spec's. Root opens them here, as the sandbox's own user may not reach the source; an ordinary user has no right to
+// and leaves it to the first process, which has.
+func (s *box) mounts() (ops []pid1.Op, files []int, err error) {
+	for _, m := range s.spec.Mounts {
+		op := pid1.Op{Kind: pid1.OpBind, Target: m.Target, Source: m.Source, File: -1}
+		if m.Optional {
+			op.Flags |= pid1.Optional
+		}
+		if s.d.privileged {
+			fd, err := pid1.OpenBind(m.Source, 0)
+			if errors.Is(err, unix.ENOENT) && m.Optional {
+				continue
+			}
+			if err != nil {
+				return nil, files, fmt.Errorf("mount %s: %w", m.Source, err)
+			}
+			op.File = len(files)
+			files = append(files, fd)
+		}
+		ops = append(ops, op)
+	}
+	return ops, files, nil
+}
+
+func (s *box) limit(g *cgroup.Group) (err error) {
+	if s.baseline, err = g.Current(); err != nil {
+		return fmt.Errorf("read the memory in use: %w", err)
+	}
+	if err := g.Limit(cgroup.Limits{Memory: s.spec.Memory + s.baseline, Pids: s.spec.Pids + firstProcessPids}); err != nil {
+		return err
+	}
+	return g.LimitCPU(max(s.spec.CPU, 1000))
+}
+
+// listen takes what the first process says, until it is gone.
+func (s *box) listen() {
+	defer close(s.dead)
+	for {
+		k, body, files, err := s.blank.control.receive()
+		closeAll(files)
+		if err != nil {
+			s.ended(syscall.WaitStatus(syscall.SIGKILL))
+			return
+		}
+		n, err := pid1.UnmarshalUint(body)
+		if err != nil {
+			s.blank.process.Kill() // it has gone mad
+			continue
+		}
+		switch k {
+		case pid1.KindStarted:
+			s.answered(syscall.Errno(n))
+		case pid1.KindExited:
+			s.ended(syscall.WaitStatus(n))
+		}
+	}
+}
+
+// answered passes the answer to Start on. There is one per Start, and one place for it.
+func (s *box) answered(errno syscall.Errno) {
+	var err error
+	if errno != 0 {
+		err = errno
+	}
+	select {
+	case s.started <- err:
+	default:
+	}
+}
+
+// ended settles the running process, if there is one.
+func (s *box) ended(ws syscall.WaitStatus) {
+	s.mu.Lock()
+	p := s.process
+	s.mu.Unlock()
+	if p != nil {
+		p.settle(ws)
+	}
+}
+
+// Listener listens in the sandbox's own network.
+func (s *box) Listener() net.Listener { return s.blank.listener }
+
+// Endpoint is AWS's.
+func (s *box) Endpoint() string { return network.RuntimeAPI }
+
+// Path is target itself.
+func (s *box) Path(target string) string { return target }
+
+// Start runs a process.
+func (s *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, error) {
+	defer closeFiles(cmd)
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	p, err := s.prepare(ctx, cmd)
+	if err != nil {
+		return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, err)
+	}
+	if err := s.send(cmd); err != nil {
+		p.finish(sandbox.Exit{Err: err})
+		return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, err)
+	}
+	select {
+	case err = <-s.started:
+	case <-s.dead:
+		select {
+		case err = <-s.started: // it was answered before
+		default:
+			return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, errGone)
+		}
+	}
+	if err != nil {
+		p.finish(sandbox.Exit{Err: &os.PathError{Op: "exec", Path: cmd.Args[0], Err: err}})
+		return p, nil
+	}
+	p.endInitIn(initTime)
+	return p, nil
+}
+
+// prepare makes the next process, which is the sandbox's from now on.
+func (s *box) prepare(ctx context.Context, cmd sandbox.Command) (*process, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(cmd.Args) == 0 {
+		return nil, errors.New("no command")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.destroyed {
+		return nil, sandbox.ErrDestroyed
+	}
+	if s.process != nil && !s.process.isDone() {
+		return nil, errors.New("one is running")
+	}
+	p := &process{box: s, done: make(chan struct{})}
+	if g := s.blank.group; g != nil {
+		if s.throttled {
+			if err := g.LimitCPU(max(s.spec.CPU, 1000)); err != nil {
+				return nil, err
+			}
+			s.throttled = false
+		}
+		p.oomKills, _ = g.OOMKills() // unknown is none
+	}
+	s.process = p
+	return p, nil
+}
+
+// send tells the first process. Its descriptors are copies of the command's.
+func (s *box) send(cmd sandbox.Command) error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	files := make([]int, 0, 2)
+	for _, f := range []*os.File{cmd.Stdout, cmd.Stderr} {
+		if f == nil {
+			f = null
+		}
+		// Fd makes the file blocking: a function does not expect a write to fail because the reader is slow.
+		files = append(files, int(f.Fd()))
+	}
+	body := pid1.Start{Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}.Marshal()
+	return s.blank.control.send(pid1.KindStart, body, files...)
+}
+
+func closeFiles(cmd sandbox.Command) {
+	for _, f := range []*os.File{cmd.Stdout, cmd.Stderr} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// EndInit applies Spec.CPU.
+func (s *box) EndInit() { s.endInit(nil) }
+
+// endInit applies Spec.CPU, if p is nil or still the process.
+func (s *box) endInit(p *process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.destroyed || s.throttled || s.spec.CPU >= 1000 || s.blank.group == nil || (p != nil && p != s.process) {
+		return
+	}
+	if err := s.blank.group.LimitCPU(s.spec.CPU); err != nil {
+		s.d.log.Error("sandbox keeps more processor time than it should", "sandbox", s.spec.ID, "error", err)
+		return
+	}
+	s.throttled = true
+}
+
+// Usage is zero without control groups.
+func (s *box) Usage() sandbox.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.destroyed || s.blank.group == nil {
+		return sandbox.Usage{}
+	}
+	var u sandbox.Usage
+	g := s.blank.group
+	if peak, err := g.Peak(); err == nil {
+		u.MaxMemory = min(max(peak-s.baseline, 0), s.spec.Memory)
+	}
+	u.CPUTime, _ = g.CPUTime()
+	u.OOMKills, _ = g.OOMKills()
+	return u
+}
+
+// Destroy kills everything and waits until nothing is left.
+func (s *box) Destroy() error {
+	s.once.Do(func() {
+		s.mu.Lock()
+		s.destroyed = true
+		s.mu.Unlock()
+		s.destroyErr = s.blank.destroy()
+		<-s.dead
+		s.d.forget(s)
+	})
+	return s.destroyErr
+}
