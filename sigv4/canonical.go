@@ -35,8 +35,8 @@ func parseQuery(raw string) ([]param, error) {
 	return ps, nil
 }
 
-// find1 is the decoded value of a parameter and how often it is there.
-func find1(ps []param, name string) (string, int) {
+// lookUp is the decoded value of a parameter and how often it is there.
+func lookUp(ps []param, name string) (string, int) {
 	value, n := "", 0
 	for i := range ps {
 		if ps[i].name == name {
@@ -48,7 +48,7 @@ func find1(ps []param, name string) (string, int) {
 }
 
 func find(ps []param, name string) (string, bool) {
-	v, n := find1(ps, name)
+	v, n := lookUp(ps, name)
 	return v, n > 0
 }
 

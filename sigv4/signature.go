@@ -90,7 +90,7 @@ func parseAuthorization(auth string, h http.Header) (*signature, error) {
 		if !ok {
 			return nil, notKeyValue(auth)
 		}
-		to := map3(name, &credential, &s.headers, &s.hex)
+		to := parameter(name, &credential, &s.headers, &s.hex)
 		if to == nil {
 			continue
 		}
@@ -110,8 +110,8 @@ func parseAuthorization(auth string, h http.Header) (*signature, error) {
 	return s, s.setDate(date)
 }
 
-// map3 is where the value of a parameter of the Authorization header goes, nil for one that nobody knows.
-func map3(name string, credential, headers, signature *string) *string {
+// parameter is where the value of a parameter of the Authorization header goes, nil for one that nobody knows.
+func parameter(name string, credential, headers, signature *string) *string {
 	switch name {
 	case "Credential":
 		return credential
@@ -170,7 +170,7 @@ func parsePresigned(r *http.Request, query []param) (*signature, error) {
 		{"X-Amz-Security-Token", &s.token},
 		{"X-Amz-Content-Sha256", &s.payload},
 	} {
-		value, n := find1(query, p.name)
+		value, n := lookUp(query, p.name)
 		if n > 1 {
 			return nil, malformedQuery(service, "Query-string authentication has more than one '%s' parameter.", p.name)
 		}
