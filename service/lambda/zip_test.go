@@ -281,48 +281,80 @@ func FuzzZip(f *testing.F) {
 	f.Add(encrypted(f))
 	f.Add(corrupt(f))
 	f.Add(crowd(f, 3))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		outer := t.TempDir()
-		dir := filepath.Join(outer, "in")
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
+	f.Fuzz(func(t *testing.T, data []byte) { staysInside(t, data) })
+}
+
+// FuzzZipNames does the same with well-formed archives of any names, links and modes.
+func FuzzZipNames(f *testing.F) {
+	f.Add("a", "b", "c/d", "../e", uint32(0))
+	f.Add("x/y/z", "../..", "p", "x/y/z/../..", uint32(0o120777))
+	f.Add("a", ".", "a/b", "c", uint32(0o120777))
+	f.Add("./a", "b", "a/", "", uint32(0o40755))
+	f.Add("a", "b", "B\\c", "d", uint32(0o60666))
+	f.Fuzz(func(t *testing.T, name1, body1, name2, body2 string, mode uint32) {
+		var b bytes.Buffer
+		w := zip.NewWriter(&b)
+		for i, p := range []part{{name: name1, body: body1}, {name: name2, body: body2}, {name: "l", body: name1}} {
+			h := &zip.FileHeader{Name: p.name, CreatorVersion: 3 << 8, ExternalAttrs: mode << 16}
+			if i == 2 {
+				h.ExternalAttrs = 0o120777 << 16
+			}
+			e, err := w.CreateHeader(h)
+			if err == nil {
+				_, err = io.WriteString(e, p.body)
+			}
+			if err != nil {
+				t.Skip("no archive can be made of this:", err)
+			}
 		}
-		root, err := os.OpenRoot(dir)
+		if err := w.Close(); err != nil {
+			t.Skip("no archive can be made of this:", err)
+		}
+		staysInside(t, b.Bytes())
+	})
+}
+
+func staysInside(t *testing.T, data []byte) {
+	outer := t.TempDir()
+	dir := filepath.Join(outer, "in")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	entries, err := readZip(data)
+	if err == nil {
+		_, err = unpackZip(context.Background(), entries, root)
+	}
+	unpacked := err == nil
+	var e *aws.Error
+	if err != nil && !errors.As(err, &e) {
+		t.Fatalf("not an answer for the caller: %v", err)
+	}
+	if beside, _ := os.ReadDir(outer); len(beside) != 1 {
+		t.Fatalf("beside the directory: %v", beside)
+	}
+	filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer root.Close()
-		entries, err := readZip(data)
-		if err == nil {
-			_, err = unpackZip(context.Background(), entries, root)
-		}
-		unpacked := err == nil
-		var e *aws.Error
-		if err != nil && !errors.As(err, &e) {
-			t.Fatalf("not an answer for the caller: %v", err)
-		}
-		if beside, _ := os.ReadDir(outer); len(beside) != 1 {
-			t.Fatalf("beside the directory: %v", beside)
-		}
-		filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d.Type() == fs.ModeSymlink {
-				if to, err := filepath.EvalSymlinks(p); err == nil && to != dir && !strings.HasPrefix(to, dir+"/") {
-					t.Fatalf("%s leads to %s", p, to)
-				}
-				return nil
-			}
-			fi, err := d.Info()
-			if err != nil {
-				t.Fatal(err)
-			}
-			// What failed is thrown away whole; what did not has the modes that sandboxes rely on.
-			if m := fi.Mode(); err == nil && !d.IsDir() && !m.IsRegular() || unpacked && m != fs.ModeDir|0o755 && m != 0o644 && m != 0o755 {
-				t.Fatalf("%s is %v", p, m)
+		if d.Type() == fs.ModeSymlink {
+			if to, err := filepath.EvalSymlinks(p); err == nil && to != dir && !strings.HasPrefix(to, dir+"/") {
+				t.Fatalf("%s leads to %s", p, to)
 			}
 			return nil
-		})
+		}
+		fi, err := d.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What failed is thrown away whole; what did not has the modes that sandboxes rely on.
+		if m := fi.Mode(); err == nil && !d.IsDir() && !m.IsRegular() || unpacked && m != fs.ModeDir|0o755 && m != 0o644 && m != 0o755 {
+			t.Fatalf("%s is %v", p, m)
+		}
+		return nil
 	})
 }
