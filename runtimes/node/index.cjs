@@ -18,6 +18,10 @@ let onEmptyLoop = nothing; // what to do when the event loop has nothing left
 let current; // id of the invocation, undefined during init
 let handler;
 
+// The function is called as a method named handler of a Runtime, as on AWS: stack traces say "at Runtime.handler".
+class Runtime {}
+const runtime = new Runtime();
+
 process.on('beforeExit', () => onEmptyLoop());
 process.on('uncaughtException', (error) => {
   logError('Uncaught Exception', error);
@@ -89,11 +93,11 @@ function run(event) {
   try {
     const input = JSON.parse(event.body.toString('utf8'));
     if (MAJOR >= 24) {
-      const result = handler.run(input, fillContext({}, event.headers));
+      const result = runtime.handler(input, fillContext({}, event.headers));
       Promise.resolve(result).then(context.succeed, context.fail).catch(context.fail);
       return;
     }
-    const result = handler.run(input, fillContext(context, event.headers), callback);
+    const result = runtime.handler(input, fillContext(context, event.headers), callback);
     if (typeof result?.then === 'function') result.then(context.succeed, context.fail).catch(context.fail);
   } catch (e) {
     if (MAJOR >= 24) context.fail(e);
@@ -153,7 +157,7 @@ async function runStreaming(event) {
   onEmptyLoop = () => failStream(response, new NodeJsExit());
   try {
     const input = JSON.parse(event.body.toString('utf8'));
-    const result = handler.run(input, response.stream, fillContext(context, event.headers));
+    const result = runtime.handler(input, response.stream, fillContext(context, event.headers));
     if (typeof result?.then !== 'function') return await failStream(response, 'Streaming does not support non-async handlers.');
     if ((await result) !== undefined) console.warn('Streaming handlers ignore return values.');
     await response.done;
@@ -178,6 +182,7 @@ searchNodePath();
 load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER).then(
   (loaded) => {
     handler = loaded;
+    runtime.handler = loaded.run;
     next();
   },
   (error) => {

@@ -1,0 +1,348 @@
+package runtimes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long anything may take on a machine that is busy with something else.
+const patience = 60 * time.Second
+
+var shared struct {
+	once sync.Once
+	dir  string
+	set  *Set
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.dir != "" {
+		os.RemoveAll(shared.dir)
+	}
+	os.Exit(code)
+}
+
+// hostSet is a Set of this host, the same for all tests: interpreters are looked for once.
+func hostSet(t *testing.T) *Set {
+	t.Helper()
+	shared.once.Do(func() {
+		dir, err := os.MkdirTemp("", "enfold-runtimes-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.dir = dir
+		shared.set = New(Options{DataDir: dir, Map: testMap()})
+	})
+	return shared.set
+}
+
+// testMap lets more interpreters be tested than are installed: ENFOLD_TEST_RUNTIME_MAP=nodejs24.x=/path/to/node,…
+func testMap() map[string]string {
+	m := map[string]string{}
+	for pair := range strings.SplitSeq(os.Getenv("ENFOLD_TEST_RUNTIME_MAP"), ",") {
+		if name, path, ok := strings.Cut(pair, "="); ok {
+			m[name] = path
+		}
+	}
+	return m
+}
+
+// eachRuntime runs a test for every runtime of a family that this host can serve.
+func eachRuntime(t *testing.T, f Family, test func(t *testing.T, runtime string)) {
+	t.Helper()
+	some := false
+	for _, r := range served {
+		if r.family != f {
+			continue
+		}
+		t.Run(r.name, func(t *testing.T) {
+			if _, err := hostSet(t).interpreter(context.Background(), r); err != nil {
+				t.Skip(err)
+			}
+			some = true
+			test(t, r.name)
+		})
+	}
+	if !some {
+		t.Logf("no runtime of family %s was found: nothing of it was tested", f)
+	}
+}
+
+// event is what the fake Runtime API hands out.
+type event struct {
+	id      string
+	body    string
+	headers map[string]string
+}
+
+// answer is one POST that a runtime made.
+type answer struct {
+	path    string
+	body    string
+	header  http.Header
+	trailer http.Header
+}
+
+// fakeAPI is a Runtime API: small, and on net/http, so that it shares no code with the one that is judged elsewhere.
+type fakeAPI struct {
+	*httptest.Server
+	events  chan event
+	answers chan answer
+	stop    chan struct{}
+}
+
+func newFakeAPI(t *testing.T) *fakeAPI {
+	a := &fakeAPI{events: make(chan event), answers: make(chan answer, 16), stop: make(chan struct{})}
+	a.Server = httptest.NewServer(a)
+	t.Cleanup(func() {
+		close(a.stop)
+		a.CloseClientConnections()
+		a.Close()
+	})
+	return a
+}
+
+func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.Path, "/2018-06-01/runtime/")
+	if r.Method == http.MethodPost {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		a.answers <- answer{path: path, body: string(body), header: r.Header, trailer: r.Trailer}
+		w.WriteHeader(http.StatusAccepted)
+		io.WriteString(w, `{"status":"OK"}`)
+		return
+	}
+	select {
+	case e := <-a.events:
+		h := w.Header()
+		h.Set("Lambda-Runtime-Aws-Request-Id", e.id)
+		h.Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(5*time.Second).UnixMilli()))
+		h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:123456789012:function:f:live")
+		h.Set("Content-Type", "application/json")
+		for k, v := range e.headers {
+			h.Set(k, v)
+		}
+		io.WriteString(w, e.body)
+	case <-a.stop:
+	}
+}
+
+// function is a bootstrap that runs a function as a bare process.
+type function struct {
+	t    *testing.T
+	api  *fakeAPI
+	cmd  *exec.Cmd
+	dir  string // its task
+	done chan struct{}
+	mu   sync.Mutex
+	log  bytes.Buffer
+}
+
+// code is a function to be run: files by name, relative to the task, or to the layer if they begin with "opt/".
+type code struct {
+	runtime, handler string
+	files            map[string]string
+	env              map[string]string
+	wrapper          string
+	task             string // used instead of files
+}
+
+func (f *function) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.log.Write(p)
+}
+
+func (f *function) logged() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.log.String()
+}
+
+func start(t *testing.T, c code) *function {
+	t.Helper()
+	f := &function{t: t, api: newFakeAPI(t), done: make(chan struct{})}
+	root := t.TempDir()
+	f.dir = filepath.Join(root, "task")
+	if c.task != "" {
+		f.dir = c.task
+	}
+	opt := filepath.Join(root, "opt")
+	for name, content := range c.files {
+		path := filepath.Join(f.dir, name)
+		if rest, ok := strings.CutPrefix(name, "opt/"); ok {
+			path = filepath.Join(opt, rest)
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := hostSet(t).Launch(context.Background(), Request{
+		Runtime: c.runtime, Task: f.dir, Layers: []string{opt}, MemoryMB: 512, Wrapper: c.wrapper,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounts := append([]Mount{{Source: f.dir, Target: "/var/task"}, {Source: opt, Target: "/opt"}}, l.Mounts...)
+	l = l.In(func(target string) string { return onHost(mounts, target) })
+	f.cmd = exec.Command(l.Args[0], l.Args[1:]...)
+	f.cmd.Dir = f.dir
+	env := map[string]string{
+		"AWS_LAMBDA_RUNTIME_API": f.api.Listener.Addr().String(), "_HANDLER": c.handler, "LANG": "en_US.UTF-8", "TZ": ":UTC",
+		"LAMBDA_TASK_ROOT": f.dir, "LAMBDA_RUNTIME_DIR": onHost(mounts, "/var/runtime"),
+		"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f", "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
+	}
+	for k, v := range l.Env {
+		env[k] = v
+	}
+	for k, v := range c.env {
+		env[k] = strings.ReplaceAll(v, "TASK", f.dir)
+	}
+	for k, v := range env {
+		f.cmd.Env = append(f.cmd.Env, k+"="+v)
+	}
+	f.cmd.Stdout, f.cmd.Stderr = f, f
+	if err := f.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		f.cmd.Wait() //nolint:errcheck // its exit code is looked at in exit
+		close(f.done)
+	}()
+	t.Cleanup(func() {
+		f.cmd.Process.Kill()
+		<-f.done
+		if t.Failed() {
+			t.Logf("log of the function:\n%s", f.logged())
+		}
+	})
+	return f
+}
+
+// onHost is what a driver without mounts says about a path of the sandbox.
+func onHost(mounts []Mount, target string) string {
+	best := Mount{}
+	for _, m := range mounts {
+		if (target == m.Target || strings.HasPrefix(target, m.Target+"/")) && len(m.Target) > len(best.Target) {
+			best = m
+		}
+	}
+	return best.Source + strings.TrimPrefix(target, best.Target)
+}
+
+// invoke hands one event to the function and returns its answer.
+func (f *function) invoke(body string, headers ...string) answer {
+	f.t.Helper()
+	f.send(body, headers...)
+	return f.answer()
+}
+
+func (f *function) send(body string, headers ...string) {
+	f.t.Helper()
+	e := event{id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd", body: body, headers: map[string]string{}}
+	for i := 0; i+1 < len(headers); i += 2 {
+		e.headers[headers[i]] = headers[i+1]
+	}
+	select {
+	case f.api.events <- e:
+	case a := <-f.api.answers:
+		f.t.Fatalf("the runtime posted %s %s instead of asking for an event", a.path, a.body)
+	case <-f.done:
+		f.t.Fatalf("the runtime ended with %d instead of asking for an event", f.cmd.ProcessState.ExitCode())
+	case <-time.After(patience):
+		f.t.Fatal("the runtime did not ask for an event")
+	}
+}
+
+func (f *function) answer() answer {
+	f.t.Helper()
+	select {
+	case a := <-f.api.answers:
+		return a
+	case <-f.done:
+		select {
+		case a := <-f.api.answers:
+			return a
+		default:
+		}
+		f.t.Fatalf("the runtime ended with %d instead of answering", f.cmd.ProcessState.ExitCode())
+	case <-time.After(patience):
+		f.t.Fatal("the runtime did not answer")
+	}
+	return answer{}
+}
+
+// exit waits for the end of the process.
+func (f *function) exit() int {
+	f.t.Helper()
+	select {
+	case <-f.done:
+	case <-time.After(patience):
+		f.t.Fatal("the runtime did not end")
+	}
+	return f.cmd.ProcessState.ExitCode()
+}
+
+// ok checks an answer and its body, with TASK for the task's directory.
+func (f *function) ok(a answer, body string) {
+	f.t.Helper()
+	f.is(a, "invocation/8476a536-e9f4-11e8-9739-2dfe598c3fcd/response", body)
+}
+
+func (f *function) failed(a answer, body string) {
+	f.t.Helper()
+	f.is(a, "invocation/8476a536-e9f4-11e8-9739-2dfe598c3fcd/error", body)
+}
+
+func (f *function) is(a answer, path, body string) {
+	f.t.Helper()
+	if a.path != path {
+		f.t.Errorf("posted to %s, want %s; body %s", a.path, path, a.body)
+	}
+	if got := strings.ReplaceAll(a.body, f.dir, "TASK"); got != body {
+		f.t.Errorf("posted\n %s\nwant\n %s", got, body)
+	}
+}
+
+// field is one member of an answer's JSON object.
+func (a answer) field(t *testing.T, name string) any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(a.body), &m); err != nil {
+		t.Fatalf("answer %.200q: %v", a.body, err)
+	}
+	return m[name]
+}
+
+// logs waits until the function's log contains each text.
+func (f *function) logs(texts ...string) {
+	f.t.Helper()
+	for _, text := range texts {
+		deadline := time.Now().Add(patience / 4)
+		for !strings.Contains(strings.ReplaceAll(f.logged(), f.dir, "TASK"), text) {
+			if time.Now().After(deadline) {
+				f.t.Fatalf("log does not contain %q:\n%q", text, f.logged())
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
