@@ -117,7 +117,7 @@ type Tx interface {
 
 // Message is what Enqueue takes.
 type Message struct {
-	ID       string // unique in the queue; made up if empty
+	ID       string // unique in the queue, which is the sender's promise and not checked; made up if empty
 	Body     []byte
 	Due      time.Time // zero for at once
 	Group    string    // ordered among themselves; empty for none

@@ -65,7 +65,7 @@ func newWriter(f file, check *checkpointer) (*writer, error) {
 
 // connect opens the connection, the file's schema first.
 func (w *writer) connect() error {
-	c, err := w.file.connect("cache_size=-8192")
+	c, err := w.file.connect("cache_size=-8192", "journal_size_limit=67108864")
 	if err != nil {
 		return err
 	}

@@ -175,6 +175,27 @@ func testLogs(t *testing.T, open Open) {
 	}
 }
 
+// What reaches the disk while a Read is under way is given once. Reversed, because then the newest chunks come first.
+func testLogsFlushed(t *testing.T, open Open) {
+	s := opened(t, open)
+	if err := s.Logs().Append(t.Context(), "l", here, minute("a", 0, 1), minute("b", 2, 3), minute("c", 4, 5)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for c, err := range s.Logs().Read(t.Context(), "l", here, store.LogRange{Reverse: true}) {
+		if err == nil {
+			err = s.Logs().Sync(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(c.Data))
+	}
+	if !slices.Equal(got, []string{"c", "b", "a"}) {
+		t.Errorf("got %q, want each once, the last first", got)
+	}
+}
+
 // Many writers and readers at once: each reader sees a log without a hole, however much of it is still in memory.
 func testLogsMany(t *testing.T, open Open) {
 	s := opened(t, open)

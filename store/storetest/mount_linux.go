@@ -1,11 +1,12 @@
 package storetest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ const (
 // disk is an ext4 file system in a file.
 type disk struct {
 	image, dir string
+	n          int // power cuts so far
 }
 
 // newDisk makes and mounts one, or skips the test with the reason why it cannot.
@@ -30,7 +32,7 @@ func newDisk(t *testing.T, size int64) *disk {
 	if _, err := exec.LookPath("mkfs.ext4"); err != nil {
 		t.Skip("skipped: no mkfs.ext4: install e2fsprogs")
 	}
-	d := &disk{image: filepath.Join(t.TempDir(), "image"), dir: t.TempDir()}
+	d := &disk{image: filepath.Join(t.TempDir(), "image.0"), dir: t.TempDir()}
 	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -65,20 +67,22 @@ func (d *disk) cutPower(t *testing.T) {
 	}
 }
 
-// powerOn mounts the file system again, which replays its journal.
+// powerOn mounts the file system again, which replays its journal. It mounts a copy of the image: a process elsewhere that
+// was made meanwhile, with mounts of its own, may hold the old mount, and then the kernel would answer with that.
 func (d *disk) powerOn(t *testing.T) {
 	t.Helper()
-	err := unix.Unmount(d.dir, 0)
-	for range 50 {
-		if err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond) // the kernel still lets go of the dead process's files
-		err = unix.Unmount(d.dir, 0)
-	}
-	if err != nil {
+	if err := unix.Unmount(d.dir, unix.MNT_DETACH); err != nil {
 		t.Fatalf("unmount: %v", err)
 	}
+	d.n++
+	image := fmt.Sprintf("%s.%d", strings.TrimSuffix(d.image, filepath.Ext(d.image)), d.n)
+	if out, err := exec.Command("cp", "--sparse=always", d.image, image).CombinedOutput(); err != nil {
+		t.Fatalf("copy the image: %v: %s", err, out)
+	}
+	if err := os.Remove(d.image); err != nil {
+		t.Fatal(err)
+	}
+	d.image = image
 	if out, err := d.mount(); err != nil {
 		t.Fatalf("mount after the power cut: %v: %s", err, out)
 	}
