@@ -35,8 +35,8 @@ type Answer struct {
 	// Failed says that the runtime posted an error. ErrorType is its Lambda-Runtime-Function-Error-Type header, normalised.
 	Failed    bool
 	ErrorType string
-	// Streamed says that the bytes went to Invocation.Stream. StreamErrorType and StreamErrorBody are the trailers of a
-	// response that failed midway.
+	// Streamed says that the bytes went to Invocation.Stream. StreamErrorType, as the runtime wrote it, and StreamErrorBody,
+	// out of its base64, are the trailers of a response that failed midway, streamed or collected.
 	Streamed        bool
 	StreamErrorType string
 	StreamErrorBody []byte

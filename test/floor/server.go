@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"time"
 )
 
 // maxEvent is the most bytes of a request to the relay.
@@ -18,7 +19,7 @@ const maxEvent = 6291556
 // writes: requests with a Content-Length on connections that stay.
 func Relay(l net.Listener, p *Pool) error {
 	// One deadline for all: a floor has no timers.
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 	defer cancel()
 	for {
 		nc, err := l.Accept()
