@@ -3,74 +3,85 @@ package process
 import (
 	"bytes"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
-// ownSession makes the process a leader that is killed with us, however we end.
-func ownSession(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+// sysProcAttr gives a process a session of its own, and death with the server.
+func sysProcAttr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// killAll kills what the dead first process left behind: its group, and whatever carries the sandbox's mark in its
-// environment, until there is none.
-func (p *process) killAll() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // nobody may be left
-	for range 10 {
-		if !p.killMarked() {
+// killRest kills what is left of the process group and those who left it, who still have the marker in their environment. A process
+// that has changed its environment before it forked gets away: this driver does not isolate.
+func killRest(pgid int, marker string) {
+	syscall.Kill(-pgid, syscall.SIGKILL)
+	for range 100 {
+		found := marked(marker)
+		if len(found) == 0 {
 			return
 		}
+		for _, pid := range found {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
-func (p *process) killMarked() (found bool) {
+// marked are the processes that have the marker in their environment. Zombies have none.
+func marked(marker string) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return false
+		return nil
 	}
-	mark := append([]byte(p.mark), 0)
+	var pids []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		env, err := os.ReadFile("/proc/" + e.Name() + "/environ")
-		if err == nil && bytes.Contains(env, mark) && !zombie(pid) {
-			found = true
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be dead by now
+		env, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		if err != nil {
+			continue // not ours
+		}
+		for v := range bytes.SplitSeq(env, []byte{0}) {
+			if string(v) == marker {
+				pids = append(pids, pid)
+				break
+			}
 		}
 	}
-	return found
+	return pids
 }
 
-func zombie(pid int) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	return err != nil || bytes.Contains(stat, []byte(") Z "))
-}
-
-// peak is the most memory that the first process has had, in bytes.
-func (p *process) peak() int64 {
-	if p.dead() || p.cmd.Process == nil {
-		return 0
-	}
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
+// peakMemory is the most memory that a process has had resident, in bytes.
+func peakMemory(pid int) int64 {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
-	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	n, err := strconv.ParseInt(kb, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n << 10
-}
-
-func maxRSS(s *os.ProcessState) int64 {
-	if ru, ok := s.SysUsage().(*syscall.Rusage); ok {
-		return ru.Maxrss << 10 // kilobytes
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kb << 10
+		}
 	}
 	return 0
+}
+
+// startTime tells a process from a later one with the same id: field 22 of its stat. It is empty if there is none.
+func startTime(pid int) string {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return ""
+	}
+	// The command's name, in parentheses, may have spaces and parentheses itself.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 20 {
+		return ""
+	}
+	return fields[19]
 }

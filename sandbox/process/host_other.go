@@ -1,27 +1,30 @@
-//go:build unix && !linux
+//go:build !unix
 
 package process
 
 import (
 	"os"
-	"os/exec"
 	"syscall"
+
+	"github.com/enfold-run/enfold/sandbox"
 )
 
-// ownSession makes the process a leader, so that its group can be killed.
-func ownSession(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+func sysProcAttr() *syscall.SysProcAttr { return nil }
 
-// killAll kills what the dead first process left in its group.
-func (p *process) killAll() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // nobody may be left
-}
+func killGroup(p *os.Process) { p.Kill() }
 
-// peak is not known while the process runs.
-func (p *process) peak() int64 { return 0 }
+// terminate has no gentler way here.
+func terminate(p *os.Process) { p.Kill() }
 
-func maxRSS(s *os.ProcessState) int64 {
-	if ru, ok := s.SysUsage().(*syscall.Rusage); ok {
-		return ru.Maxrss // bytes
-	}
-	return 0
-}
+func killRest(int, string) {}
+
+func peakMemory(int) int64 { return 0 }
+
+func startTime(int) string { return "" }
+
+// alive is true in doubt: where a process cannot be asked, directories stay.
+func alive(int) bool { return true }
+
+func exitOf(st *os.ProcessState) sandbox.Exit { return sandbox.Exit{Code: st.ExitCode()} }
+
+func maxRSS(*os.ProcessState) int64 { return 0 }

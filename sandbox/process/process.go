@@ -1,90 +1,64 @@
 package process
 
 import (
-	"context"
-	"errors"
 	"os"
 	"os/exec"
-	"syscall"
+	"sync"
 
 	"github.com/enfold-run/enfold/sandbox"
 )
 
-// process is a function's process with its descendants.
+// A process is a function's first process with its descendants.
 type process struct {
-	cmd  *exec.Cmd
-	mark string // an environment entry that only this sandbox's processes have
+	box  *box
+	proc *os.Process // nil if it could not be started
 	done chan struct{}
+
+	mu   sync.Mutex
+	dead bool // reaped: its pid may be somebody else's
 	exit sandbox.Exit
 }
 
-var errRunning = errors.New("process: the sandbox already runs a process")
-
-// Start implements sandbox.Sandbox.
-func (b *box) Start(_ context.Context, c sandbox.Command) (sandbox.Process, error) {
-	defer closeAll(c.Stdout, c.Stderr)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.destroyed {
-		return nil, sandbox.ErrDestroyed
+// start runs a command. A failure is the process's Exit.
+func start(s *box, cmd sandbox.Command) *process {
+	p := &process{box: s, done: make(chan struct{})}
+	c := exec.Command(cmd.Args[0])
+	c.Args, c.Env, c.Dir = cmd.Args, cmd.Env, cmd.Dir
+	// Fd makes a file blocking: a function does not expect a write to fail because the reader is slow.
+	if cmd.Stdout != nil {
+		cmd.Stdout.Fd()
+		c.Stdout = cmd.Stdout
 	}
-	if b.process != nil && !b.process.dead() {
-		return nil, errRunning
+	if cmd.Stderr != nil {
+		cmd.Stderr.Fd()
+		c.Stderr = cmd.Stderr
 	}
-	p := &process{cmd: &exec.Cmd{Path: c.Args[0], Args: c.Args, Env: c.Env, Dir: c.Dir}, done: make(chan struct{})}
-	p.mark = "ENFOLD_SANDBOX=" + b.spec.ID
-	p.cmd.Env = append(p.cmd.Env[:len(p.cmd.Env):len(p.cmd.Env)], p.mark)
-	if c.Stdout != nil {
-		p.cmd.Stdout = c.Stdout
-	}
-	if c.Stderr != nil {
-		p.cmd.Stderr = c.Stderr
-	}
-	ownSession(p.cmd)
-	b.process = p
-	if err := p.cmd.Start(); err != nil {
-		p.exit.Err = startError(c.Args[0], err)
+	c.SysProcAttr = sysProcAttr()
+	if err := s.d.starter.start(c); err != nil {
+		p.exit = sandbox.Exit{Err: err}
 		close(p.done)
-		return p, nil
+		return p
 	}
-	go b.wait(p)
-	return p, nil
+	p.proc = c.Process
+	go p.wait(c)
+	return p
 }
 
-// startError words a failure as a Lambda environment does.
-func startError(path string, err error) error {
-	var no syscall.Errno
-	if errors.As(err, &no) {
-		return errors.New("fork/exec " + path + ": " + no.Error())
-	}
-	return err
-}
-
-func closeAll(files ...*os.File) {
-	for _, f := range files {
-		if f != nil {
-			f.Close() // the same file may stand twice: closing it again does nothing
-		}
-	}
-}
-
-func (b *box) wait(p *process) {
-	_ = p.cmd.Wait() // how it ended is in ProcessState
-	p.killAll()
-	state := p.cmd.ProcessState
-	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		p.exit.Signal = ws.Signal().String()
-	} else {
-		p.exit.Code = state.ExitCode()
-	}
-	b.mu.Lock()
-	b.used.CPUTime += state.UserTime() + state.SystemTime()
-	b.used.MaxMemory = max(b.used.MaxMemory, maxRSS(state))
-	b.mu.Unlock()
+func (p *process) wait(c *exec.Cmd) {
+	c.Wait() // the state says all
+	p.mu.Lock()
+	p.dead = true
+	p.exit = exitOf(c.ProcessState)
+	p.mu.Unlock()
+	killRest(p.proc.Pid, p.box.marker())
+	p.box.used(c.ProcessState)
 	close(p.done)
 }
 
-func (p *process) dead() bool {
+// Done is closed when it is dead and its descendants, as far as they can be found, are killed.
+func (p *process) Done() <-chan struct{} { return p.done }
+
+func (p *process) isDone() bool {
 	select {
 	case <-p.done:
 		return true
@@ -93,22 +67,27 @@ func (p *process) dead() bool {
 	}
 }
 
-// Done implements sandbox.Process.
-func (p *process) Done() <-chan struct{} { return p.done }
+// Exit is how it ended.
+func (p *process) Exit() sandbox.Exit {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exit
+}
 
-// Exit implements sandbox.Process.
-func (p *process) Exit() sandbox.Exit { return p.exit }
-
-// Kill implements sandbox.Process. What left the session is killed when the first process is dead.
+// Kill kills it and its process group; Done follows when the rest is killed too.
 func (p *process) Kill() {
-	if !p.dead() && p.cmd.Process != nil {
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may be dead by now
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.proc != nil && !p.dead {
+		killGroup(p.proc)
 	}
 }
 
-// Terminate implements sandbox.Process.
+// Terminate asks it to end.
 func (p *process) Terminate() {
-	if !p.dead() && p.cmd.Process != nil {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be dead by now
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.proc != nil && !p.dead {
+		terminate(p.proc)
 	}
 }

@@ -1,0 +1,36 @@
+//go:build amd64 || arm64
+
+package namespace
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/enfold-run/enfold/sandbox"
+	"github.com/enfold-run/enfold/sandbox/sandboxtest"
+)
+
+func openWith(t testing.TB, stock int) *Driver {
+	t.Helper()
+	d, err := New(Options{StateDir: t.TempDir(), Stock: stock, Log: slog.New(slog.DiscardHandler)})
+	if errors.Is(err, sandbox.ErrUnsupported) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestConformance(t *testing.T) {
+	d := openWith(t, -1)
+	e := sandboxtest.Expect{Isolated: true, Limited: d.tree != nil, OwnIDs: d.privileged}
+	if !e.Limited {
+		e.Why = "this user may make no control groups"
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sandboxtest.Run(t, e, func(t testing.TB) sandbox.Driver { return openWith(t, -1) })
+}
