@@ -92,6 +92,9 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 		return s, err
 	}
 	registerPoolMetrics(metrics, s.pool)
+	if err := s.sweepAfterCrash(ctx); err != nil {
+		return s, err
+	}
 
 	calls.Register(lambdaapi.Service, s.lambda)
 	calls.Register(logsapi.Service, s.logs)
@@ -205,6 +208,9 @@ func (s *Server) close() error {
 	}
 	if s.driver != nil {
 		errs = append(errs, s.driver.Close())
+	}
+	if s.lambda != nil {
+		errs = append(errs, s.lambda.Close())
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

@@ -39,14 +39,24 @@ func newOutput(l Logger, s *LogStream, f *Function) *output {
 // attach reads a new process's pipe, which output closes.
 func (o *output) attach(pipe *os.File) {
 	conn, err := pipe.SyscallConn()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.pipe != nil {
-		o.pipe.Close()
+	if err != nil {
+		conn = nil // the pipe is closed: there is nothing to read
 	}
-	o.pipe, o.conn = pipe, conn
-	if err == nil {
+	o.replace(pipe, conn)
+	if conn != nil {
 		go o.read(conn)
+	}
+}
+
+// replace closes the pipe that was read so far. It does so without the lock, because Close waits for a read that may wait
+// for the lock.
+func (o *output) replace(pipe *os.File, conn syscall.RawConn) {
+	o.mu.Lock()
+	old := o.pipe
+	o.pipe, o.conn = pipe, conn
+	o.mu.Unlock()
+	if old != nil {
+		old.Close()
 	}
 }
 
@@ -92,7 +102,7 @@ func (o *output) take(fd int) (ended bool) {
 func (o *output) split(b []byte, at time.Time) {
 	for len(b) > 0 {
 		i := bytes.IndexByte(b, '\n') + 1
-		if i > 0 && len(o.partial) == 0 {
+		if i > 0 && i <= maxEvent && len(o.partial) == 0 {
 			o.emit(at, b[:i])
 			b = b[i:]
 			continue
@@ -140,12 +150,7 @@ func (o *output) emit(at time.Time, event []byte) {
 // close stops reading. What the process wrote last is still taken.
 func (o *output) close() {
 	o.drain()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.pipe != nil {
-		o.pipe.Close()
-	}
-	o.pipe, o.conn = nil, nil
+	o.replace(nil, nil)
 }
 
 // begin starts an invocation's log.

@@ -18,7 +18,6 @@ import (
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Start Enfold. Functions, layers, logs and keys live in the data directory."`
 	Env     envCmd     `cmd:"" help:"Print the export lines that point AWS clients at Enfold: eval \"$$(enfold env)\"."`
-	Demo    demoCmd    `cmd:"" help:"Deploy the examples through the public API, call them and show the times."`
 	Invoke  invokeCmd  `cmd:"" help:"Call a function and print its answer."`
 	Logs    logsCmd    `cmd:"" help:"Print what a function has logged."`
 	Runtime runtimeCmd `cmd:"" help:"Show the language runtimes of this host, or install the SDKs that AWS's runtimes carry."`
