@@ -23,8 +23,8 @@ lint: ## gofumpt, go vet, staticcheck and friends
 
 build:
 	bash sandbox/namespace/build-init.sh
-	go build -trimpath -o bin/enfold ./cmd/enfold
-	for e in $(EXAMPLES); do go build -trimpath -ldflags='-s -w' -tags lambda.norpc -o bin/examples/$$e-go/bootstrap ./examples/$$e/go || exit 1; done
+	go build -trimpath -ldflags='-s -w' -o bin/enfold ./cmd/enfold
+	for e in $(EXAMPLES); do [ ! -d examples/$$e/go ] || go build -trimpath -ldflags='-s -w' -tags lambda.norpc -o bin/examples/$$e-go/bootstrap ./examples/$$e/go || exit 1; done
 
 clean:
 	rm -rf bin .enfold .tools
