@@ -14,12 +14,8 @@ import (
 func TestMain(m *testing.M) {
 	MaybeInit()
 	sandboxtest.MaybeProbe()
-	code := m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			os.Stderr.WriteString(err.Error())
-			code = 1
-		}
+	if len(os.Args) == 3 && os.Args[1] == serverArg {
+		serve(os.Args[2])
 	}
-	os.Exit(code)
+	goleak.VerifyTestMain(m)
 }
