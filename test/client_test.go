@@ -28,29 +28,27 @@ func credentialsOf(key, secret string) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(key, secret, "")
 }
 
-// httpClient keeps its connections to itself, so that every test sees what it leaves open.
-func httpClient(t testing.TB) *http.Client {
-	tr := &http.Transport{MaxIdleConnsPerHost: 64}
-	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr}
-}
+// transport is shared by all clients of the tests, so that a client for each call leaves no connection for each call.
+var transport = &http.Transport{MaxIdleConnsPerHost: 64}
+
+var httpClient = &http.Client{Transport: transport}
 
 // lambda is the real Lambda client of the Go SDK; it does not retry, so that errors are seen.
 func (s *server) lambda(t testing.TB) *lambda.Client {
 	return lambda.New(lambda.Options{
-		BaseEndpoint: &s.url, Region: region, Credentials: credentialsOf(accessKey, secretKey), RetryMaxAttempts: 1, HTTPClient: httpClient(t),
+		BaseEndpoint: &s.url, Region: region, Credentials: credentialsOf(accessKey, secretKey), RetryMaxAttempts: 1, HTTPClient: httpClient,
 	})
 }
 
 func (s *server) logs(t testing.TB) *cloudwatchlogs.Client {
 	return cloudwatchlogs.New(cloudwatchlogs.Options{
-		BaseEndpoint: &s.url, Region: region, Credentials: credentialsOf(accessKey, secretKey), RetryMaxAttempts: 1, HTTPClient: httpClient(t),
+		BaseEndpoint: &s.url, Region: region, Credentials: credentialsOf(accessKey, secretKey), RetryMaxAttempts: 1, HTTPClient: httpClient,
 	})
 }
 
 func (s *server) sts(t testing.TB, key, secret string) *sts.Client {
 	return sts.New(sts.Options{
-		BaseEndpoint: &s.url, Region: region, Credentials: credentialsOf(key, secret), RetryMaxAttempts: 1, HTTPClient: httpClient(t),
+		BaseEndpoint: &s.url, Region: region, Credentials: credentialsOf(key, secret), RetryMaxAttempts: 1, HTTPClient: httpClient,
 	})
 }
 
@@ -141,10 +139,13 @@ func (s *server) invoke(t testing.TB, function, event string) outcome {
 }
 
 func (s *server) tryInvoke(t testing.TB, c *lambda.Client, in *lambda.InvokeInput) (outcome, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	in.LogType = types.LogTypeTail
 	out, err := c.Invoke(ctx, in)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.dump(t) // where does it hang?
+	}
 	if err != nil {
 		return outcome{}, err
 	}

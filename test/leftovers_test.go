@@ -96,6 +96,23 @@ func (s *server) usage(t testing.TB) usage {
 	return usage{files: count(proc + "/fd"), threads: count(proc + "/task"), children: len(s.descendants())}
 }
 
+// steady is what the server holds once it has finished what it does by itself after a start or a burst of calls, as keeping
+// a few empty sandboxes ready.
+func (s *server) steady(t testing.TB) usage {
+	t.Helper()
+	transport.CloseIdleConnections()
+	was, same := s.usage(t), 0
+	for deadline := time.Now().Add(10 * time.Second); same < 5 && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+		if now := s.usage(t); now == was {
+			same++
+		} else {
+			was, same = now, 0
+		}
+	}
+	return was
+}
+
 // descendants are the processes below the server.
 func (s *server) descendants() (pids []int) {
 	parents := map[int][]int{}
@@ -122,6 +139,7 @@ func (s *server) descendants() (pids []int) {
 func (s *server) settle(t testing.TB, before usage) {
 	t.Helper()
 	const slack = 12
+	transport.CloseIdleConnections()
 	var now usage
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		now = s.usage(t)

@@ -176,6 +176,17 @@ func (s *server) stop() error {
 	return nil
 }
 
+// dump makes the server print what its goroutines do, which ends it.
+func (s *server) dump(t testing.TB) {
+	t.Helper()
+	s.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-s.exited:
+	case <-time.After(10 * time.Second):
+		s.kill()
+	}
+}
+
 // kill is kill -9.
 func (s *server) kill() {
 	s.cmd.Process.Signal(syscall.SIGKILL)
@@ -249,7 +260,7 @@ func (s *server) health(t testing.TB) health {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := httpClient.Do(req)
 	if err != nil {
 		t.Fatal("health: ", err)
 	}

@@ -27,7 +27,10 @@ func (s *server) raw(t testing.TB, send string) string {
 	conn := s.dial(t)
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
-	go io.WriteString(conn, send) // the server may answer before it has read all
+	go func() {
+		io.WriteString(conn, send) // the server may answer before it has read all
+		conn.(*net.TCPConn).CloseWrite()
+	}()
 	line, _ := bufio.NewReader(conn).ReadString('\n')
 	return strings.TrimSpace(line)
 }
@@ -61,7 +64,7 @@ func (s *server) signed(t testing.TB, method, path, service string, body []byte,
 
 func (s *server) roundTrip(t testing.TB, req *http.Request) (status int, header http.Header, body string) {
 	t.Helper()
-	resp, err := httpClient(t).Do(req)
+	resp, err := httpClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +116,7 @@ func TestUnsigned(t *testing.T) {
 // Bytes that are no request, or one that is too large, get an HTTP error, and the server goes on.
 func TestHostileBytes(t *testing.T) {
 	s := startServer(t)
-	before := s.usage(t)
+	before := s.steady(t)
 	for _, tt := range []struct{ name, send, want string }{
 		{"noise", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS\r\n\r\n", "HTTP/1.1 400"},
 		{"a megabyte of headers", "GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("h", 1<<20) + "\r\n\r\n", "HTTP/1.1 431"},
@@ -175,7 +178,7 @@ func TestHostileJSON(t *testing.T) {
 // Clients that send a byte now and then are cut off; others do not notice them.
 func TestSlowLoris(t *testing.T) {
 	s := startServer(t)
-	before := s.usage(t)
+	before := s.steady(t)
 	const clients = 200
 	gone := make(chan time.Duration, clients)
 	for range clients {
@@ -234,7 +237,7 @@ func TestIdleConnections(t *testing.T) {
 	s := startServer(t)
 	s.create(t, lambda.CreateFunctionInput{FunctionName: aws.String("f"), Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.misbehave)}})
 	s.invoke(t, "f", `{"do":"echo"}`)
-	before, memory := s.usage(t), s.memory(t)
+	before, memory := s.steady(t), s.memory(t)
 	var conns []net.Conn
 	for i := range want {
 		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(s.url, "http://"), 10*time.Second)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ func TestHostilePackages(t *testing.T) {
 		zip  []byte
 		want string
 	}{
-		{"nothing", nil, broken},
+		{"nothing in it", zipOf(t), "400 InvalidParameterValueException: Uploaded file must be a non-empty zip"},
 		{"not a zip", bytes.Repeat([]byte("PK"), 1000), broken},
 		{"cut off", bootstrap(t, binaries.misbehave)[:1000], broken},
 		{"up and out", zipOf(t, boot, file{"../../escaped", []byte("x"), 0}), broken},
@@ -48,8 +49,8 @@ func TestHostilePackages(t *testing.T) {
 		{"encrypted", encrypted(zipOf(t, boot)), broken},
 		{"a device", zipOf(t, boot, file{"null", nil, os.ModeDevice | os.ModeCharDevice | 0o666}), broken},
 		{"a bomb", bomb(t, 300<<20, false), large},
-		{"a bomb that lies about its size", bomb(t, 300<<20, true), ""},
-		{"a hundred thousand files", manyFiles(t, 100_000), ""},
+		{"a bomb that lies about its size", bomb(t, 300<<20, true), broken},
+		{"more than a hundred thousand files", manyFiles(t, 100_001), broken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			begun := time.Now()
@@ -58,11 +59,9 @@ func TestHostilePackages(t *testing.T) {
 				Code: &types.FunctionCode{ZipFile: tt.zip},
 			})
 			got := fault(err)
-			if err == nil || tt.want != "" && got != tt.want && !(tt.zip == nil && len(got) > 4 && got[:4] == "400 ") {
+			// Which rule a package breaks may follow AWS's words.
+			if !strings.HasPrefix(got, tt.want) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
-			}
-			if tt.want == "" && (len(got) < 4 || got[:2] != "40" && got[:2] != "41") {
-				t.Errorf("got %s, want a refusal", got)
 			}
 			if took := time.Since(begun); took > 10*time.Second {
 				t.Errorf("it took %v", took)
