@@ -60,6 +60,12 @@ final class Events {
         if (field.equals("eventSourceArn")) {
             return "eventSourceARN";
         }
+        if (field.equals("xAmzId2")) {
+            return "x-amz-id-2";
+        }
+        if (field.equals("xAmzRequestId")) {
+            return "x-amz-request-id";
+        }
         return field.equals("detailType") && simple.equals("ScheduledEvent") ? "detail-type" : field;
     }
 

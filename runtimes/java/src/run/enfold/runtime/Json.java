@@ -9,10 +9,10 @@ import java.util.Map;
 
 /**
  * Reads and writes JSON as trees of Map, List, String, Long or BigInteger, BigDecimal, Boolean and null. Strict, and no deeper
- * than MAX_DEPTH.
+ * than MAX_DEPTH, for which a thread's stack of 1 MB is always enough.
  */
 final class Json {
-    static final int MAX_DEPTH = 1000;
+    static final int MAX_DEPTH = 500;
 
     /** Says where a text stops being JSON, or why a value does not fit a type. */
     static final class Failure extends RuntimeException {
