@@ -169,8 +169,8 @@ func (s *server) verify(t *testing.T, promises map[string]promise) {
 	}
 }
 
-// leftoversOfKilled are the processes and mounts of a server that could not clean up. Cgroups and folders it may leave to the
-// next one.
+// leftoversOfKilled are the processes of functions and the mounts, five seconds after the server was killed or should have
+// ended them. Cgroups and folders a killed server may leave to the next one.
 func (s *server) leftoversOfKilled() (left []string) {
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		left = append(s.functionProcesses(), s.mounts()...)

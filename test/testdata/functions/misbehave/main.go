@@ -86,6 +86,7 @@ func do(id string, e event) {
 				n++
 			}
 		}
+		f.Close()
 		answer(id, fmt.Sprintf(`{"written":%d,"error":%q}`, n, fmt.Sprint(err)))
 	case "empty-tmp":
 		os.Remove("/tmp/full")
