@@ -95,10 +95,11 @@ func (q *request) recover() {
 	if p == nil {
 		return
 	}
-	if p != http.ErrAbortHandler {
+	aborted := p == any(http.ErrAbortHandler)
+	if !aborted {
 		q.g.log.Error("request failed", "requestId", q.id, "method", q.r.Method, "path", q.r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 	}
-	if q.w.wrote || p == http.ErrAbortHandler {
+	if q.w.wrote || aborted {
 		panic(http.ErrAbortHandler)
 	}
 	q.refuse(aws.ErrInternalFailure.New("The request processing has failed because of an unknown error, exception or failure."))

@@ -47,9 +47,9 @@ func lookUp(ps []param, name string) (string, int) {
 	return decode(value, false), n
 }
 
-func find(ps []param, name string) (string, bool) {
-	v, n := lookUp(ps, name)
-	return v, n > 0
+func has(ps []param, name string) bool {
+	_, n := lookUp(ps, name)
+	return n > 0
 }
 
 func without(ps []param, name string) []param {

@@ -45,9 +45,9 @@ func parse(r *http.Request) (*signature, error) {
 		return nil, err
 	}
 	auth := r.Header["Authorization"]
-	_, inQuery := find(query, "X-Amz-Algorithm")
+	inQuery := has(query, "X-Amz-Algorithm")
 	if !inQuery {
-		_, inQuery = find(query, "X-Amz-Signature")
+		inQuery = has(query, "X-Amz-Signature")
 	}
 	switch {
 	case len(auth) == 0 && !inQuery:

@@ -179,7 +179,7 @@ func (c *Claim) compare(payload string) (*signingKey, error) {
 // The token needs no signature: it was looked up together with the access key.
 func (c *Claim) matchesWithoutToken(key *signingKey, payload string) bool {
 	const token = "X-Amz-Security-Token"
-	if _, ok := find(c.sig.query, token); !ok || !c.sig.presigned {
+	if !has(c.sig.query, token) || !c.sig.presigned {
 		return false
 	}
 	return c.matches(key, without(c.sig.query, token), payload)

@@ -161,7 +161,7 @@ func cborScalar(value any, n *node, v reflect.Value) error {
 			return err
 		}
 	}
-	return cannot("The CBOR value", n.wants(v))
+	return cannot("The CBOR value", n.wants())
 }
 
 func cborInt(value any) (int64, bool) {

@@ -24,7 +24,7 @@ type bound struct {
 }
 
 // parseCheck reads a check tag; nil if there is none. The pattern is the last option and may hold commas.
-func parseCheck(tag string, k kind) *check {
+func parseCheck(tag string) *check {
 	if tag == "" {
 		return nil
 	}

@@ -25,22 +25,38 @@ func TestEncodeError(t *testing.T) {
 		want   string
 		header map[string]string
 	}{
-		{name: "rest-json", p: aws.RestJSON, err: errGone.New("it's <gone>"), want: `{"Message":"it's <gone>","Type":"User"}`,
-			header: map[string]string{"X-Amzn-ErrorType": "GoneException", "Content-Type": "application/json"}},
-		{name: "rest-json with fields and headers", p: aws.RestJSON, err: errDown.New("m").With("Reason", "R").WithHeader("Retry-After", "1"),
-			want: `{"Reason":"R","Type":"Service","message":"m"}`, header: map[string]string{"Retry-After": "1"}},
-		{name: "framework error", p: aws.RestJSON, err: aws.ErrValidation.New("m"), want: `{"message":"m"}`,
-			header: map[string]string{"X-Amzn-ErrorType": "ValidationException"}},
-		{name: "json", p: aws.JSON11, err: aws.ErrValidation.New("m"), want: `{"__type":"ValidationException","message":"m"}`,
-			header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amzn-Query-Error": ""}},
-		{name: "json of a query client", p: aws.JSON10, err: errGone.New(""), query: true, want: `{"Type":"User","__type":"GoneException"}`,
-			header: map[string]string{"Content-Type": "application/x-amz-json-1.0", "X-Amzn-Query-Error": "Gone;Sender"}},
-		{name: "query", p: aws.Query, err: errGone.New("<a> & b"), header: map[string]string{"Content-Type": "text/xml"},
-			want: `<ErrorResponse xmlns="https://t/doc/"><Error><Type>Sender</Type><Code>Gone</Code><Message>&lt;a&gt; &amp; b</Message></Error><RequestId>id</RequestId></ErrorResponse>` + "\n"},
-		{name: "ec2", p: aws.EC2Query, err: errDown.New("m"), header: map[string]string{"Content-Type": "text/xml;charset=UTF-8"},
-			want: `<Response><Errors><Error><Code>DownException</Code><Message>m</Message></Error></Errors><RequestID>id</RequestID></Response>`},
-		{name: "rest-xml", p: aws.RestXML, err: errDown.New("m"), header: map[string]string{"X-Amz-Request-Id": "id"},
-			want: `<ErrorResponse xmlns="https://t/doc/"><Error><Type>Receiver</Type><Code>DownException</Code><Message>m</Message></Error><RequestId>id</RequestId></ErrorResponse>`},
+		{
+			name: "rest-json", p: aws.RestJSON, err: errGone.New("it's <gone>"), want: `{"Message":"it's <gone>","Type":"User"}`,
+			header: map[string]string{"X-Amzn-ErrorType": "GoneException", "Content-Type": "application/json"},
+		},
+		{
+			name: "rest-json with fields and headers", p: aws.RestJSON, err: errDown.New("m").With("Reason", "R").WithHeader("Retry-After", "1"),
+			want: `{"Reason":"R","Type":"Service","message":"m"}`, header: map[string]string{"Retry-After": "1"},
+		},
+		{
+			name: "framework error", p: aws.RestJSON, err: aws.ErrValidation.New("m"), want: `{"message":"m"}`,
+			header: map[string]string{"X-Amzn-ErrorType": "ValidationException"},
+		},
+		{
+			name: "json", p: aws.JSON11, err: aws.ErrValidation.New("m"), want: `{"__type":"ValidationException","message":"m"}`,
+			header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amzn-Query-Error": ""},
+		},
+		{
+			name: "json of a query client", p: aws.JSON10, err: errGone.New(""), query: true, want: `{"Type":"User","__type":"GoneException"}`,
+			header: map[string]string{"Content-Type": "application/x-amz-json-1.0", "X-Amzn-Query-Error": "Gone;Sender"},
+		},
+		{
+			name: "query", p: aws.Query, err: errGone.New("<a> & b"), header: map[string]string{"Content-Type": "text/xml"},
+			want: `<ErrorResponse xmlns="https://t/doc/"><Error><Type>Sender</Type><Code>Gone</Code><Message>&lt;a&gt; &amp; b</Message></Error><RequestId>id</RequestId></ErrorResponse>` + "\n",
+		},
+		{
+			name: "ec2", p: aws.EC2Query, err: errDown.New("m"), header: map[string]string{"Content-Type": "text/xml;charset=UTF-8"},
+			want: `<Response><Errors><Error><Code>DownException</Code><Message>m</Message></Error></Errors><RequestID>id</RequestID></Response>`,
+		},
+		{
+			name: "rest-xml", p: aws.RestXML, err: errDown.New("m"), header: map[string]string{"X-Amz-Request-Id": "id"},
+			want: `<ErrorResponse xmlns="https://t/doc/"><Error><Type>Receiver</Type><Code>DownException</Code><Message>m</Message></Error><RequestId>id</RequestId></ErrorResponse>`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := httptest.NewRecorder()
@@ -83,8 +99,12 @@ func TestStatusByProtocol(t *testing.T) {
 		err  *aws.ErrorType
 		want int
 	}{
-		{aws.RestJSON, aws.ErrUnknownOp, 404}, {aws.JSON11, aws.ErrUnknownOp, 400}, {aws.Query, aws.ErrUnknownOp, 400},
-		{aws.RestJSON, aws.ErrAccessDenied, 403}, {aws.JSON10, aws.ErrAccessDenied, 400}, {aws.Query, aws.ErrAccessDenied, 403},
+		{aws.RestJSON, aws.ErrUnknownOp, 404},
+		{aws.JSON11, aws.ErrUnknownOp, 400},
+		{aws.Query, aws.ErrUnknownOp, 400},
+		{aws.RestJSON, aws.ErrAccessDenied, 403},
+		{aws.JSON10, aws.ErrAccessDenied, 400},
+		{aws.Query, aws.ErrAccessDenied, 403},
 		{aws.RestJSON, &aws.ErrorType{Code: "A"}, 400},
 	} {
 		w := httptest.NewRecorder()

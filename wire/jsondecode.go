@@ -179,9 +179,9 @@ func (r *jsonReader) boolean(n *node, v reflect.Value, b bool) error {
 	}
 	if n.kind != kindBool {
 		if b {
-			return cannot("TRUE_VALUE", n.wants(v))
+			return cannot("TRUE_VALUE", n.wants())
 		}
-		return cannot("FALSE_VALUE", n.wants(v))
+		return cannot("FALSE_VALUE", n.wants())
 	}
 	n.slot(v).SetBool(b)
 	return nil
@@ -206,7 +206,7 @@ func setJSONString(n *node, v reflect.Value, s []byte) error {
 			return setText(n, v, string(s), "")
 		}
 	}
-	return cannot("STRING_VALUE", n.wants(v))
+	return cannot("STRING_VALUE", n.wants())
 }
 
 func setJSONNumber(n *node, v reflect.Value, text []byte) error {
@@ -216,14 +216,14 @@ func setJSONNumber(n *node, v reflect.Value, text []byte) error {
 	case kindFloat:
 		f, err := strconv.ParseFloat(string(text), 64)
 		if err != nil {
-			return cannot("NUMBER_VALUE", n.wants(v))
+			return cannot("NUMBER_VALUE", n.wants())
 		}
 		n.slot(v).SetFloat(f)
 		return nil
 	case kindTime:
 		f, err := strconv.ParseFloat(string(text), 64)
 		if err != nil {
-			return cannot("NUMBER_VALUE", n.wants(v))
+			return cannot("NUMBER_VALUE", n.wants())
 		}
 		t, err := unixTime(f)
 		if err != nil {
@@ -232,7 +232,7 @@ func setJSONNumber(n *node, v reflect.Value, text []byte) error {
 		n.slot(v).Set(reflect.ValueOf(t))
 		return nil
 	}
-	return cannot("NUMBER_VALUE", n.wants(v))
+	return cannot("NUMBER_VALUE", n.wants())
 }
 
 // setJSONInt takes 3, and 3.0 and 3e0 as Java does.
@@ -241,19 +241,19 @@ func setJSONInt(n *node, v reflect.Value, text string) error {
 	if err != nil {
 		f, ferr := strconv.ParseFloat(text, 64)
 		if ferr != nil || f != float64(int64(f)) || f > 1<<62 || f < -1<<62 {
-			return cannot("NUMBER_VALUE", n.wants(v))
+			return cannot("NUMBER_VALUE", n.wants())
 		}
 		i = int64(f)
 	}
 	if overflows(v, i) {
-		return cannot("NUMBER_VALUE", n.wants(v))
+		return cannot("NUMBER_VALUE", n.wants())
 	}
 	v.SetInt(i)
 	return nil
 }
 
 // wants names the type as AWS's messages do.
-func (n *node) wants(v reflect.Value) string {
+func (n *node) wants() string {
 	switch n.kind {
 	case kindString:
 		return "a String"

@@ -87,7 +87,7 @@ func (m *Match) Encode(w http.ResponseWriter, requestID string, out any) error {
 	setRequestID(w.Header(), requestID, m.Protocol)
 	switch m.Protocol {
 	case aws.RestJSON, aws.RestXML:
-		return m.encodeREST(w, requestID, p, v)
+		return m.encodeREST(w, p, v)
 	case aws.JSON10, aws.JSON11:
 		return m.encodeAWSJSON(w, p, v)
 	case aws.Query:

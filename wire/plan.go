@@ -228,7 +228,7 @@ func (b builder) node(t reflect.Type, tags reflect.StructTag, path string) *node
 	case kindStruct:
 		n.st = b.structure(t)
 	}
-	n.check = parseCheck(tags.Get("check"+path), n.kind)
+	n.check = parseCheck(tags.Get("check" + path))
 	return n
 }
 

@@ -251,7 +251,7 @@ func setHeaders(f *field, v reflect.Value, h http.Header) {
 }
 
 // encodeREST writes status, headers and body of an answer.
-func (m *Match) encodeREST(w http.ResponseWriter, requestID string, p *structPlan, v reflect.Value) error {
+func (m *Match) encodeREST(w http.ResponseWriter, p *structPlan, v reflect.Value) error {
 	status := m.Op.Status
 	if status == 0 {
 		status = http.StatusOK

@@ -26,8 +26,10 @@ func TestRoute(t *testing.T) {
 	}{
 		{name: "label", method: "POST", target: "/2015-03-31/functions/f/invocations", signing: "lambda", op: "Invoke", protocol: aws.RestJSON},
 		{name: "unsigned", method: "POST", target: "/2015-03-31/functions/f/invocations", op: "Invoke", protocol: aws.RestJSON},
-		{name: "form type on a REST path", method: "POST", target: "/2015-03-31/functions/f/invocations", signing: "lambda",
-			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "Action=x", op: "Invoke", protocol: aws.RestJSON},
+		{
+			name: "form type on a REST path", method: "POST", target: "/2015-03-31/functions/f/invocations", signing: "lambda",
+			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "Action=x", op: "Invoke", protocol: aws.RestJSON,
+		},
 		{name: "escaped ARN", method: "GET", target: "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af", op: "ListTags", protocol: aws.RestJSON},
 		{name: "slash in a label", method: "GET", target: "/2017-03-31/tags/a%2Fb", op: "ListTags", protocol: aws.RestJSON},
 		{name: "constant query", method: "GET", target: "/2018-10-31/layers?find=LayerVersion&Arn=a", op: "GetLayerVersionByArn", protocol: aws.RestJSON},
@@ -35,16 +37,22 @@ func TestRoute(t *testing.T) {
 		{name: "trailing slash", method: "GET", target: "/2015-03-31/functions/", op: "ListFunctions", protocol: aws.RestJSON},
 		{name: "longer path", method: "GET", target: "/2019-09-25/functions/f/event-invoke-config/list", op: "ListFunctionEventInvokeConfigs", protocol: aws.RestJSON},
 		{name: "json 1.1", method: "POST", target: "/", signing: "logs", header: map[string]string{
-			"X-Amz-Target": "Logs_20140328.PutLogEvents", "Content-Type": "application/x-amz-json-1.1"}, op: "PutLogEvents", protocol: aws.JSON11},
+			"X-Amz-Target": "Logs_20140328.PutLogEvents", "Content-Type": "application/x-amz-json-1.1",
+		}, op: "PutLogEvents", protocol: aws.JSON11},
 		{name: "json 1.0", method: "POST", target: "/", header: map[string]string{
-			"X-Amz-Target": "Logs_20140328.PutLogEvents", "Content-Type": "application/x-amz-json-1.0"}, op: "PutLogEvents", protocol: aws.JSON10},
-		{name: "query in the body", method: "POST", target: "/", signing: "sts",
+			"X-Amz-Target": "Logs_20140328.PutLogEvents", "Content-Type": "application/x-amz-json-1.0",
+		}, op: "PutLogEvents", protocol: aws.JSON10},
+		{
+			name: "query in the body", method: "POST", target: "/", signing: "sts",
 			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
-			body:   "Action=GetCallerIdentity&Version=2011-06-15", op: "GetCallerIdentity", protocol: aws.Query},
+			body:   "Action=GetCallerIdentity&Version=2011-06-15", op: "GetCallerIdentity", protocol: aws.Query,
+		},
 		{name: "query in the URL", method: "GET", target: "/?Action=GetCallerIdentity&Version=2011-06-15", op: "GetCallerIdentity", protocol: aws.Query},
-		{name: "query without a version", method: "POST", target: "/",
+		{
+			name: "query without a version", method: "POST", target: "/",
 			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "Action=GetCallerIdentity",
-			op: "GetCallerIdentity", protocol: aws.Query},
+			op: "GetCallerIdentity", protocol: aws.Query,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := httptest.NewRequest(tc.method, tc.target, strings.NewReader(tc.body))
@@ -74,17 +82,25 @@ func TestRouteRefuses(t *testing.T) {
 		{name: "other service's path", method: "GET", target: "/2015-03-31/functions", signing: "sts", want: aws.ErrUnknownOp},
 		{name: "empty label", method: "POST", target: "/2015-03-31/functions//invocations", want: aws.ErrUnknownOp},
 		{name: "too deep", method: "GET", target: strings.Repeat("/a", 4000), want: aws.ErrUnknownOp},
-		{name: "absent REST op", method: "GET", target: "/2015-03-31/event-source-mappings", want: aws.ErrNotImplemented,
-			message: "Enfold does not implement ListEventSourceMappings of Lambda."},
-		{name: "absent JSON op", method: "POST", target: "/", amzTarget: "Logs_20140328.StartQuery", want: aws.ErrNotImplemented,
-			message: "Enfold does not implement StartQuery of CloudWatch Logs."},
-		{name: "absent query op", method: "GET", target: "/?Action=AssumeRole&Version=2011-06-15", want: aws.ErrNotImplemented,
-			message: "Enfold does not implement AssumeRole of STS."},
+		{
+			name: "absent REST op", method: "GET", target: "/2015-03-31/event-source-mappings", want: aws.ErrNotImplemented,
+			message: "Enfold does not implement ListEventSourceMappings of Lambda.",
+		},
+		{
+			name: "absent JSON op", method: "POST", target: "/", amzTarget: "Logs_20140328.StartQuery", want: aws.ErrNotImplemented,
+			message: "Enfold does not implement StartQuery of CloudWatch Logs.",
+		},
+		{
+			name: "absent query op", method: "GET", target: "/?Action=AssumeRole&Version=2011-06-15", want: aws.ErrNotImplemented,
+			message: "Enfold does not implement AssumeRole of STS.",
+		},
 		{name: "unknown JSON op", method: "POST", target: "/", amzTarget: "Logs_20140328.Nothing", want: aws.ErrUnknownOp},
 		{name: "unknown target", method: "POST", target: "/", amzTarget: "Nothing.Nothing", want: aws.ErrUnknownOp},
 		{name: "target without a dot", method: "POST", target: "/", amzTarget: "Nothing", want: aws.ErrUnknownOp},
-		{name: "unknown action", method: "GET", target: "/?Action=Nothing&Version=2011-06-15", want: aws.ErrUnknownOp,
-			message: "Could not find operation Nothing for version 2011-06-15"},
+		{
+			name: "unknown action", method: "GET", target: "/?Action=Nothing&Version=2011-06-15", want: aws.ErrUnknownOp,
+			message: "Could not find operation Nothing for version 2011-06-15",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := httptest.NewRequest(tc.method, tc.target, nil)

@@ -145,15 +145,21 @@ func TestSystemLogJSON(t *testing.T) {
 		line        func(s systemLog) []byte
 		want        string
 	}{
-		{"start", "INFO", func(s systemLog) []byte { return s.start(&Request{RequestID: "r"}, at) },
-			`{"time":"2026-01-02T03:04:05.006Z","type":"platform.start","record":{"requestId":"r","version":"7"}}` + "\n"},
+		{
+			"start", "INFO", func(s systemLog) []byte { return s.start(&Request{RequestID: "r"}, at) },
+			`{"time":"2026-01-02T03:04:05.006Z","type":"platform.start","record":{"requestId":"r","version":"7"}}` + "\n",
+		},
 		{"start below WARN", "WARN", func(s systemLog) []byte { return s.start(&Request{RequestID: "r"}, at) }, ""},
-		{"report", "INFO", func(s systemLog) []byte { return s.report(&Request{RequestID: "r"}, ok, nil, at) },
+		{
+			"report", "INFO", func(s systemLog) []byte { return s.report(&Request{RequestID: "r"}, ok, nil, at) },
 			`{"time":"2026-01-02T03:04:05.006Z","type":"platform.report","record":{"metrics":{"billedDurationMs":13,"durationMs":12.35,` +
-				`"initDurationMs":20,"maxMemoryUsedMB":36,"memorySizeMB":128},"requestId":"r","status":"success"}}` + "\n"},
-		{"failed report at WARN", "WARN", func(s systemLog) []byte { return s.report(&Request{RequestID: "r"}, &Response{}, timeout, at) },
+				`"initDurationMs":20,"maxMemoryUsedMB":36,"memorySizeMB":128},"requestId":"r","status":"success"}}` + "\n",
+		},
+		{
+			"failed report at WARN", "WARN", func(s systemLog) []byte { return s.report(&Request{RequestID: "r"}, &Response{}, timeout, at) },
 			`{"time":"2026-01-02T03:04:05.006Z","type":"platform.report","record":{"errorType":"Sandbox.Timedout","metrics":{"billedDurationMs":0,` +
-				`"durationMs":0,"maxMemoryUsedMB":0,"memorySizeMB":128},"requestId":"r","status":"timeout"}}` + "\n"},
+				`"durationMs":0,"maxMemoryUsedMB":0,"memorySizeMB":128},"requestId":"r","status":"timeout"}}` + "\n",
+		},
 		{"successful report below WARN", "WARN", func(s systemLog) []byte { return s.report(&Request{RequestID: "r"}, ok, nil, at) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

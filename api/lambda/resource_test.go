@@ -43,15 +43,21 @@ func TestResources(t *testing.T) {
 	}{
 		{OpInvoke, &InvokeInput{FunctionName: new("f")}, "lambda:InvokeFunction", "arn:aws:lambda:us-east-1:000000000000:function:f"},
 		{OpInvoke, &InvokeInput{FunctionName: new("f"), Qualifier: new("live")}, "lambda:InvokeFunction", "arn:aws:lambda:us-east-1:000000000000:function:f:live"},
-		{OpInvokeWithResponseStream, &InvokeWithResponseStreamInput{FunctionName: new("111111111111:function:f:1")}, "lambda:InvokeFunction",
-			"arn:aws:lambda:us-east-1:111111111111:function:f:1"},
+		{
+			OpInvokeWithResponseStream, &InvokeWithResponseStreamInput{FunctionName: new("111111111111:function:f:1")}, "lambda:InvokeFunction",
+			"arn:aws:lambda:us-east-1:111111111111:function:f:1",
+		},
 		{OpCreateFunction, &CreateFunctionInput{FunctionName: new("f")}, "lambda:CreateFunction", "arn:aws:lambda:us-east-1:000000000000:function:f"},
 		{OpCreateFunction, &CreateFunctionInput{}, "lambda:CreateFunction", "arn:aws:lambda:us-east-1:000000000000:function:"},
 		{OpPublishLayerVersion, &PublishLayerVersionInput{LayerName: new("l")}, "lambda:PublishLayerVersion", "arn:aws:lambda:us-east-1:000000000000:layer:l"},
-		{OpGetLayerVersion, &GetLayerVersionInput{LayerName: new("l"), VersionNumber: new(int64(3))}, "lambda:GetLayerVersion",
-			"arn:aws:lambda:us-east-1:000000000000:layer:l:3"},
-		{OpDeleteLayerVersion, &DeleteLayerVersionInput{LayerName: new("arn:aws:lambda:eu-west-1:111111111111:layer:l"), VersionNumber: new(int64(3))},
-			"lambda:DeleteLayerVersion", "arn:aws:lambda:eu-west-1:111111111111:layer:l:3"},
+		{
+			OpGetLayerVersion, &GetLayerVersionInput{LayerName: new("l"), VersionNumber: new(int64(3))}, "lambda:GetLayerVersion",
+			"arn:aws:lambda:us-east-1:000000000000:layer:l:3",
+		},
+		{
+			OpDeleteLayerVersion, &DeleteLayerVersionInput{LayerName: new("arn:aws:lambda:eu-west-1:111111111111:layer:l"), VersionNumber: new(int64(3))},
+			"lambda:DeleteLayerVersion", "arn:aws:lambda:eu-west-1:111111111111:layer:l:3",
+		},
 	} {
 		got, err := tc.op.Resources(ctx, nil, tc.in)
 		if err != nil || !slices.Equal(got, []string{tc.want}) || tc.op.Action != tc.action {

@@ -18,8 +18,10 @@ func TestResources(t *testing.T) {
 		{OpCreateLogGroup, &CreateLogGroupInput{LogGroupName: new("/g")}, "arn:aws:logs:us-east-1:000000000000:log-group:/g:log-stream:"},
 		{OpPutLogEvents, &PutLogEventsInput{LogGroupName: new("/g"), LogStreamName: new("s")}, "arn:aws:logs:us-east-1:000000000000:log-group:/g:log-stream:s"},
 		{OpFilterLogEvents, &FilterLogEventsInput{LogGroupIdentifier: new("/g")}, "arn:aws:logs:us-east-1:000000000000:log-group:/g:log-stream:"},
-		{OpGetLogEvents, &GetLogEventsInput{LogGroupIdentifier: new("arn:aws:logs:eu-west-1:111111111111:log-group:/g:*"), LogStreamName: new("s")},
-			"arn:aws:logs:eu-west-1:111111111111:log-group:/g:log-stream:s"},
+		{
+			OpGetLogEvents, &GetLogEventsInput{LogGroupIdentifier: new("arn:aws:logs:eu-west-1:111111111111:log-group:/g:*"), LogStreamName: new("s")},
+			"arn:aws:logs:eu-west-1:111111111111:log-group:/g:log-stream:s",
+		},
 	} {
 		got, err := tc.op.Resources(ctx, nil, tc.in)
 		if err != nil || !slices.Equal(got, []string{tc.want}) {

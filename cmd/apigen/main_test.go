@@ -85,8 +85,10 @@ func TestImport(t *testing.T) {
 	for file, wants := range map[string][]string{
 		"types.gen.go":  {"type GetInput struct", `wire:"b" check:"required,max=3,enum=X|Y_Z"`, "pattern=[A-Z`]+", "type GetOutput struct", `shape:"none"`, "SYZ = \"Y_Z\""},
 		"errors.gen.go": {`ErrGone = &aws.ErrorType{Code: "GoneException", QueryCode: "Gone", Status: 410, MessageAs: "Message"}`},
-		"ops.gen.go": {"aws.JSON10, aws.RPCv2CBOR, aws.Query", `{Name: "Put", Method: "POST", URI: "/"}`, "impl.(API).ResourcesGet(", "MaxBody:", "NoAuth:",
-			"ReadOnly:", "Data:"},
+		"ops.gen.go": {
+			"aws.JSON10, aws.RPCv2CBOR, aws.Query", `{Name: "Put", Method: "POST", URI: "/"}`, "impl.(API).ResourcesGet(", "MaxBody:", "NoAuth:",
+			"ReadOnly:", "Data:",
+		},
 		"api.gen.go": {"ResourcesGet(ctx context.Context, in *GetInput) ([]string, error)", "func (c *Client) Get("},
 	} {
 		text := strings.Join(strings.Fields(read(t, filepath.Join(root, "api", "toy", file))), " ")

@@ -97,8 +97,12 @@ func (g *generator) wireOptions(owner *shape, member string, r *ref, s *shape) [
 		on   bool
 		name string
 	}{
-		{r.EventPayload, "eventpayload"}, {r.EventHeader, "eventheader"}, {r.XMLAttribute, "attr"},
-		{r.Flattened && !s.Flattened, "flat"}, {r.JSONValue && !s.JSONValue, "json"}, {r.IdempotencyToken, "token"},
+		{r.EventPayload, "eventpayload"},
+		{r.EventHeader, "eventheader"},
+		{r.XMLAttribute, "attr"},
+		{r.Flattened && !s.Flattened, "flat"},
+		{r.JSONValue && !s.JSONValue, "json"},
+		{r.IdempotencyToken, "token"},
 		{r.QueryName != "", "ec2=" + r.QueryName},
 		{r.TimestampFormat != "" && s.TimestampFormat == "", "ts=" + r.TimestampFormat},
 	}

@@ -157,30 +157,46 @@ func TestRecordedErrors(t *testing.T) {
 		do   func() error
 		want string
 	}{
-		{"create: a long name", create(func(in *api.CreateFunctionInput) { in.FunctionName = new(strings.Repeat("a", 65)) }),
-			bad + "1 validation error detected: Value '" + strings.Repeat("a", 65) + "' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 64"},
-		{"create: a bad name", create(func(in *api.CreateFunctionInput) { in.FunctionName = new("invalid:function:name") }),
+		{
+			"create: a long name", create(func(in *api.CreateFunctionInput) { in.FunctionName = new(strings.Repeat("a", 65)) }),
+			bad + "1 validation error detected: Value '" + strings.Repeat("a", 65) + "' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 64",
+		},
+		{
+			"create: a bad name", create(func(in *api.CreateFunctionInput) { in.FunctionName = new("invalid:function:name") }),
 			wrong + `'invalid:function:name' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: ` +
-				`(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`},
+				`(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`,
+		},
 		{"create: another region", create(func(in *api.CreateFunctionInput) {
 			in.FunctionName = new("arn:aws:lambda:ap-southeast-1:123456789012:function:new")
 		}), none + "Functions from 'ap-southeast-1' are not reachable in this region ('eu-west-1')"},
-		{"create: not a zip", create(func(in *api.CreateFunctionInput) {
-			in.Code.ZipFile = []byte("this is not a zipfile, just a random string")
-		}),
-			bad + "Could not unzip uploaded file. Please check your file, then try to upload again."},
-		{"create: too large a zip", create(func(in *api.CreateFunctionInput) { in.Code.ZipFile = make([]byte, maxZipped+1) }),
-			"413 RequestEntityTooLargeException: Zipped size must be smaller than 52428800 bytes"},
-		{"create: too large unzipped", create(func(in *api.CreateFunctionInput) { in.Code.ZipFile = bomb(t, maxUnzipped+1) }),
-			bad + "Unzipped size must be smaller than 262144000 bytes"},
+		{
+			"create: not a zip", create(func(in *api.CreateFunctionInput) {
+				in.Code.ZipFile = []byte("this is not a zipfile, just a random string")
+			}),
+			bad + "Could not unzip uploaded file. Please check your file, then try to upload again.",
+		},
+		{
+			"create: too large a zip", create(func(in *api.CreateFunctionInput) { in.Code.ZipFile = make([]byte, maxZipped+1) }),
+			"413 RequestEntityTooLargeException: Zipped size must be smaller than 52428800 bytes",
+		},
+		{
+			"create: too large unzipped", create(func(in *api.CreateFunctionInput) { in.Code.ZipFile = bomb(t, maxUnzipped+1) }),
+			bad + "Unzipped size must be smaller than 262144000 bytes",
+		},
 		{"create: code in S3", create(func(in *api.CreateFunctionInput) { in.Code = &api.FunctionCode{S3Bucket: new("b"), S3Key: new("k")} }), noObject},
-		{"create: a runtime that is gone", create(func(in *api.CreateFunctionInput) { in.Runtime = new("python3.7") }),
-			bad + "The runtime parameter of python3.7 is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions."},
-		{"create: no such runtime", create(func(in *api.CreateFunctionInput) { in.Runtime = new("PYTHON3.9") }),
+		{
+			"create: a runtime that is gone", create(func(in *api.CreateFunctionInput) { in.Runtime = new("python3.7") }),
+			bad + "The runtime parameter of python3.7 is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.",
+		},
+		{
+			"create: no such runtime", create(func(in *api.CreateFunctionInput) { in.Runtime = new("PYTHON3.9") }),
 			bad + "Value PYTHON3.9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, python3.14, provided.al2023, " +
-				"python3.12, python3.13, nodejs24.x, nodejs22.x, java25, …"},
-		{"update: no such runtime", configure(&api.UpdateFunctionConfigurationInput{Runtime: new("non-existent-runtime")}),
-			bad + "Value non-existent-runtime at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, python3.14, …"},
+				"python3.12, python3.13, nodejs24.x, nodejs22.x, java25, …",
+		},
+		{
+			"update: no such runtime", configure(&api.UpdateFunctionConfigurationInput{Runtime: new("non-existent-runtime")}),
+			bad + "Value non-existent-runtime at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, python3.14, …",
+		},
 		{"create: six layers", create(func(in *api.CreateFunctionInput) { in.Layers = six }), bad + "Cannot reference more than 5 layers."},
 		{"create: a large environment", create(func(in *api.CreateFunctionInput) {
 			in.Environment = &api.Environment{Variables: map[string]string{"LARGE_VAR": strings.Repeat("x", 4100)}}
@@ -195,12 +211,18 @@ func TestRecordedErrors(t *testing.T) {
 		}), bad + "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys " +
 			"that are currently not supported for modification. Reserved keys used in this request: AWS_REGION, _HANDLER"},
 		{"create: taken", create(func(in *api.CreateFunctionInput) { in.FunctionName = new("f") }), conflict + "Function already exist: f"},
-		{"create: no handler", create(func(in *api.CreateFunctionInput) { in.Handler = nil }),
-			bad + "Runtime and Handler are mandatory parameters for functions created with deployment packages."},
-		{"create: too long a timeout", create(func(in *api.CreateFunctionInput) { in.Timeout = new(901) }),
-			wrong + "'901' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to 900"},
-		{"create: too much memory", create(func(in *api.CreateFunctionInput) { in.MemorySize = new(10241) }),
-			wrong + "'10241' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 10240"},
+		{
+			"create: no handler", create(func(in *api.CreateFunctionInput) { in.Handler = nil }),
+			bad + "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+		},
+		{
+			"create: too long a timeout", create(func(in *api.CreateFunctionInput) { in.Timeout = new(901) }),
+			wrong + "'901' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to 900",
+		},
+		{
+			"create: too much memory", create(func(in *api.CreateFunctionInput) { in.MemorySize = new(10241) }),
+			wrong + "'10241' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 10240",
+		},
 
 		{"update: an image", func() error {
 			_, err := w.UpdateFunctionCode(ctx, &api.UpdateFunctionCodeInput{FunctionName: new("f"), ImageURI: new("x")})
@@ -220,24 +242,40 @@ func TestRecordedErrors(t *testing.T) {
 		{"update: no such function", configure(&api.UpdateFunctionConfigurationInput{FunctionName: new("nope")}), none + "Function not found: " + fnArn + "nope"},
 		{"update: a version", configure(&api.UpdateFunctionConfigurationInput{FunctionName: new("f:1")}), whole},
 
-		{"layers: two versions of one", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{layer1, layer2}}),
-			twoOf + lyArn + "ly:1 and " + lyArn + "ly:2 are versions of the same layer."},
-		{"layers: three versions of one", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{layer1, layer2, layer1}}),
-			twoOf + lyArn + "ly:1 and " + lyArn + "ly:2 are versions of the same layer."},
-		{"layers: one twice", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{layer1, layer1}}),
-			twoOf + lyArn + "ly:1 and " + lyArn + "ly:1 are versions of the same layer."},
-		{"layers: no such layer", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{lyArn + "doesnotexist:1"}}),
-			bad + "Layer version " + lyArn + "doesnotexist:1 does not exist."},
-		{"layers: no such version", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{lyArn + "ly:9"}}),
-			bad + "Layer version " + lyArn + "ly:9 does not exist."},
-		{"layers: no version", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{lyArn + "ly"}}),
+		{
+			"layers: two versions of one", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{layer1, layer2}}),
+			twoOf + lyArn + "ly:1 and " + lyArn + "ly:2 are versions of the same layer.",
+		},
+		{
+			"layers: three versions of one", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{layer1, layer2, layer1}}),
+			twoOf + lyArn + "ly:1 and " + lyArn + "ly:2 are versions of the same layer.",
+		},
+		{
+			"layers: one twice", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{layer1, layer1}}),
+			twoOf + lyArn + "ly:1 and " + lyArn + "ly:1 are versions of the same layer.",
+		},
+		{
+			"layers: no such layer", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{lyArn + "doesnotexist:1"}}),
+			bad + "Layer version " + lyArn + "doesnotexist:1 does not exist.",
+		},
+		{
+			"layers: no such version", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{lyArn + "ly:9"}}),
+			bad + "Layer version " + lyArn + "ly:9 does not exist.",
+		},
+		{
+			"layers: no version", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{lyArn + "ly"}}),
 			wrong + "'[" + lyArn + "ly]' at 'layers' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 2048, " +
-				"Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: " + layerVersionPattern + ", Member must not be null]"},
-		{"layers: another region", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{"arn:aws:lambda:us-east-1:123456789012:layer:ly:1"}}),
-			bad + "Layers are not in the same region as the function. Layers are expected to be in region eu-west-1."},
-		{"layers: another account", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{"arn:aws:lambda:eu-west-1:999999999999:layer:ly:1"}}),
+				"Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: " + layerVersionPattern + ", Member must not be null]",
+		},
+		{
+			"layers: another region", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{"arn:aws:lambda:us-east-1:123456789012:layer:ly:1"}}),
+			bad + "Layers are not in the same region as the function. Layers are expected to be in region eu-west-1.",
+		},
+		{
+			"layers: another account", configure(&api.UpdateFunctionConfigurationInput{Layers: []string{"arn:aws:lambda:eu-west-1:999999999999:layer:ly:1"}}),
 			"403 AccessDeniedException: User: arn:aws:iam::123456789012:root is not authorized to perform: lambda:GetLayerVersion on resource: " +
-				"arn:aws:lambda:eu-west-1:999999999999:layer:ly:1 because no resource-based policy allows the lambda:GetLayerVersion action"},
+				"arn:aws:lambda:eu-west-1:999999999999:layer:ly:1 because no resource-based policy allows the lambda:GetLayerVersion action",
+		},
 		{"layer version: zero", layerVersion("ly", 0), bad + "Layer Version Cannot be less than 1"},
 		{"layer version: negative", layerVersion("ly", -1), bad + "Layer Version Cannot be less than 1"},
 		{"layer version: no such version", layerVersion("ly", 3), noLayer},
@@ -265,24 +303,32 @@ func TestRecordedErrors(t *testing.T) {
 		{"delete: an aliased version", remove("f", "1"), conflict + "Unable to delete version because the following aliases reference it: [custom]"},
 		{"invoke: no such function", invoke("nope", ""), none + "Function not found: " + fnArn + "nope:$LATEST"},
 		{"invoke: no such alias", invoke("f", "non-existent-alias"), none + "Function not found: " + fnArn + "f:non-existent-alias"},
-		{"invoke: an at sign", invoke("arn:aws:lambda:us-east-1:123400000000@function:myfn", ""),
-			wrong + "'arn:aws:lambda:us-east-1:123400000000@function:myfn' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: " + functionPattern},
+		{
+			"invoke: an at sign", invoke("arn:aws:lambda:us-east-1:123400000000@function:myfn", ""),
+			wrong + "'arn:aws:lambda:us-east-1:123400000000@function:myfn' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: " + functionPattern,
+		},
 
-		{"publish: another code", publish(&api.PublishVersionInput{FunctionName: new("f"), CodeSha256: new("somenonexistentsha256")}),
-			bad + "CodeSHA256 (somenonexistentsha256) is different from current CodeSHA256 in $LATEST (" + sha + "). Please try again with the CodeSHA256 in $LATEST."},
+		{
+			"publish: another code", publish(&api.PublishVersionInput{FunctionName: new("f"), CodeSha256: new("somenonexistentsha256")}),
+			bad + "CodeSHA256 (somenonexistentsha256) is different from current CodeSHA256 in $LATEST (" + sha + "). Please try again with the CodeSHA256 in $LATEST.",
+		},
 		{"publish: another revision", publish(&api.PublishVersionInput{FunctionName: new("f"), RevisionID: new("wrong")}), revision},
 		{"publish: no such function", publish(&api.PublishVersionInput{FunctionName: new("nope")}), none + "Function not found: " + fnArn + "nope"},
 
 		{"alias: two weights", alias("f", "x", "1", map[string]float64{"1": 0.8, "2": 0.2}), bad + "Number of items in AdditionalVersionWeights cannot be greater than 1"},
-		{"alias: the same version twice", alias("f", "x", "1", map[string]float64{"1": 0.5}),
-			bad + "Invalid function version 1. Function version 1 is already included in routing configuration."},
+		{
+			"alias: the same version twice", alias("f", "x", "1", map[string]float64{"1": 0.5}),
+			bad + "Invalid function version 1. Function version 1 is already included in routing configuration.",
+		},
 		{"alias: no such version", alias("f", "x", "10", map[string]float64{"2": 0.5}), none + "Function not found: " + fnArn + "f:10"},
 		{"alias: no such second version", alias("f", "x", "1", map[string]float64{"10": 0.5}), none + "Function not found: " + fnArn + "f:10"},
 		{"alias: $LATEST and another", alias("f", "x", latest, map[string]float64{"1": 0.5}), bad + "$LATEST is not supported for an alias pointing to more than 1 version"},
 		{"alias: no such function", alias("f-unknown", "x", "1", map[string]float64{"2": 0.5}), none + "Function not found: " + fnArn + "f-unknown:1"},
 		{"alias: taken", alias("f", "custom", "1", map[string]float64{"2": 0.5}), conflict + "Alias already exists: " + fnArn + "f:custom"},
-		{"alias: a number", alias("f", "2024", "1", nil),
-			wrong + "'2024' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)"},
+		{
+			"alias: a number", alias("f", "2024", "1", nil),
+			wrong + "'2024' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)",
+		},
 		{"alias: get what is not", func() error {
 			_, err := w.GetAlias(ctx, &api.GetAliasInput{FunctionName: new("f"), Name: new("non-existent")})
 			return err
@@ -297,8 +343,10 @@ func TestRecordedErrors(t *testing.T) {
 		}, revision},
 
 		{"tags: no ARN", tag("arn:aws:something", tags(1)), wrong + "'arn:aws:something' at 'resource' failed to satisfy constraint: Member must satisfy regular expression pattern: " + taggablePattern},
-		{"tags: no such kind", tag("arn:aws:lambda:eu-west-1:123456789012:foobar:x", tags(1)),
-			wrong + "'arn:aws:lambda:eu-west-1:123456789012:foobar:x' at 'resource' failed to satisfy constraint: Member must satisfy regular expression pattern: " + taggablePattern},
+		{
+			"tags: no such kind", tag("arn:aws:lambda:eu-west-1:123456789012:foobar:x", tags(1)),
+			wrong + "'arn:aws:lambda:eu-west-1:123456789012:foobar:x' at 'resource' failed to satisfy constraint: Member must satisfy regular expression pattern: " + taggablePattern,
+		},
 		{"tags: no such function", tag(fnArn+"doesnotexist", tags(1)), none + "Function not found: " + fnArn + "doesnotexist"},
 		{"tags: a version", tag(fnArn+"f:v1", tags(1)), bad + "Tags on function aliases and versions are not supported. Please specify a function ARN."},
 		{"tags: $LATEST", tag(fnArn+"f:$LATEST", tags(1)), bad + "Tags on function aliases and versions are not supported. Please specify a function ARN."},
@@ -309,14 +357,22 @@ func TestRecordedErrors(t *testing.T) {
 			_, err := w.UntagResource(ctx, &api.UntagResourceInput{Resource: new(fnArn + "f"), TagKeys: []string{}})
 			return err
 		}, wrong + "null at 'tagKeys' failed to satisfy constraint: Member must not be null"},
-		{"tags: no such event source mapping", tag("arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:5c7ff7a4-06e1-4d2c-9a0b-0123456789ab", tags(1)),
-			none + "Event source mapping not found: arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:5c7ff7a4-06e1-4d2c-9a0b-0123456789ab"},
-		{"tags: an event source mapping with an alias", tag("arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:x:alias", tags(1)),
-			wrong + "'arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:x:alias' at 'resource' failed to satisfy constraint: Member must satisfy regular expression pattern: " + taggablePattern},
-		{"tags: no such capacity provider", tag("arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x", tags(1)),
-			none + "Capacity provider not found: arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x"},
-		{"tags: a capacity provider with an alias", tag("arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x:alias", tags(1)),
-			wrong + "'arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x:alias' at 'resource' failed to satisfy constraint: Member must satisfy regular expression pattern: " + taggablePattern},
+		{
+			"tags: no such event source mapping", tag("arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:5c7ff7a4-06e1-4d2c-9a0b-0123456789ab", tags(1)),
+			none + "Event source mapping not found: arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:5c7ff7a4-06e1-4d2c-9a0b-0123456789ab",
+		},
+		{
+			"tags: an event source mapping with an alias", tag("arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:x:alias", tags(1)),
+			wrong + "'arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:x:alias' at 'resource' failed to satisfy constraint: Member must satisfy regular expression pattern: " + taggablePattern,
+		},
+		{
+			"tags: no such capacity provider", tag("arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x", tags(1)),
+			none + "Capacity provider not found: arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x",
+		},
+		{
+			"tags: a capacity provider with an alias", tag("arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x:alias", tags(1)),
+			wrong + "'arn:aws:lambda:eu-west-1:123456789012:capacity-provider:x:alias' at 'resource' failed to satisfy constraint: Member must satisfy regular expression pattern: " + taggablePattern,
+		},
 		{"tags: list of no function", func() error {
 			_, err := w.ListTags(ctx, &api.ListTagsInput{Resource: new(fnArn + "doesnotexist")})
 			return err
@@ -340,11 +396,15 @@ func TestRecordedErrors(t *testing.T) {
 		}, bad + "You must specify at least one of error handling or destination setting."},
 		{"invoke config: no such destination", put("f", "", success(fnArn+"doesnotexist")), bad + "The destination ARN " + fnArn + "doesnotexist is invalid."},
 		{"invoke config: itself", put("f", "", success(fnArn+"f")), bad + "You can't specify the function as a destination for itself."},
-		{"invoke config: another service", put("f", "", success("arn:aws:iam:eu-west-1:123456789012:function:f")),
-			bad + "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination=arn:aws:iam:eu-west-1:123456789012:function:f), onFailure=null) is invalid."},
-		{"invoke config: no ARN", put("f", "", &api.DestinationConfig{OnFailure: &api.OnFailure{Destination: new("arn:aws:_-/!lambda:eu-west-1:123456789012:function:f")}}),
+		{
+			"invoke config: another service", put("f", "", success("arn:aws:iam:eu-west-1:123456789012:function:f")),
+			bad + "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination=arn:aws:iam:eu-west-1:123456789012:function:f), onFailure=null) is invalid.",
+		},
+		{
+			"invoke config: no ARN", put("f", "", &api.DestinationConfig{OnFailure: &api.OnFailure{Destination: new("arn:aws:_-/!lambda:eu-west-1:123456789012:function:f")}}),
 			wrong + "'arn:aws:_-/!lambda:eu-west-1:123456789012:function:f' at 'destinationConfig.onFailure.destination' failed to satisfy constraint: " +
-				"Member must satisfy regular expression pattern: " + destinationPattern},
+				"Member must satisfy regular expression pattern: " + destinationPattern,
+		},
 		{"invoke config: two qualifiers", put(fnArn+"f:custom", "customdoesnotexist", nil), mixed},
 		{"invoke config: two qualifiers, shorthand", put("f:1", latest, nil), mixed},
 		{"invoke config: update of no function", update("doesnotexist", ""), none + "The function doesn't exist."},
@@ -367,8 +427,10 @@ func TestRecordedErrors(t *testing.T) {
 			_, err := w.PutRuntimeManagementConfig(ctx, &api.PutRuntimeManagementConfigInput{FunctionName: new("f:custom"), UpdateRuntimeOn: new("Auto")})
 			return err
 		}, bad + "The runtime of an alias cannot be managed. Specify $LATEST or a published version."},
-		{"a bad marker", func() error { _, err := w.ListFunctions(ctx, &api.ListFunctionsInput{Marker: new("x")}); return err },
-			bad + "The specified Marker is invalid."},
+		{
+			"a bad marker", func() error { _, err := w.ListFunctions(ctx, &api.ListFunctionsInput{Marker: new("x")}); return err },
+			bad + "The specified Marker is invalid.",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -408,38 +470,58 @@ func TestUnsupported(t *testing.T) {
 		want   string
 	}{
 		{"an image", func(in *api.CreateFunctionInput) { in.PackageType = new("Image") }, "Enfold does not support functions of PackageType Image."},
-		{"an image's URI", func(in *api.CreateFunctionInput) { in.Code = &api.FunctionCode{ImageURI: new("x")} },
-			"Enfold does not support functions of PackageType Image."},
-		{"an image's configuration", func(in *api.CreateFunctionInput) { in.ImageConfig = &api.ImageConfig{Command: []string{"x"}} },
-			"Enfold does not support ImageConfig."},
-		{"subnets", func(in *api.CreateFunctionInput) { in.VpcConfig = &api.VpcConfig{SubnetIDs: []string{"subnet-1"}} },
-			"Enfold does not support VpcConfig with subnets or security groups."},
-		{"IPv6", func(in *api.CreateFunctionInput) { in.VpcConfig = &api.VpcConfig{Ipv6AllowedForDualStack: new(true)} },
-			"Enfold does not support VpcConfig with Ipv6AllowedForDualStack."},
-		{"a file system", func(in *api.CreateFunctionInput) { in.FileSystemConfigs = []*api.FileSystemConfig{{}} },
-			"Enfold does not support FileSystemConfigs."},
+		{
+			"an image's URI", func(in *api.CreateFunctionInput) { in.Code = &api.FunctionCode{ImageURI: new("x")} },
+			"Enfold does not support functions of PackageType Image.",
+		},
+		{
+			"an image's configuration", func(in *api.CreateFunctionInput) { in.ImageConfig = &api.ImageConfig{Command: []string{"x"}} },
+			"Enfold does not support ImageConfig.",
+		},
+		{
+			"subnets", func(in *api.CreateFunctionInput) { in.VpcConfig = &api.VpcConfig{SubnetIDs: []string{"subnet-1"}} },
+			"Enfold does not support VpcConfig with subnets or security groups.",
+		},
+		{
+			"IPv6", func(in *api.CreateFunctionInput) { in.VpcConfig = &api.VpcConfig{Ipv6AllowedForDualStack: new(true)} },
+			"Enfold does not support VpcConfig with Ipv6AllowedForDualStack.",
+		},
+		{
+			"a file system", func(in *api.CreateFunctionInput) { in.FileSystemConfigs = []*api.FileSystemConfig{{}} },
+			"Enfold does not support FileSystemConfigs.",
+		},
 		{"code signing", func(in *api.CreateFunctionInput) { in.CodeSigningConfigArn = new("x") }, "Enfold does not support CodeSigningConfigArn."},
 		{"a key", func(in *api.CreateFunctionInput) { in.KMSKeyArn = new("arn:aws:kms:x") }, "Enfold does not support KMSKeyArn."},
 		{"a key of the code", func(in *api.CreateFunctionInput) { in.Code.SourceKMSKeyArn = new("x") }, "Enfold does not support SourceKMSKeyArn."},
-		{"SnapStart", func(in *api.CreateFunctionInput) { in.SnapStart = &api.SnapStart{ApplyOn: new("PublishedVersions")} },
-			"Enfold does not support SnapStart on PublishedVersions."},
+		{
+			"SnapStart", func(in *api.CreateFunctionInput) { in.SnapStart = &api.SnapStart{ApplyOn: new("PublishedVersions")} },
+			"Enfold does not support SnapStart on PublishedVersions.",
+		},
 		{"tenants", func(in *api.CreateFunctionInput) { in.TenancyConfig = &api.TenancyConfig{} }, "Enfold does not support TenancyConfig."},
 		{"durable executions", func(in *api.CreateFunctionInput) { in.DurableConfig = &api.DurableConfig{} }, "Enfold does not support DurableConfig."},
-		{"capacity providers", func(in *api.CreateFunctionInput) { in.CapacityProviderConfig = &api.CapacityProviderConfig{} },
-			"Enfold does not support CapacityProviderConfig."},
+		{
+			"capacity providers", func(in *api.CreateFunctionInput) { in.CapacityProviderConfig = &api.CapacityProviderConfig{} },
+			"Enfold does not support CapacityProviderConfig.",
+		},
 		{"PublishTo", func(in *api.CreateFunctionInput) { in.PublishTo = new("LATEST_PUBLISHED") }, "Enfold does not support PublishTo."},
-		{"another architecture", func(in *api.CreateFunctionInput) { in.Architectures = []string{foreign} },
-			"This host runs " + hostArchitecture() + " functions only: Enfold does not emulate " + foreign + "."},
+		{
+			"another architecture", func(in *api.CreateFunctionInput) { in.Architectures = []string{foreign} },
+			"This host runs " + hostArchitecture() + " functions only: Enfold does not emulate " + foreign + ".",
+		},
 		{"levels of text logs", func(in *api.CreateFunctionInput) {
 			in.LoggingConfig = &api.LoggingConfig{LogFormat: new("Text"), SystemLogLevel: new("DEBUG")}
 		}, "ApplicationLogLevel and SystemLogLevel can only be set if LogFormat is JSON."},
 		{"a dead letter bucket", func(in *api.CreateFunctionInput) {
 			in.DeadLetterConfig = &api.DeadLetterConfig{TargetArn: new("arn:aws:s3:::b")}
 		}, "The dead letter target arn:aws:s3:::b is neither an Amazon SQS queue nor an Amazon SNS topic."},
-		{"a qualifier", func(in *api.CreateFunctionInput) { in.FunctionName = new("f:1") },
-			"A function cannot be created with a qualifier: " + fnArn + "f:1"},
-		{"an aws: tag", func(in *api.CreateFunctionInput) { in.Tags = map[string]string{"AWS:x": "y"} },
-			`Tag keys that begin with aws: are reserved: "AWS:x"`},
+		{
+			"a qualifier", func(in *api.CreateFunctionInput) { in.FunctionName = new("f:1") },
+			"A function cannot be created with a qualifier: " + fnArn + "f:1",
+		},
+		{
+			"an aws: tag", func(in *api.CreateFunctionInput) { in.Tags = map[string]string{"AWS:x": "y"} },
+			`Tag keys that begin with aws: are reserved: "AWS:x"`,
+		},
 		{"a NUL in a variable", func(in *api.CreateFunctionInput) {
 			in.Environment = &api.Environment{Variables: map[string]string{"KEY": "secret\x00"}}
 		}, "The value of the environment variable KEY contains a NUL byte."},

@@ -71,7 +71,7 @@ func (s *Service) setInvokeConfig(
 		if c, err = base(e); err != nil {
 			return err
 		}
-		c.Function, c.Qualifier, c.Modified = r.name, r.or(latest), s.deps.Now()
+		c.Function, c.Qualifier, c.Modified = r.name, r.orLatest(), s.deps.Now()
 		if given.retries != nil {
 			c.Retries = given.retries
 		}
@@ -233,7 +233,7 @@ func (s *Service) DeleteFunctionEventInvokeConfig(
 		if c, err := getInvokeConfig(e.tx, r); c == nil {
 			return cmpErr(err, noInvokeConfig(r))
 		}
-		return dropInvokeConfig(e, r.name, r.or(latest))
+		return dropInvokeConfig(e, r.name, r.orLatest())
 	})
 	if err != nil {
 		return nil, err
@@ -242,7 +242,7 @@ func (s *Service) DeleteFunctionEventInvokeConfig(
 }
 
 func getInvokeConfig(tx store.Tx, r ref) (*invokeConfig, error) {
-	return orNil(invokeConfigs.Get(tx, r.scope, store.Key(r.name, r.or(latest))))
+	return orNil(invokeConfigs.Get(tx, r.scope, store.Key(r.name, r.orLatest())))
 }
 
 func dropInvokeConfig(e *edit, name, qualifier string) error {
@@ -250,7 +250,7 @@ func dropInvokeConfig(e *edit, name, qualifier string) error {
 }
 
 func noInvokeConfig(r ref) error {
-	return api.ErrResourceNotFound.Withf("The function %s doesn't have an EventInvokeConfig", qualify(r.arn(), r.or(latest)))
+	return api.ErrResourceNotFound.Withf("The function %s doesn't have an EventInvokeConfig", qualify(r.arn(), r.orLatest()))
 }
 
 func showInvokeConfig(r ref, c *invokeConfig) *api.FunctionEventInvokeConfig {

@@ -83,10 +83,14 @@ func TestConfigurationIsShownAsGiven(t *testing.T) {
 		{"JSON logs", func(in *api.CreateFunctionInput) {
 			in.LoggingConfig = &api.LoggingConfig{LogFormat: new("JSON"), LogGroup: new("mine")}
 		}, `{"LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": "mine"}}`},
-		{"an empty VPC", func(in *api.CreateFunctionInput) { in.VpcConfig = &api.VpcConfig{SubnetIDs: []string{}} },
-			`{"VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": false}}`},
-		{"tracing", func(in *api.CreateFunctionInput) { in.TracingConfig = &api.TracingConfig{Mode: new("Active")} },
-			`{"TracingConfig": {"Mode": "Active"}}`},
+		{
+			"an empty VPC", func(in *api.CreateFunctionInput) { in.VpcConfig = &api.VpcConfig{SubnetIDs: []string{}} },
+			`{"VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": false}}`,
+		},
+		{
+			"tracing", func(in *api.CreateFunctionInput) { in.TracingConfig = &api.TracingConfig{Mode: new("Active")} },
+			`{"TracingConfig": {"Mode": "Active"}}`,
+		},
 		{"a dead letter queue", func(in *api.CreateFunctionInput) {
 			in.DeadLetterConfig = &api.DeadLetterConfig{TargetArn: new("arn:aws:sqs:eu-west-1:123456789012:q")}
 		}, `{"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:eu-west-1:123456789012:q"}}`},
@@ -95,8 +99,10 @@ func TestConfigurationIsShownAsGiven(t *testing.T) {
 		}, `{"Timeout": 900, "MemorySize": 10240, "EphemeralStorage": {"Size": 10240}}`},
 		{"a full ARN", func(in *api.CreateFunctionInput) { in.FunctionName = new(fnArn + "f") }, `{}`},
 		{"a partial ARN", func(in *api.CreateFunctionInput) { in.FunctionName = new(account + ":function:f") }, `{}`},
-		{"published at once", func(in *api.CreateFunctionInput) { in.Publish = new(true) },
-			`{"Version": "1", "FunctionArn": "` + fnArn + `f:1"}`},
+		{
+			"published at once", func(in *api.CreateFunctionInput) { in.Publish = new(true) },
+			`{"Version": "1", "FunctionArn": "` + fnArn + `f:1"}`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

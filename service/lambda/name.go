@@ -32,10 +32,10 @@ func (r ref) arn() string { return functionArn(r.scope, r.name) }
 // qualifiedArn is the ARN as the caller named the function.
 func (r ref) qualifiedArn() string { return qualify(r.arn(), r.qualifier) }
 
-// or is the qualifier, or what stands for none.
-func (r ref) or(fallback string) string {
+// orLatest is the qualifier, or "$LATEST" which none stands for.
+func (r ref) orLatest() string {
 	if r.qualifier == "" {
-		return fallback
+		return latest
 	}
 	return r.qualifier
 }

@@ -21,10 +21,14 @@ func TestParseRef(t *testing.T) {
 		{name: "a name with an alias", function: "f:live", want: "f|live"},
 		{name: "a name and a qualifier", function: "f", qualifier: "7", want: "f|7"},
 		{name: "the same qualifier twice", function: "f:7", qualifier: "7", want: "f|7"},
-		{name: "two qualifiers", function: "f:7", qualifier: "8",
-			wantErr: "InvalidParameterValueException: The derived qualifier from the function name does not match the specified qualifier."},
-		{name: "two qualifiers in an ARN", function: arn + ":1", qualifier: "$LATEST",
-			wantErr: "InvalidParameterValueException: The derived qualifier from the function name does not match the specified qualifier."},
+		{
+			name: "two qualifiers", function: "f:7", qualifier: "8",
+			wantErr: "InvalidParameterValueException: The derived qualifier from the function name does not match the specified qualifier.",
+		},
+		{
+			name: "two qualifiers in an ARN", function: arn + ":1", qualifier: "$LATEST",
+			wantErr: "InvalidParameterValueException: The derived qualifier from the function name does not match the specified qualifier.",
+		},
 		{name: "a partial ARN", function: "123456789012:function:f", want: "f|"},
 		{name: "a partial ARN with $LATEST", function: "123456789012:function:f:$LATEST", want: "f|$LATEST"},
 		{name: "function: and a name", function: "function:f", want: "f|"},
@@ -33,21 +37,31 @@ func TestParseRef(t *testing.T) {
 		{name: "a full ARN", function: arn, want: "f|"},
 		{name: "a full ARN with an alias", function: arn + ":live", want: "f|live"},
 		{name: "a function whose name is an account id", function: "123456789012", want: "123456789012|"},
-		{name: "another region", function: "arn:aws:lambda:us-east-1:123456789012:function:f",
-			wantErr: "ResourceNotFoundException: Functions from 'us-east-1' are not reachable in this region ('eu-west-1')"},
-		{name: "another account", function: "210987654321:function:f",
+		{
+			name: "another region", function: "arn:aws:lambda:us-east-1:123456789012:function:f",
+			wantErr: "ResourceNotFoundException: Functions from 'us-east-1' are not reachable in this region ('eu-west-1')",
+		},
+		{
+			name: "another account", function: "210987654321:function:f",
 			wantErr: "AccessDeniedException: User: arn:aws:iam::123456789012:root is not authorized to perform: lambda:InvokeFunction" +
 				" on resource: arn:aws:lambda:eu-west-1:210987654321:function:f" +
-				" because no resource-based policy allows the lambda:InvokeFunction action"},
-		{name: "three parts", function: "invalid:function:name",
+				" because no resource-based policy allows the lambda:InvokeFunction action",
+		},
+		{
+			name: "three parts", function: "invalid:function:name",
 			wantErr: "ValidationException: 1 validation error detected: Value 'invalid:function:name' at 'functionName' failed to satisfy " +
-				"constraint: Member must satisfy regular expression pattern: " + functionPattern},
-		{name: "an at sign for a colon", function: "arn:aws:lambda:us-east-1:123400000000@function:myfn",
+				"constraint: Member must satisfy regular expression pattern: " + functionPattern,
+		},
+		{
+			name: "an at sign for a colon", function: "arn:aws:lambda:us-east-1:123400000000@function:myfn",
 			wantErr: "ValidationException: 1 validation error detected: Value 'arn:aws:lambda:us-east-1:123400000000@function:myfn' at " +
-				"'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: " + functionPattern},
-		{name: "nothing", function: "",
+				"'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: " + functionPattern,
+		},
+		{
+			name: "nothing", function: "",
 			wantErr: "ValidationException: 1 validation error detected: Value '' at 'functionName' failed to satisfy " +
-				"constraint: Member must satisfy regular expression pattern: " + functionPattern},
+				"constraint: Member must satisfy regular expression pattern: " + functionPattern,
+		},
 	}
 	ctx := aws.WithCall(context.Background(), &aws.Call{
 		Account: "123456789012", Region: "eu-west-1", Principal: aws.RootOf("123456789012", ""),

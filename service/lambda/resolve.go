@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -208,7 +209,7 @@ func (s *Service) load(ctx context.Context, r ref) (*resolved, error) {
 		if f, err = getFunction(tx, r.scope, r.name); f == nil {
 			return err
 		}
-		if q := r.or(latest); q == latest || isNumber(q) {
+		if q := r.orLatest(); q == latest || isNumber(q) {
 			main, err = getVersion(tx, r.scope, r.name, q)
 			return err
 		}
@@ -225,7 +226,7 @@ func (s *Service) load(ctx context.Context, r ref) (*resolved, error) {
 		return nil, fmt.Errorf("resolve function %s: %w", r.name, err)
 	}
 	if main == nil {
-		return nil, notFound(qualify(r.arn(), r.or(latest)))
+		return nil, notFound(qualify(r.arn(), r.orLatest()))
 	}
 	found := &resolved{}
 	if found.main, err = s.target(ctx, r, f, main); err != nil {
@@ -277,7 +278,7 @@ func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*
 
 // ours hides what unpacking would tell an uploader from somebody who invokes.
 func ours(err error) error {
-	return api.ErrService.New("The function's code could not be unpacked. The server's log says why.").Because(fmt.Errorf("%v", err))
+	return api.ErrService.New("The function's code could not be unpacked. The server's log says why.").Because(errors.New(err.Error()))
 }
 
 // workerKey names the sandboxes of one configuration of one version.

@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -139,7 +140,7 @@ func TestResolveUnsettled(t *testing.T) {
 		must(w.CreateFunction(w.ctx, w.simple("f")))(t)
 		ctx, cancel := context.WithTimeout(w.ctx, 20*time.Millisecond)
 		defer cancel()
-		if _, err := w.resolve(ctx, new("f"), nil); err != context.DeadlineExceeded {
+		if _, err := w.resolve(ctx, new("f"), nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 	})

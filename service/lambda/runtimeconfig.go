@@ -46,7 +46,7 @@ func (s *Service) PutRuntimeManagementConfig(
 		return nil, invalid("RuntimeVersionArn can only be set when UpdateRuntimeOn is Manual.")
 	}
 	err = s.update(ctx, r.scope, func(e *edit) error {
-		v, err := e.version(r.name, r.or(latest))
+		v, err := e.version(r.name, r.orLatest())
 		if v == nil {
 			return cmpErr(err, notFound(r.qualifiedArn()))
 		}

@@ -226,7 +226,7 @@ func getAlias(tx store.Tx, s store.Scope, function, name string) (*alias, error)
 // getQualified is the version that a qualifier means: a number, $LATEST, an alias, or $LATEST if it is empty. It answers
 // nil if there is none.
 func getQualified(tx store.Tx, r ref) (*version, error) {
-	q := r.or(latest)
+	q := r.orLatest()
 	if q != latest && !isNumber(q) {
 		a, err := getAlias(tx, r.scope, r.name, q)
 		if a == nil {

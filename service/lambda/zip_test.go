@@ -127,8 +127,10 @@ func TestUnpackRefuses(t *testing.T) {
 		{"below a link", archive(t, part{name: "a", body: "b", mode: link}, part{name: "a/c"}), no + ` (entry below a file or link: "a/c")`},
 		{"a link out", archive(t, part{name: "a", body: "../b", mode: link}), no + ` (link out of the archive: "a")`},
 		{"an absolute link", archive(t, part{name: "a", body: "/etc/passwd", mode: link}), no + ` (link out of the archive: "a")`},
-		{"a link out through a link", archive(t, part{name: "x/y/z", body: "../..", mode: link}, part{name: "p", body: "x/y/z/../..", mode: link}),
-			no + ` (link out of the archive: "p")`},
+		{
+			"a link out through a link", archive(t, part{name: "x/y/z", body: "../..", mode: link}, part{name: "p", body: "x/y/z/../..", mode: link}),
+			no + ` (link out of the archive: "p")`,
+		},
 		{"an empty link", archive(t, part{name: "a", mode: link}), no + ` (link out of the archive: "a")`},
 		{"a device", archive(t, part{name: "a", mode: fs.ModeDevice | 0o666}), no + ` (not a file, directory or link: "a")`},
 		{"a named pipe", archive(t, part{name: "a", mode: fs.ModeNamedPipe | 0o666}), no + ` (not a file, directory or link: "a")`},

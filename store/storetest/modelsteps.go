@@ -52,7 +52,7 @@ func drawPut(rt *rapid.T) step {
 		}
 		version, err := tx.Put(p.name, p.scope, key, value, c)
 		if !errors.Is(err, want) {
-			return fmt.Errorf("put %v %q: %w, want %v", p, key, err, want)
+			return fmt.Errorf("put %v %q: %w, want %w", p, key, err, want)
 		}
 		if err != nil {
 			return nil
@@ -83,7 +83,7 @@ func drawDelete(rt *rapid.T) step {
 			want = store.ErrConflict
 		}
 		if err := tx.Delete(p.name, p.scope, key, c); !errors.Is(err, want) {
-			return fmt.Errorf("delete %v %q: %w, want %v", p, key, err, want)
+			return fmt.Errorf("delete %v %q: %w, want %w", p, key, err, want)
 		}
 		if want == nil {
 			delete(m.rows[p], key)
@@ -219,7 +219,7 @@ func drawSettle(rt *rapid.T) step {
 			err = tx.Extend(p.name, p.scope, receipt, due)
 		}
 		if !errors.Is(err, want) {
-			return fmt.Errorf("settle (ack %v): %w, want %v", remove, err, want)
+			return fmt.Errorf("settle (ack %v): %w, want %w", remove, err, want)
 		}
 		switch {
 		case at < 0:

@@ -35,16 +35,16 @@ func testRecords(t *testing.T, open Open) {
 	}
 	update(t, s, func(tx store.Tx) error {
 		if _, err := tx.Get("t2", here, "a"); !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("another table has the row: %v", err)
+			return fmt.Errorf("another table has the row: %w", err)
 		}
 		if err := tx.Delete("t", here, "a", store.Cond{}); err != nil {
 			return err
 		}
 		if err := tx.Delete("t", here, "a", store.Cond{}); !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("second delete: %v", err)
+			return fmt.Errorf("second delete: %w", err)
 		}
 		if err := tx.Delete("none", here, "a", store.Cond{}); !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("delete in no table: %v", err)
+			return fmt.Errorf("delete in no table: %w", err)
 		}
 		return nil
 	})
@@ -129,7 +129,9 @@ func testScan(t *testing.T, open Open) {
 		{Prefix: "k2", After: "k3", Reverse: true},
 		{Prefix: "k2", After: "k1", Reverse: true},
 		{Prefix: "k2", After: "k250", Limit: 1},
-		{Limit: 128}, {Limit: 129}, {Limit: 1000},
+		{Limit: 128},
+		{Limit: 129},
+		{Limit: 1000},
 		{Prefix: "zzz"},
 	} {
 		t.Run(fmt.Sprintf("%+v", r), func(t *testing.T) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -103,7 +104,7 @@ func get(t *testing.T, s store.Store, sc store.Scope, key string) string {
 	value := "-"
 	view(t, s, func(tx store.Tx) error {
 		r, err := tx.Get("t", sc, key)
-		if err == store.ErrNotFound { //nolint:errorlint // the contract names the very error
+		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
 		value = string(r.Value)
