@@ -63,6 +63,9 @@ func New(o Options) (*Driver, error) {
 			return nil, fmt.Errorf("%w: no sandbox can be made as user %d: %w; %s", sandbox.ErrUnsupported, userID(), err, userNamespaceAdvice())
 		}
 	}
+	if d.tree != nil {
+		d.done.Go(func() { d.tree.Sweep(d.stop) })
+	}
 	d.startStock(o.Stock)
 	return d, nil
 }

@@ -24,6 +24,19 @@ func openWith(t testing.TB, stock int) *Driver {
 }
 
 func TestConformance(t *testing.T) {
+	e := expect(t)
+	sandboxtest.Run(t, e, func(t testing.TB) sandbox.Driver { return openWith(t, -1) })
+}
+
+// Sandboxes that have waited are no worse.
+func TestConformanceFromStock(t *testing.T) {
+	e := expect(t)
+	e.Stock = true
+	sandboxtest.Run(t, e, func(t testing.TB) sandbox.Driver { return openWith(t, 3) })
+}
+
+// expect is what the driver can do for this user.
+func expect(t *testing.T) sandboxtest.Expect {
 	d := openWith(t, -1)
 	e := sandboxtest.Expect{Isolated: true, Limited: d.tree != nil, OwnIDs: d.privileged}
 	if !e.Limited {
@@ -32,5 +45,5 @@ func TestConformance(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sandboxtest.Run(t, e, func(t testing.TB) sandbox.Driver { return openWith(t, -1) })
+	return e
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,7 +17,8 @@ type Group struct {
 	version int
 	dirs    map[string]string
 	kernel  dirs
-	peak    *os.File // kept open: it is read once per invocation
+	// Kept open, because they are read once per invocation.
+	peak, events, cpu *os.File // cpu is nil if unknown
 }
 
 // Limits of a group. Zero is none.
@@ -37,9 +39,17 @@ func (t *Tree) New(name string) (*Group, error) {
 		}
 		g.dirs[ctl] = dir
 	}
-	// Open for writing too, since writing starts the measure anew. Kernels before 5.19 have no memory.peak, before 6.12 not writable.
+	if err := g.open(); err != nil {
+		g.Remove()
+		return nil, fmt.Errorf("make control group %s: %w", name, err)
+	}
+	return g, nil
+}
+
+// open opens what is read often.
+func (g *Group) open() (err error) {
+	// For writing too, since writing starts the measure anew. Kernels before 5.19 have no memory.peak, before 6.12 none to write to.
 	file := filepath.Join(g.memory(), g.pick("memory.max_usage_in_bytes", "memory.peak"))
-	var err error
 	if g.peak, err = os.OpenFile(file, os.O_RDWR, 0); errors.Is(err, os.ErrPermission) {
 		g.peak, err = os.Open(file)
 	}
@@ -47,10 +57,15 @@ func (t *Tree) New(name string) (*Group, error) {
 		g.peak, err = os.Open(filepath.Join(g.memory(), "memory.current"))
 	}
 	if err != nil {
-		g.Remove()
-		return nil, fmt.Errorf("make control group %s: %w", name, err)
+		return err
 	}
-	return g, nil
+	if g.events, err = os.Open(filepath.Join(g.memory(), g.pick("memory.oom_control", "memory.events"))); err != nil {
+		return err
+	}
+	if dir := g.dir(g.pick("cpuacct", "cpu")); dir != "" {
+		g.cpu, err = os.Open(filepath.Join(dir, g.pick("cpuacct.usage", "cpu.stat")))
+	}
+	return ifThere(err)
 }
 
 func (g *Group) pick(v1, v2 string) string {
@@ -146,36 +161,42 @@ func (g *Group) Current() (int64, error) {
 	return parseBytes(text)
 }
 
-// Peak is the most memory that was in use since Limit, in bytes. It costs one read.
+// Peak is the most memory that was in use since Limit, in bytes.
 func (g *Group) Peak() (int64, error) {
-	var buf [32]byte
-	n, err := g.peak.ReadAt(buf[:], 0)
-	if n == 0 {
+	text, err := readAgain(g.peak)
+	if err != nil {
 		return 0, err
 	}
-	return parseBytes(buf[:n])
+	return parseBytes(text)
 }
 
 func parseBytes(text []byte) (int64, error) {
 	return strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
 }
 
-// OOMKills is how many processes the kernel has killed because of the memory limit.
-func (g *Group) OOMKills() (int64, error) {
-	return field(filepath.Join(g.memory(), g.pick("memory.oom_control", "memory.events")), "oom_kill")
+// readAgain is what a file of a few lines says now.
+func readAgain(f *os.File) ([]byte, error) {
+	buf := make([]byte, 1024)
+	n, err := f.ReadAt(buf, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return buf[:n], nil
 }
 
-// CPUTime is the processor time that the group's processes have used.
+// OOMKills is how many processes the kernel has killed because of the memory limit.
+func (g *Group) OOMKills() (int64, error) { return field(g.events, "oom_kill") }
+
+// CPUTime is the processor time that the group's processes have used, zero if the host does not count it.
 func (g *Group) CPUTime() (time.Duration, error) {
-	if g.version == 2 {
-		us, err := field(filepath.Join(g.dir("cpu"), "cpu.stat"), "usage_usec")
-		return time.Duration(us) * time.Microsecond, err
-	}
-	dir, ok := g.dirs["cpuacct"]
-	if !ok {
+	if g.cpu == nil {
 		return 0, nil
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "cpuacct.usage"))
+	if g.version == 2 {
+		us, err := field(g.cpu, "usage_usec")
+		return time.Duration(us) * time.Microsecond, err
+	}
+	text, err := readAgain(g.cpu)
 	if err != nil {
 		return 0, err
 	}
@@ -184,8 +205,8 @@ func (g *Group) CPUTime() (time.Duration, error) {
 }
 
 // field is a number in a file of "name number" lines, 0 if it is not there.
-func field(file, name string) (int64, error) {
-	text, err := os.ReadFile(file)
+func field(f *os.File, name string) (int64, error) {
+	text, err := readAgain(f)
 	if err != nil {
 		return 0, err
 	}
@@ -200,8 +221,8 @@ func field(file, name string) (int64, error) {
 // Remove removes the group. Its processes must be dead.
 func (g *Group) Remove() error {
 	var errs []error
-	if g.peak != nil {
-		g.peak.Close()
+	for _, f := range []*os.File{g.peak, g.events, g.cpu} {
+		f.Close() // nil is no harm
 	}
 	for _, dir := range g.dirs {
 		errs = append(errs, g.kernel.remove(dir, 5*time.Second))

@@ -19,8 +19,9 @@ type host struct {
 type mounts struct {
 	v1 map[string]string // controller -> our own group's directory
 	v2 string            // our own group's directory, or empty
-	// v2Top is the top of the v2 tree, as far as we see it.
-	v2Top string
+	// v2Top is the top of the v2 tree, as far as we see it, and v1Tops are those of v1's.
+	v2Top  string
+	v1Tops []string
 }
 
 // mounts reads what is mounted where, and which group of each is ours.
@@ -48,6 +49,7 @@ func (h host) mounts() (mounts, error) {
 				m.v2Top, m.v2 = point, within(point, root, path)
 			}
 		case "cgroup":
+			m.v1Tops = append(m.v1Tops, point)
 			for ctl := range strings.SplitSeq(right[2], ",") {
 				if path, ok := paths[ctl]; ok && m.v1[ctl] == "" {
 					m.v1[ctl] = within(point, root, path)

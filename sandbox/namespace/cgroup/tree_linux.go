@@ -19,6 +19,8 @@ type Tree struct {
 	// dirs are the server's directories by controller. On v2 there is one, under "".
 	dirs   map[string]string
 	kernel dirs
+	host   host
+	tops   []string // of the file systems
 	// Note is what should be known about where the tree is.
 	Note string
 }
@@ -131,6 +133,49 @@ func (h host) sweep(dir string) {
 			}
 		}
 		h.dirs.remove(old, time.Second)
+	}
+}
+
+// Bounds of Sweep: no host that is in order has more.
+const (
+	sweepDepth = 8
+	sweepDirs  = 20_000
+)
+
+// Sweep removes what dead servers have left anywhere on the host: one that was started elsewhere had another group than we, and
+// Open looks only where our own directory is. It takes some ten milliseconds and stops when stop is closed.
+func (t *Tree) Sweep(stop <-chan struct{}) {
+	left := sweepDirs
+	for _, top := range t.tops {
+		t.host.sweepBelow(top, sweepDepth, &left, stop)
+	}
+}
+
+func (h host) sweepBelow(dir string, depth int, left *int, stop <-chan struct{}) {
+	select {
+	case <-stop:
+		return
+	default:
+	}
+	if *left--; *left < 0 {
+		return
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // gone, or not for us
+	}
+	ours := false
+	for _, e := range entries {
+		switch {
+		case !e.IsDir():
+		case strings.HasPrefix(e.Name(), prefix):
+			ours = true
+		case depth > 1:
+			h.sweepBelow(filepath.Join(dir, e.Name()), depth-1, left, stop)
+		}
+	}
+	if ours {
+		h.sweep(dir)
 	}
 }
 

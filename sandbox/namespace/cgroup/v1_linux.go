@@ -14,7 +14,7 @@ var controllersV1 = []struct {
 
 // openV1 makes a directory in each controller's tree, below the group that we are in: its limits hold for the sandboxes too.
 func (h host) openV1(m mounts, name string) (*Tree, error) {
-	t := &Tree{version: 1, dirs: map[string]string{}, kernel: h.dirs}
+	t := &Tree{version: 1, dirs: map[string]string{}, kernel: h.dirs, host: h, tops: m.v1Tops}
 	made := map[string]bool{}
 	for _, c := range controllersV1 {
 		own := m.v1[c.name]

@@ -37,7 +37,7 @@ func (h host) openV2(m mounts, name string) (*Tree, error) {
 		h.dirs.rmdir(dir)
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
 	}
-	return &Tree{version: 2, dirs: map[string]string{"": dir}, kernel: h.dirs, Note: note}, nil
+	return &Tree{version: 2, dirs: map[string]string{"": dir}, kernel: h.dirs, host: h, tops: []string{m.v2Top}, Note: note}, nil
 }
 
 // delegated readies our own group to have children: we must be allowed to, and be alone in it.

@@ -207,3 +207,29 @@ func TestSweepTakesOnlyDeadServers(t *testing.T) {
 		}
 	}
 }
+
+// A dead server that was started in another session had its directory there.
+func TestSweepFindsOtherSessions(t *testing.T) {
+	f, h := v2Host(t, "/user.slice/session-2.scope")
+	f.group("cg/user.slice/session-1.scope", all)
+	f.group("cg/user.slice/session-1.scope/enfold-4026531836-60-1000-cc", all)
+	f.group("cg/user.slice/session-1.scope/enfold-4026531836-60-1000-cc/s1", all)
+	f.group("cg/user.slice/session-1.scope/enfold-4026531836-42-777-dd", all) // ours
+	tree, err := h.open("enfold-x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan struct{})
+	close(stopped)
+	tree.Sweep(stopped)
+	if !f.exists("cg/user.slice/session-1.scope/enfold-4026531836-60-1000-cc") {
+		t.Error("a sweep that was stopped went on")
+	}
+	tree.Sweep(make(chan struct{}))
+	if f.exists("cg/user.slice/session-1.scope/enfold-4026531836-60-1000-cc") {
+		t.Error("the dead server's directory is still there")
+	}
+	if !f.exists("cg/user.slice/session-1.scope/enfold-4026531836-42-777-dd") {
+		t.Error("a living server's directory is gone")
+	}
+}

@@ -1,0 +1,72 @@
+package pid1
+
+import (
+	"reflect"
+	"testing"
+)
+
+var ops = []Op{
+	{Kind: OpDir, Target: "/opt", Mode: 0o755},
+	{Kind: OpBind, Target: "/usr", Source: "/usr", File: -1, Flags: Optional | NoExec},
+	{Kind: OpBind, Target: "/var/task", File: 3},
+	{Kind: OpFile, Target: "/etc/hosts", Source: "127.0.0.1 localhost\n", Mode: 0o644},
+}
+
+func TestMessages(t *testing.T) {
+	base := Base{Hostname: "sandbox", Listen: true, Ops: ops}
+	seal := Seal{Files: 1024, Filter: []byte{6, 0, 0, 0, 0, 0, 255, 127}, User: true, Ops: ops}
+	start := Start{Args: []string{"/bin/sh", "-c", ""}, Env: []string{"A=1", "B=" + string([]byte{255, 0x80})}, Dir: "/tmp"}
+	var base2 Base
+	var seal2 Seal
+	var start2 Start
+	for _, err := range []error{base2.Unmarshal(base.Marshal()), seal2.Unmarshal(seal.Marshal()), start2.Unmarshal(start.Marshal())} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(base, base2) || !reflect.DeepEqual(seal, seal2) || !reflect.DeepEqual(start, start2) {
+		t.Errorf("messages changed on the way:\n%+v\n%+v\n%+v", base2, seal2, start2)
+	}
+	if n, err := UnmarshalUint(MarshalUint(1<<40 + 5)); n != 1<<40+5 || err != nil {
+		t.Errorf("number %d %v", n, err)
+	}
+}
+
+func TestMessagesThatAreCutOffAreRefused(t *testing.T) {
+	whole := Seal{Files: 1024, Filter: []byte("filter"), Ops: ops}.Marshal()
+	for n := range whole {
+		var m Seal
+		if m.Unmarshal(whole[:n]) == nil {
+			t.Errorf("the first %d of %d bytes were taken for a message", n, len(whole))
+		}
+	}
+	var m Seal
+	if m.Unmarshal(append(whole, 0)) == nil {
+		t.Error("a message with a byte too many was taken")
+	}
+}
+
+// What comes over the socket is the server's own, but lengths that lie must not cost memory.
+func FuzzMessages(f *testing.F) {
+	f.Add(Base{Hostname: "h", Ops: ops}.Marshal())
+	f.Add(Seal{Files: 3, Filter: []byte("x"), Ops: ops}.Marshal())
+	f.Add(Start{Args: []string{"a"}, Env: []string{"b"}}.Marshal())
+	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var base Base
+		var seal Seal
+		var start Start
+		if base.Unmarshal(b) == nil && len(base.Ops) > len(b) {
+			t.Error("more ops than bytes")
+		}
+		if seal.Unmarshal(b) == nil && string(seal.Marshal()) != string(b) {
+			var again Seal
+			if again.Unmarshal(seal.Marshal()) != nil || !reflect.DeepEqual(seal, again) {
+				t.Error("a message changed on the way")
+			}
+		}
+		if start.Unmarshal(b) == nil && len(start.Args)+len(start.Env) > len(b) {
+			t.Error("more strings than bytes")
+		}
+	})
+}
