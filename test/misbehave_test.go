@@ -34,12 +34,19 @@ func TestMisbehaviour(t *testing.T) {
 			if got := s.health(t).Isolation; got != isolation {
 				t.Skipf("this host has no namespaces for us (isolation is %s): see enfold doctor", got)
 			}
-			misbehave(t, s, isolation == "namespace")
+			misbehave(t, s, s.limits(isolation))
 		})
 	}
 }
 
-func misbehave(t *testing.T, s *server, isolated bool) {
+const noLimits = "needs limits of memory and processes: root with cgroups and --isolation namespace"
+
+// limits says whether the server can limit what its functions take. Where it cannot, it must have said so at its start.
+func (s *server) limits(isolation string) bool {
+	return isolation == "namespace" && !strings.Contains(s.output.String(), "SANDBOXES HAVE NO LIMITS")
+}
+
+func misbehave(t *testing.T, s *server, limited bool) {
 	code := &types.FunctionCode{ZipFile: bootstrap(t, binaries.misbehave)}
 	fn := aws.String("misbehave")
 	s.create(t, lambda.CreateFunctionInput{
@@ -50,11 +57,11 @@ func misbehave(t *testing.T, s *server, isolated bool) {
 
 	const exited = `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ID Error: Runtime exited `
 	for _, tt := range []struct {
-		name, event  string
-		payload      string // exactly, ID standing for the request's; or a regular expression after ~
-		failed       bool
-		log          string // a line of it
-		needIsolated bool
+		name, event string
+		payload     string // exactly, ID standing for the request's; or a regular expression after ~
+		failed      bool
+		log         string // a line of it
+		needLimits  bool
 	}{
 		{
 			name: "returns 7 MB", event: `{"do":"huge","n":7340032}`, failed: true,
@@ -83,15 +90,15 @@ func misbehave(t *testing.T, s *server, isolated bool) {
 			payload: `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ID Error: Task timed out after 3.00 seconds"}`,
 		},
 		{name: "sends long headers to the Runtime API", event: `{"do":"garbage-headers","n":2097152}`, payload: `~^("survived")$|errorType`},
-		{name: "opens files without end", event: `{"do":"open-files"}`, payload: `{"opened":false}`, needIsolated: true},
+		{name: "opens files without end", event: `{"do":"open-files"}`, payload: `{"opened":false}`, needLimits: true},
 		{
-			name: "takes all memory", event: `{"do":"oom"}`, failed: true, needIsolated: true,
+			name: "takes all memory", event: `{"do":"oom"}`, failed: true, needLimits: true,
 			payload: `~^\{"errorType":"Runtime\.(OutOfMemory|ExitError)","errorMessage":"RequestId: ID Error: Runtime exited with error: signal: killed"\}$`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.needIsolated && !isolated {
-				t.Skip("the process isolation does not limit this, as it says")
+			if tt.needLimits && !limited {
+				t.Skip(noLimits)
 			}
 			begun := time.Now()
 			o := s.invoke(t, *fn, tt.event)
@@ -116,8 +123,8 @@ func misbehave(t *testing.T, s *server, isolated bool) {
 	if got := s.health(t); got.Status != "ok" || got.Sandboxes.Busy != 0 {
 		t.Errorf("afterwards: %+v", got)
 	}
-	t.Run("fills tmp", func(t *testing.T) { fillTmp(t, s, code, isolated) })
-	t.Run("forks without end", func(t *testing.T) { forkBomb(t, s, code, isolated) })
+	t.Run("fills tmp", func(t *testing.T) { fillTmp(t, s, code, limited) })
+	t.Run("forks without end", func(t *testing.T) { forkBomb(t, s, code, limited) })
 	t.Run("init", func(t *testing.T) { misbehaveInInit(t, s) })
 	t.Run("tmp outlives a timeout", func(t *testing.T) { tmpOutlivesTimeout(t, s, code) })
 	t.Run("the log has it all", func(t *testing.T) { floodIsBounded(t, s, *fn) })
@@ -132,9 +139,9 @@ func misbehave(t *testing.T, s *server, isolated bool) {
 
 // fillTmp writes more than /tmp holds: with memory enough it is told so, and can go on when it has made room. Where /tmp is
 // in memory and there is less of that, the function may be killed for it, but the next invocation must work.
-func fillTmp(t *testing.T, s *server, code *types.FunctionCode, isolated bool) {
-	if !isolated {
-		t.Skip("the process isolation does not limit this, as it says")
+func fillTmp(t *testing.T, s *server, code *types.FunctionCode, limited bool) {
+	if !limited {
+		t.Skip(noLimits)
 	}
 	const full = `^\{"written":5\d\d,"error":"write /tmp/full: no space left on device"\}$`
 	rich, poor := "fill-tmp-rich", "fill-tmp-poor"
@@ -157,9 +164,9 @@ func fillTmp(t *testing.T, s *server, code *types.FunctionCode, isolated bool) {
 }
 
 // forkBomb runs into the limit of 1,024 processes, with a whole core so that it gets there.
-func forkBomb(t *testing.T, s *server, code *types.FunctionCode, isolated bool) {
-	if !isolated {
-		t.Skip("the process isolation does not limit this, as it says")
+func forkBomb(t *testing.T, s *server, code *types.FunctionCode, limited bool) {
+	if !limited {
+		t.Skip(noLimits)
 	}
 	fn := "fork-bomb"
 	s.create(t, lambda.CreateFunctionInput{FunctionName: &fn, Code: code, Timeout: aws.Int32(20), MemorySize: aws.Int32(1769)})

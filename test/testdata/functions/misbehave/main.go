@@ -117,10 +117,10 @@ func do(id string, e event) {
 		time.Sleep(time.Duration(e.N) * time.Millisecond)
 		answer(id, `"slept"`)
 	case "remember":
-		os.WriteFile("/tmp/memory", []byte("here"), 0o600)
+		os.WriteFile(os.TempDir()+"/memory", []byte("here"), 0o600)
 		select {} // until the timeout
 	case "recall":
-		b, _ := os.ReadFile("/tmp/memory")
+		b, _ := os.ReadFile(os.TempDir() + "/memory")
 		answer(id, fmt.Sprintf(`{"tmp":%q,"pid":%d}`, b, os.Getpid()))
 	case "fork-bomb":
 		answer(id, fmt.Sprintf(`{"forked":%t}`, forkBomb(5000)))
