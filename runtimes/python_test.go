@@ -86,6 +86,7 @@ func TestPython(t *testing.T) {
 			f := run(t, "app.handler")
 			f.ok(f.invoke(`{"a":"é☃","n":[1,2.5,null,true]}`), `{"got": {"a": "`+snowman+`", "n": [1, 2.5, null, true]}}`)
 			f.ok(f.invoke(`""`), `{"got": ""}`)
+			f.ok(f.invoke(`{"a":1}`, "Content-Type", "application/octet-stream"), `{"got": {"a": 1}}`)
 			f.ok(run(t, "pkg/sub/mod.handler").invoke(`1`), `{"got": 1}`)
 			f.ok(run(t, "pkg.sub.mod.handler").invoke(`1`), `{"got": 1}`)
 			f.ok(run(t, "app.nothing").invoke(`{}`), `null`)
