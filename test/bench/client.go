@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+// client calls the public API. Its connection is kept, as an SDK keeps it.
+type client struct{ address string }
+
+// answer is a response that was read to its end.
+type answer struct {
+	header http.Header
+	body   []byte
+	took   time.Duration // from the first byte sent to the last one read; signing is before
+}
+
+// call sends a signed request. What is not a success is an error.
+func (c *client) call(ctx context.Context, method, path string, body []byte) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if path == invokePath {
+		req.Header.Set("X-Amz-Log-Type", "Tail")
+	}
+	hash := sha256.Sum256(body)
+	creds := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}
+	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hex.EncodeToString(hash[:]), "lambda", "us-east-1", time.Now()); err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	a := &answer{header: resp.Header}
+	a.body, err = io.ReadAll(resp.Body)
+	a.took = time.Since(begun)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("%s: %.500s", resp.Status, a.body)
+	}
+	return a, nil
+}
+
+const invokePath = "/2015-03-31/functions/" + functionName + "/invocations"
+
+// invoke answers with the end of the invocation's log too.
+func (c *client) invoke(ctx context.Context) (*answer, string, error) {
+	a, err := c.call(ctx, "POST", invokePath, []byte(event))
+	if err != nil {
+		return nil, "", err
+	}
+	if kind := a.header.Get("X-Amz-Function-Error"); kind != "" {
+		return nil, "", fmt.Errorf("the function failed: %s", a.body)
+	}
+	log, err := base64.StdEncoding.DecodeString(a.header.Get("X-Amz-Log-Result"))
+	return a, string(log), err
+}

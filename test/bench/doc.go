@@ -1,0 +1,13 @@
+// Command bench is `make bench`: it holds bin/enfold against the floors of package floor and prints one table of ratios.
+//
+// Every pair is measured in the same run on the same machine, alternating, and a ratio is the median of the rounds' ratios:
+// a machine that is busy with something else slows both sides of a pair. The floors:
+//
+//   - F, the relay: the same function binary with nothing around it
+//   - H, the echo: a net/http server that answers a POST with its body
+//   - bare exec: the function binary from its fork to its first answer
+//
+// It starts a server of its own on a temporary data directory and a free port, calls it through the public API with signed
+// requests, and leaves nothing behind. A missed target is said in the table and is no error; the exit status is non-zero
+// only if something broke.
+package main
