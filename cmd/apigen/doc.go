@@ -6,6 +6,8 @@
 //
 //	go run ./cmd/apigen
 //
+// It also writes the table of served operations in README.md.
+//
 // Importing a newer model needs a botocore installation; the copy that is kept has no documentation in it:
 //
 //	go run ./cmd/apigen -import DIR/botocore/data lambda sts logs

@@ -43,7 +43,7 @@ func run(root, from string, services []string) error {
 			return fmt.Errorf("generate %s: %w", svc, err)
 		}
 	}
-	return nil
+	return writeReadme(root, services)
 }
 
 // generate writes the four files of one service.

@@ -37,6 +37,28 @@ func TestGeneratedIsCurrent(t *testing.T) {
 	}
 }
 
+// TestReadmeIsCurrent fails if README.md does not name the served operations.
+func TestReadmeIsCurrent(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := operationTable(repository, []string{"lambda", "logs", "sts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := replaceTable(readme, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readme, want) || !strings.Contains(table, "InvokeWithResponseStream") {
+		t.Error("README.md is not what apigen writes: run go run ./cmd/apigen")
+	}
+	if _, err := replaceTable([]byte("# no marks"), table); err == nil {
+		t.Error("a README without marks is accepted")
+	}
+}
+
 func TestGoName(t *testing.T) {
 	for in, want := range map[string]string{
 		"FunctionName": "FunctionName", "SubnetIds": "SubnetIDs", "logGroupId": "LogGroupID", "UserId": "UserID", "ImageUri": "ImageURI",
@@ -64,6 +86,7 @@ func TestValueName(t *testing.T) {
 // its resource cannot be derived, and the ops that are absent.
 func TestImport(t *testing.T) {
 	root := t.TempDir()
+	write(t, filepath.Join(root, "README.md"), "# Toy\n\n"+tableBegin+tableEnd+"\n")
 	write(t, filepath.Join(root, "botocore", "toy", "2020-01-01", "service-2.json"), `{"version":"2.0","documentation":"<p>secret sauce</p>",
 		"metadata":{"apiVersion":"2020-01-01","endpointPrefix":"toy","jsonVersion":"1.0","protocol":"json","protocols":["smithy-rpc-v2-cbor","json"],
 			"serviceFullName":"Toy","serviceId":"Toy","targetPrefix":"Toy_2020"},

@@ -30,8 +30,8 @@ type target struct {
 	region              string
 }
 
-// findServer reads where the server of a data directory listens and its root credentials. AWS_ENDPOINT_URL and the AWS_…
-// credentials win, if all are set: then the server may be anywhere.
+// findServer is the server that AWS_ENDPOINT_URL and the AWS_… credentials name, if all are set: it may be anywhere. Else it
+// is the one that runs on a data directory.
 func findServer(dir, region string) (*target, error) {
 	t := &target{
 		endpoint: os.Getenv("AWS_ENDPOINT_URL"), region: region, token: os.Getenv("AWS_SESSION_TOKEN"),
@@ -40,7 +40,11 @@ func findServer(dir, region string) (*target, error) {
 	if t.endpoint != "" && t.accessKeyID != "" && t.secret != "" {
 		return t, nil
 	}
-	t.token = ""
+	return serverOf(dir, region)
+}
+
+// serverOf is the server that runs on a data directory, with its root credentials.
+func serverOf(dir, region string) (*target, error) {
 	endpoint, err := os.ReadFile(filepath.Join(dir, server.EndpointFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no server runs on %s: start one with `enfold serve`, or name its directory with --data", dir)
@@ -52,8 +56,9 @@ func findServer(dir, region string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.endpoint, t.accessKeyID, t.secret = strings.TrimSpace(string(endpoint)), key.AccessKeyID, key.SecretAccessKey
-	return t, nil
+	return &target{
+		endpoint: strings.TrimSpace(string(endpoint)), region: region, accessKeyID: key.AccessKeyID, secret: key.SecretAccessKey,
+	}, nil
 }
 
 // apiError is an error answer.

@@ -18,6 +18,7 @@ import (
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Start Enfold. Functions, layers, logs and keys live in the data directory."`
 	Env     envCmd     `cmd:"" help:"Print the export lines that point AWS clients at Enfold: eval \"$$(enfold env)\"."`
+	Demo    demoCmd    `cmd:"" help:"Deploy the examples through the public API, call them and show the times."`
 	Invoke  invokeCmd  `cmd:"" help:"Call a function and print its answer."`
 	Logs    logsCmd    `cmd:"" help:"Print what a function has logged."`
 	Runtime runtimeCmd `cmd:"" help:"Show the language runtimes of this host, or install the SDKs that AWS's runtimes carry."`
@@ -45,6 +46,7 @@ func run(args []string) int {
 		kong.Description("AWS Lambda on your own machine: one binary, no Docker, the security model switched on.\n\n"+
 			"Start with: enfold serve, and in another terminal: enfold demo"),
 		kong.UsageOnError(),
+		kong.Vars{"binaries": binariesDir()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
