@@ -45,7 +45,7 @@ var languages = []struct {
 	{"go", []string{"provided.al2023", "provided.al2"}, 128},
 	{"python", []string{"python3.13", "python3.12", "python3.14", "python3.11", "python3.10", "python3.9", "python3.8"}, 128},
 	{"node", []string{"nodejs22.x", "nodejs24.x", "nodejs20.x", "nodejs18.x"}, 128},
-	{"java", []string{"java21", "java25", "java17", "java11"}, 256},
+	{"java", []string{"java21", "java25", "java17", "java11"}, 512},
 }
 
 // List is what `enfold demo` deploys: hello and thumbnail in every language.
