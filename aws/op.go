@@ -78,8 +78,8 @@ type Call struct {
 	SourceIP  string // of the client; the service's DNS name for calls by a service
 	UserAgent string
 	TraceID   string // X-Amzn-Trace-Id as the client sent it; may be empty
-	Secure    bool // came over TLS
-	Input     any  // the op's input struct, decoded and validated
+	Secure    bool   // came over TLS
+	Input     any    // the op's input struct, decoded and validated
 	// SourceArn and SourceAccount say on whose behalf a service calls; empty for everybody else.
 	SourceArn     string
 	SourceAccount string
