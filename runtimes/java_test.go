@@ -133,8 +133,10 @@ func TestJava(t *testing.T) {
 			}
 		})
 		t.Run("wrapper", func(t *testing.T) {
-			f := start(t, code{runtime: runtime, handler: "fn.App$Text", task: classes, wrapper: "/opt/wrapper",
-				files: map[string]string{"opt/wrapper": "#!/bin/sh\necho wrapped\nexec \"$@\"\n"}})
+			f := start(t, code{
+				runtime: runtime, handler: "fn.App$Text", task: classes, wrapper: "/opt/wrapper",
+				files: map[string]string{"opt/wrapper": "#!/bin/sh\necho wrapped\nexec \"$@\"\n"},
+			})
 			f.ok(f.invoke(`"x"`), `"x☃"`)
 			f.logs("wrapped\n")
 		})

@@ -221,12 +221,16 @@ func nodeModules(t *testing.T, runtime string) {
 		"cjs":        {"app.cjs": "exports.handler = async (e) => ({ esm: true, e })"},
 		"own module": {"node_modules/app/index.js": "exports.handler = async (e) => ({ esm: true, e })"},
 		"top await":  {"app.mjs": "await new Promise((r) => setTimeout(r, 20)); export const handler = async (e) => ({ esm: true, e })"},
-		"layer by require": {"app.js": "const x = require('fromlayer'); exports.handler = async (e) => ({ esm: x, e })",
-			"opt/nodejs/node_modules/fromlayer/index.js": "module.exports = true"},
-		"layer by import": {"app.mjs": "import x from 'fromlayer'; const y = (await import('other')).default; export const handler = async (e) => ({ esm: x && y, e })",
+		"layer by require": {
+			"app.js": "const x = require('fromlayer'); exports.handler = async (e) => ({ esm: x, e })",
+			"opt/nodejs/node_modules/fromlayer/index.js": "module.exports = true",
+		},
+		"layer by import": {
+			"app.mjs": "import x from 'fromlayer'; const y = (await import('other')).default; export const handler = async (e) => ({ esm: x && y, e })",
 			"opt/nodejs/node_modules/fromlayer/index.js": "module.exports = true",
 			"opt/nodejs/node" + strings.TrimSuffix(strings.TrimPrefix(runtime, "nodejs"), ".x") + "/node_modules/other/index.mjs":    "export default true",
-			"opt/nodejs/node" + strings.TrimSuffix(strings.TrimPrefix(runtime, "nodejs"), ".x") + "/node_modules/other/package.json": `{"exports":"./index.mjs"}`},
+			"opt/nodejs/node" + strings.TrimSuffix(strings.TrimPrefix(runtime, "nodejs"), ".x") + "/node_modules/other/package.json": `{"exports":"./index.mjs"}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			handler := "app.handler"

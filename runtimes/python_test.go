@@ -228,8 +228,10 @@ func TestPythonPaths(t *testing.T) {
 			t.Error("exit() is missing")
 		}
 
-		f = start(t, code{runtime: runtime, handler: "app.env", env: map[string]string{"PYTHONPATH": "TASK/agent"},
-			files: map[string]string{"app.py": pythonCode, "agent/sitecustomize.py": "import os; os.environ['AGENT'] = 'on'"}})
+		f = start(t, code{
+			runtime: runtime, handler: "app.env", env: map[string]string{"PYTHONPATH": "TASK/agent"},
+			files: map[string]string{"app.py": pythonCode, "agent/sitecustomize.py": "import os; os.environ['AGENT'] = 'on'"},
+		})
 		f.ok(f.invoke(`["AGENT"]`), `["on"]`)
 	})
 }
