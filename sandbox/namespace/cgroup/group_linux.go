@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
+	"syscall"
 	"time"
 )
 
@@ -163,7 +162,8 @@ func (g *Group) Current() (int64, error) {
 
 // Peak is the most memory that was in use since Limit, in bytes.
 func (g *Group) Peak() (int64, error) {
-	text, err := readAgain(g.peak)
+	var buf [64]byte
+	text, err := readAgain(g.peak, buf[:])
 	if err != nil {
 		return 0, err
 	}
@@ -174,14 +174,17 @@ func parseBytes(text []byte) (int64, error) {
 	return strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
 }
 
-// readAgain is what a file of a few lines says now.
-func readAgain(f *os.File) ([]byte, error) {
-	buf := make([]byte, 1024)
-	n, err := f.ReadAt(buf, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+// readAgain is what a file of a few lines says now, in buf. One system call: the kernel gives such a file whole.
+func readAgain(f *os.File, buf []byte) ([]byte, error) {
+	for {
+		n, err := syscall.Pread(int(f.Fd()), buf, 0)
+		if err == nil {
+			return buf[:n], nil
+		}
+		if !errors.Is(err, syscall.EINTR) {
+			return nil, fmt.Errorf("read %s: %w", f.Name(), err)
+		}
 	}
-	return buf[:n], nil
 }
 
 // OOMKills is how many processes the kernel has killed because of the memory limit.
@@ -196,7 +199,8 @@ func (g *Group) CPUTime() (time.Duration, error) {
 		us, err := field(g.cpu, "usage_usec")
 		return time.Duration(us) * time.Microsecond, err
 	}
-	text, err := readAgain(g.cpu)
+	var buf [64]byte
+	text, err := readAgain(g.cpu, buf[:])
 	if err != nil {
 		return 0, err
 	}
@@ -206,13 +210,16 @@ func (g *Group) CPUTime() (time.Duration, error) {
 
 // field is a number in a file of "name number" lines, 0 if it is not there.
 func field(f *os.File, name string) (int64, error) {
-	text, err := readAgain(f)
+	var buf [1024]byte
+	text, err := readAgain(f, buf[:])
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(text)) {
-		if k, v, ok := strings.Cut(strings.TrimSpace(line), " "); ok && k == name {
-			return strconv.ParseInt(v, 10, 64)
+	for len(text) > 0 {
+		var line []byte
+		line, text, _ = bytes.Cut(text, []byte{'\n'})
+		if k, v, ok := bytes.Cut(line, []byte{' '}); ok && string(k) == name {
+			return parseBytes(v)
 		}
 	}
 	return 0, nil
