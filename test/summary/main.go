@@ -13,6 +13,9 @@ import (
 	"strings"
 )
 
+// module is left out of packages' names.
+const module = "github.com/enfold-run/enfold/"
+
 func main() {
 	s := newSummary(os.Stdout)
 	if err := s.read(os.Stdin); err != nil {
@@ -66,6 +69,7 @@ func (s *summary) read(r io.Reader) error {
 }
 
 func (s *summary) add(e event) {
+	e.Package = strings.TrimPrefix(e.Package, module)
 	key := e.Package + " " + e.Test
 	switch e.Action {
 	case "note":
