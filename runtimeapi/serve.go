@@ -187,9 +187,10 @@ func (s *Session) remove(c *conn) {
 }
 
 // WaitReady waits until the runtime calls next for the first time since Begin. It returns the *InitError if the runtime
-// posted one instead, ErrSessionClosed, or ctx's error. It does not notice that the process died.
+// posted one instead, ErrSessionClosed, or ctx's error. What has happened before ctx ended counts. It does not notice that
+// the process died.
 func (s *Session) WaitReady(ctx context.Context) error {
-	for {
+	for ended := false; ; {
 		s.mu.Lock()
 		st, failed, inited, closed := s.state, s.failed, s.inited, s.closed
 		s.mu.Unlock()
@@ -200,12 +201,14 @@ func (s *Session) WaitReady(ctx context.Context) error {
 			return failed
 		case st != stateStarted:
 			return nil
+		case ended:
+			return ctx.Err()
 		}
 		select {
 		case <-inited:
 		case <-s.done:
 		case <-ctx.Done():
-			return ctx.Err()
+			ended = true
 		}
 	}
 }
@@ -223,7 +226,7 @@ func (s *Session) WaitIdle(ctx context.Context) error {
 		case s.state == stateInitError:
 			defer s.mu.Unlock()
 			return s.failed
-		case s.state == stateReady && s.parked != nil && s.inv == nil:
+		case s.waits():
 			s.mu.Unlock()
 			return nil
 		}
@@ -243,4 +246,21 @@ func (s *Session) WaitIdle(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Idle says whether WaitIdle would return nil at once.
+func (s *Session) Idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed && s.waits()
+}
+
+// waits says whether the runtime waits for an event. The caller holds s.mu.
+func (s *Session) waits() bool { return s.state == stateReady && s.parked != nil && s.inv == nil }
+
+// Connected says whether the runtime has connections. A dead one has them until all that it sent is read.
+func (s *Session) Connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns) > 0
 }

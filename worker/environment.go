@@ -19,30 +19,42 @@ import (
 // initLimit is how long the Init phase may take before it is abandoned and done again inside the invocation.
 const initLimit = 10 * time.Second
 
-// errExited is why a run ends when the function's process died under it.
-var errExited = errors.New("worker: the runtime exited")
+// lastWords is how long what a dead process has sent may take to be read.
+const lastWords = 100 * time.Millisecond
 
-// environment is one sandbox with the process and the Runtime API session in it. One goroutine uses it at a time.
+var (
+	// errExited is why a wait ends when the function's process died under it.
+	errExited = errors.New("worker: the runtime exited")
+	// errLost means that no process can be started in a sandbox any more.
+	errLost = errors.New("worker: the sandbox is lost")
+)
+
+// environment is one sandbox with the process and the Runtime API session in it. One goroutine uses it at a time; kill and
+// the goroutines of watch are the exceptions.
 type environment struct {
 	pool     *Pool
 	function *Function
 	box      sandbox.Sandbox
 	session  *runtimeapi.Session
 	launch   runtimes.Launch
-	unfit    error // why there is nothing to start
+	entry    string // what the function is told was started: a path of the sandbox
+	unfit    error  // why there is nothing to start
 	env      []string
 	log      *output
 	created  time.Time
 	used     time.Time
-	broken   bool // may not be used again
+	begun    bool           // the Init phase is over, well or not
+	deadline time.Time      // of the last invocation: until then its process may take to call next
+	broken   bool           // may not be used again
+	watching sync.WaitGroup // one watch for every process
 
-	process sandbox.Process
 	mu      sync.Mutex
+	process sandbox.Process
 	abort   context.CancelCauseFunc // of the running wait, set while there is one
-	init    time.Duration           // of an Init phase that no invocation has reported yet
+	killed  error                   // why every wait ends at once
 }
 
-// create makes a sandbox and runs its Init phase. An Init phase that failed is not an error: the invocation answers it.
+// create makes a sandbox. A function that cannot be launched gets one too: its invocation says so, in a log stream.
 func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
 	id := newID()
 	launch, err := p.deps.Runtimes.Launch(ctx, runtimes.Request{
@@ -61,7 +73,10 @@ func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
 		Account: f.Account, Region: f.Region, Group: f.LogGroup,
 		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + id,
 	}
-	e := &environment{pool: p, function: f, box: box, launch: launch.In(box.Path), unfit: unfit, created: now}
+	e := &environment{pool: p, function: f, box: box, launch: launch.In(box.Path), unfit: unfit, broken: unfit != nil, created: now}
+	if len(launch.Args) > 0 {
+		e.entry = launch.Args[0]
+	}
 	e.session = runtimeapi.NewSession(box.Listener())
 	e.log = newOutput(p.deps.Logger, stream, f)
 	creds, err := p.deps.Credentials(f)
@@ -115,25 +130,31 @@ func spec(f *Function, id string, l runtimes.Launch) sandbox.Spec {
 	return s
 }
 
-// start runs a fresh process in the sandbox and waits until its runtime asks for an event. The error is the function's.
+// start runs a fresh process in the sandbox and waits until its runtime asks for an event. The error is the function's,
+// unless it is errLost.
 func (e *environment) start(ctx context.Context) error {
 	if e.unfit != nil {
 		return e.unfit
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("make log pipe: %w", err)
+		return fmt.Errorf("%w: make log pipe: %w", errLost, err)
 	}
 	e.log.attach(r)
 	e.session.Begin()
-	e.process, err = e.box.Start(ctx, sandbox.Command{
+	process, err := e.box.Start(ctx, sandbox.Command{
 		Args: e.launch.Args, Env: e.env, Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
 	})
-	if err != nil {
-		return fmt.Errorf("start process: %w", err)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return fmt.Errorf("%w: %w", errLost, err)
 	}
-	process := e.process
-	e.pool.done.Go(func() { e.watch(process) })
+	e.mu.Lock()
+	e.process = process
+	e.mu.Unlock()
+	e.watching.Go(func() { e.watch(process) })
 	if err := e.guard(ctx, e.session.WaitReady); err != nil {
 		return err
 	}
@@ -141,9 +162,12 @@ func (e *environment) start(ctx context.Context) error {
 	return nil
 }
 
-// watch ends the running wait when the process dies.
+// watch ends the running wait when the process dies. What it has sent before still counts, read or not.
 func (e *environment) watch(process sandbox.Process) {
 	<-process.Done()
+	for begun := time.Now(); e.session.Connected() && time.Since(begun) < lastWords; {
+		time.Sleep(time.Millisecond)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.process == process && e.abort != nil {
@@ -151,26 +175,43 @@ func (e *environment) watch(process sandbox.Process) {
 	}
 }
 
-// guard runs wait with a context that also ends when the process dies: the error is then errExited.
+// kill ends every wait with cause, from any goroutine. Whoever uses the sandbox gives it back then.
+func (e *environment) kill(cause error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.killed = cause
+	if e.abort != nil {
+		e.abort(cause)
+	}
+}
+
+// guard runs wait with a context that also ends when the process dies, with errExited, or with the cause of kill.
 func (e *environment) guard(ctx context.Context, wait func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	e.mu.Lock()
 	e.abort = cancel
+	killed := e.killed
 	e.mu.Unlock()
 	defer func() {
 		e.mu.Lock()
 		e.abort = nil
 		e.mu.Unlock()
 	}()
-	if !e.alive() {
+	switch {
+	case killed != nil:
+		cancel(killed)
+	case !e.alive():
 		cancel(errExited)
 	}
 	err := wait(ctx)
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err == nil || ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
 	}
-	return err
+	if cause := context.Cause(ctx); errors.Is(cause, errExited) || errors.Is(cause, ErrDraining) {
+		return cause
+	}
+	return ctx.Err()
 }
 
 // alive says whether the process runs.
@@ -186,25 +227,39 @@ func (e *environment) alive() bool {
 	}
 }
 
-// halt kills the process and everything it started; the next invocation starts a fresh one. /tmp stays.
+// died waits a moment for the death of a process that has cut its connection, and says whether it came.
+func (e *environment) died() bool {
+	select {
+	case <-e.process.Done():
+		return true
+	case <-time.After(lastWords):
+		return false
+	}
+}
+
+// halt kills the process and everything it started, if it still runs; the next invocation starts a fresh one. /tmp stays.
 func (e *environment) halt() {
 	if e.process == nil {
 		return
 	}
 	e.process.Kill()
 	<-e.process.Done()
-	e.log.drain()
+	e.log.finish()
 	e.mu.Lock()
 	e.process = nil
 	e.mu.Unlock()
 }
 
-// destroy ends the sandbox. AWS kills a runtime without extensions at once, with no signal before.
+// destroy ends the sandbox. AWS kills a runtime without extensions at once, with no signal before. Its connections outlive
+// it, so that it does not log their loss.
 func (e *environment) destroy() {
-	e.session.Close()
 	if err := e.box.Destroy(); err != nil {
 		e.pool.deps.Log.Error("destroy sandbox", "owner", e.function.Owner, "error", err)
 	}
+	if err := e.session.Close(); err != nil {
+		e.pool.deps.Log.Error("close Runtime API", "owner", e.function.Owner, "error", err)
+	}
+	e.watching.Wait()
 	e.log.close()
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/enfold-run/enfold/runtimeapi"
@@ -14,116 +15,174 @@ import (
 type failure struct {
 	payload   []byte // what the caller gets
 	errorType string // "Sandbox.Timedout"
-	status    string // in REPORT: "timeout" or "error"
+	status    string // in REPORT: statusError or statusTimeout
 	line      string // what the log says about it
 }
 
-// invoke runs one invocation, Init phase included if no process runs. It always answers.
-func (e *environment) invoke(ctx context.Context, r *Request) *Response {
-	var fail *failure
-	var init time.Duration
-	if e.used.IsZero() {
-		init, fail = e.initPhase(ctx, r)
+// What REPORT and INIT_REPORT say.
+const (
+	statusError   = "error"
+	statusTimeout = "timeout"
+)
+
+// invoke runs one invocation, Init phase included if no process runs. The error is about the sandbox: errLost, and the
+// function has seen nothing of the event, or ErrDraining.
+func (e *environment) invoke(caller context.Context, r *Request) (*Response, error) {
+	init, err := e.prepare(caller)
+	if err != nil {
+		return nil, err
 	}
 	begun := time.Now()
-	ctx, cancel := context.WithDeadline(ctx, begun.Add(e.function.Timeout))
+	e.deadline = begun.Add(e.function.Timeout)
+	ctx, cancel := context.WithDeadline(caller, e.deadline)
 	defer cancel()
-	if fail == nil && !e.alive() {
-		fail = e.initAgain(ctx, r)
+	var fail *failure
+	if !e.alive() {
+		if fail, err = e.initAgain(ctx, r, init < 0); err != nil {
+			return nil, err
+		}
 	}
 	e.log.begin(r)
+	s := &stream{to: r.Stream}
 	var resp *Response
 	if fail == nil {
-		resp, fail = e.run(ctx, r, begun.Add(e.function.Timeout))
+		resp, fail, err = e.run(ctx, r, s)
 	}
+	took := time.Since(begun)
 	if fail != nil {
-		resp = fail.response()
-		e.halt()
+		resp = e.failed(caller, fail, s)
+		took = min(took, e.function.Timeout)
 	}
-	resp.Init, resp.Duration = init, time.Since(begun)
+	resp.Init, resp.Duration = max(init, 0), took
 	resp.MaxMemory = e.box.Usage().MaxMemory
 	resp.LogTail = e.log.end(r, resp, fail)
+	return resp, err
+}
+
+// failed resets the sandbox and makes the response of a failure.
+func (e *environment) failed(caller context.Context, fail *failure, s *stream) *Response {
+	e.halt()
+	if caller.Err() != nil || s.err != nil {
+		e.broken = true // the caller went away: nobody reads this
+	}
+	resp := &Response{Payload: fail.payload, ContentType: "application/json", FunctionError: "Unhandled", ErrorType: fail.errorType}
+	if s.written > 0 {
+		resp.Payload, resp.Streamed, resp.StreamError = nil, true, fail.payload
+	}
 	return resp
 }
 
-func (f *failure) response() *Response {
-	return &Response{Payload: f.payload, ContentType: "application/json", FunctionError: "Unhandled", ErrorType: f.errorType}
+// again is what prepare answers instead of how long the Init phase took if it failed: it is repeated in the invocation.
+const again = -1
+
+// prepare gets the sandbox to where an invocation can begin, at nobody's expense. A new one gets its Init phase. One that
+// has run before may have a process that has not called next yet: it has the time that its invocation had. If it takes
+// longer, or has died since, the next invocation is not to blame and gets a fresh one.
+func (e *environment) prepare(caller context.Context) (time.Duration, error) {
+	if !e.begun {
+		e.begun = true
+		return e.initPhase(caller)
+	}
+	switch {
+	case !e.alive():
+		e.halt()
+		return 0, nil
+	case e.session.Idle():
+		return 0, nil
+	}
+	ctx, cancel := context.WithDeadline(caller, e.deadline)
+	defer cancel()
+	err := e.guard(ctx, e.session.WaitIdle)
+	if err == nil {
+		return 0, nil
+	}
+	e.halt()
+	if errors.Is(err, ErrDraining) {
+		return 0, err
+	}
+	return 0, nil
 }
 
-// initPhase is the first start of a process in a sandbox. It has its own limit; an attempt that exceeds it is abandoned and
-// repeated inside the invocation, as on AWS.
+// initPhase is the first start of a process in a sandbox. It has its own limit. An attempt that fails is repeated inside the
+// invocation, as on AWS.
 // See https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html.
-func (e *environment) initPhase(parent context.Context, r *Request) (time.Duration, *failure) {
-	e.log.initStart()
-	ctx, cancel := context.WithTimeout(parent, initLimit)
+func (e *environment) initPhase(caller context.Context) (time.Duration, error) {
+	e.log.initStart("init")
+	ctx, cancel := context.WithTimeout(caller, e.pool.initLimit)
 	defer cancel()
 	err := e.start(ctx)
 	took := time.Since(e.created)
 	if err == nil {
 		return took, nil
 	}
-	if errors.Is(err, context.DeadlineExceeded) && parent.Err() == nil {
-		e.log.initReport(took, "init", "timeout", "")
-		e.halt()
-		return 0, nil
+	how := initOutcome{took: took, phase: "init", status: statusTimeout}
+	switch {
+	case errors.Is(err, errLost), errors.Is(err, ErrDraining):
+		return 0, err
+	case !errors.Is(err, context.DeadlineExceeded):
+		how.status, how.errorType = statusError, e.startFailure(err, &Request{}).errorType
 	}
-	fail := e.startFailure(err, r)
-	e.log.initReport(took, "init", "error", fail.errorType)
-	return 0, fail
+	e.halt()
+	e.log.initReport(how)
+	return again, nil
 }
 
-// initAgain is the Init phase inside an invocation, after a reset. The function's timeout covers it.
-func (e *environment) initAgain(ctx context.Context, r *Request) *failure {
+// initAgain is the Init phase inside an invocation: after a reset, or repeated. The function's timeout covers it.
+func (e *environment) initAgain(ctx context.Context, r *Request, repeated bool) (*failure, error) {
 	begun := time.Now()
-	e.log.initStart()
+	if !repeated {
+		e.log.initStart("invoke")
+	}
 	err := e.start(ctx)
-	if err == nil {
-		return nil
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, errLost), errors.Is(err, ErrDraining):
+		return nil, err
 	}
 	fail := e.startFailure(err, r)
-	e.log.initReport(time.Since(begun), "invoke", fail.status, fail.errorType)
-	return fail
+	how := initOutcome{took: time.Since(begun), phase: "invoke", status: fail.status}
+	if fail.status == statusError {
+		how.errorType = fail.errorType
+	}
+	e.log.initReport(how)
+	return fail, nil
 }
 
 // startFailure says what the caller gets when Init failed.
 func (e *environment) startFailure(err error, r *Request) *failure {
 	var posted *runtimeapi.InitError
 	if errors.As(err, &posted) {
-		return &failure{payload: posted.Payload, errorType: posted.ErrorType, status: "error"}
+		return &failure{payload: posted.Payload, errorType: posted.ErrorType, status: statusError}
 	}
 	return e.explain(err, r)
 }
 
-// run hands the event over and waits for the answer.
-func (e *environment) run(ctx context.Context, r *Request, deadline time.Time) (*Response, *failure) {
+// run hands the event over and waits for the answer. With an error comes a failure too.
+func (e *environment) run(ctx context.Context, r *Request, s *stream) (*Response, *failure, error) {
+	inv := &runtimeapi.Invocation{
+		RequestID: r.RequestID, Payload: r.Payload, ContentType: r.ContentType, Deadline: e.deadline,
+		FunctionArn: r.InvokedArn, TraceID: r.TraceID, ClientContext: r.ClientContext,
+		CognitoIdentity: r.CognitoIdentity, TenantID: r.TenantID,
+	}
+	if r.Stream != nil {
+		inv.Stream = s
+	}
 	var ans *runtimeapi.Answer
-	handed := false
-	turn := func(ctx context.Context) error {
-		if err := e.session.WaitIdle(ctx); err != nil {
-			return err
-		}
-		handed = true
+	err := e.guard(ctx, func(ctx context.Context) error {
 		var err error
-		ans, err = e.session.Run(ctx, &runtimeapi.Invocation{
-			RequestID: r.RequestID, Payload: r.Payload, ContentType: r.ContentType, Deadline: deadline,
-			FunctionArn: r.InvokedArn, TraceID: r.TraceID, ClientContext: r.ClientContext,
-			CognitoIdentity: r.CognitoIdentity, TenantID: r.TenantID, Stream: r.Stream,
-		})
+		ans, err = e.session.Run(ctx, inv)
 		return err
+	})
+	switch {
+	case err == nil:
+		return answered(ans), nil, nil
+	case errors.Is(err, ErrDraining):
+		return nil, e.explain(err, r), ErrDraining
+	case s.err != nil:
+		err = context.Canceled
 	}
-	err := e.guard(ctx, turn)
-	if !handed && errors.Is(err, errExited) {
-		// The last invocation's process went away after it had answered. This one is not to blame: it gets a fresh process.
-		e.halt()
-		if fail := e.initAgain(ctx, r); fail != nil {
-			return nil, fail
-		}
-		err = e.guard(ctx, turn)
-	}
-	if err != nil {
-		return nil, e.explain(err, r)
-	}
-	return answered(ans), nil
+	return nil, e.explain(err, r), nil
 }
 
 // answered makes the response of what the runtime posted.
@@ -143,25 +202,28 @@ func (e *environment) explain(err error, r *Request) *failure {
 	switch {
 	case errors.Is(err, errExited):
 		return e.exited(r)
+	case errors.Is(err, runtimeapi.ErrTruncated):
+		if e.died() {
+			return e.exited(r)
+		}
+		return newFailure(r, "Runtime.TruncatedResponse", "Response was truncated")
 	case e.unfit != nil:
-		return newFailure(r, "Runtime.InvalidEntrypoint", e.unfit.Error())
+		return newCrash(r, "Runtime.InvalidEntrypoint", e.unfit.Error())
 	case errors.Is(err, context.DeadlineExceeded):
 		text := fmt.Sprintf("Task timed out after %.2f seconds", e.function.Timeout.Seconds())
 		f := newFailure(r, "Sandbox.Timedout", text)
-		f.status = "timeout"
+		f.status = statusTimeout
 		f.line = time.Now().UTC().Format("2006-01-02T15:04:05.000Z") + " " + r.RequestID + " " + text + "\n\n"
 		return f
 	case errors.Is(err, runtimeapi.ErrTooLarge):
 		f := newFailure(r, "Function.ResponseSizeTooLarge", "")
 		f.payload = errorJSON("Response payload size exceeded maximum allowed payload size (6291556 bytes).", f.errorType)
 		return f
-	case errors.Is(err, runtimeapi.ErrTruncated):
-		return newFailure(r, "Runtime.TruncatedResponse", "Response was truncated")
 	case errors.Is(err, runtimeapi.ErrResponseMode):
 		return newFailure(r, "Runtime.InvalidResponseModeHeader", "Invalid response mode header")
-	case errors.Is(err, context.Canceled):
-		e.broken = true // the caller went away: nobody reads this
-		return newFailure(r, "Sandbox.Failure", "The caller went away")
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrDraining):
+		e.broken = true // nobody reads this
+		return newFailure(r, "Sandbox.Failure", "The invocation was given up")
 	}
 	e.pool.deps.Log.Error("run invocation", "owner", e.function.Owner, "requestId", r.RequestID, "error", err)
 	e.broken = true
@@ -174,7 +236,7 @@ func (e *environment) exited(r *Request) *failure {
 	kind, text := "Runtime.ExitError", "Runtime exited without providing a reason"
 	switch {
 	case exit.Err != nil:
-		kind, text = "Runtime.InvalidEntrypoint", exit.Err.Error()
+		kind, text = "Runtime.InvalidEntrypoint", e.unstartable(exit.Err)
 	case exit.OOM:
 		kind, text = "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"
 	case exit.Signal != "":
@@ -182,15 +244,29 @@ func (e *environment) exited(r *Request) *failure {
 	case exit.Code != 0:
 		text = fmt.Sprintf("Runtime exited with error: exit status %d", exit.Code)
 	}
-	f := newFailure(r, kind, text)
-	f.line = "RequestId: " + r.RequestID + " Error: " + text + "\n" + kind + "\n"
-	return f
+	return newCrash(r, kind, text)
+}
+
+// unstartable words why a program could not be started, the same for every driver and without paths of the host.
+func (e *environment) unstartable(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return "fork/exec " + e.entry + ": " + err.Error()
 }
 
 func newFailure(r *Request, kind, text string) *failure {
 	return &failure{
-		payload: errorJSON("RequestId: "+r.RequestID+" Error: "+text, kind), errorType: kind, status: "error",
+		payload: errorJSON("RequestId: "+r.RequestID+" Error: "+text, kind), errorType: kind, status: statusError,
 	}
+}
+
+// newCrash is a failure that the log tells too.
+func newCrash(r *Request, kind, text string) *failure {
+	f := newFailure(r, kind, text)
+	f.line = "RequestId: " + r.RequestID + " Error: " + text + "\n" + kind + "\n"
+	return f
 }
 
 // errorJSON is the body that AWS makes up when the runtime posted none.

@@ -15,6 +15,8 @@ const (
 	// drainReads bounds how much is read at the end of an invocation: a function that never stops writing must not keep its
 	// caller waiting. The rest is read as it comes.
 	drainReads = 8
+	// finishReads is for all that a dead process can have left in its pipe, which holds 1 MiB if the process wanted that.
+	finishReads = 128
 )
 
 // output turns what a sandbox's processes write into log events, and adds the platform's own lines.
@@ -38,6 +40,7 @@ func newOutput(l Logger, s *LogStream, f *Function) *output {
 
 // attach reads a new process's pipe, which output closes.
 func (o *output) attach(pipe *os.File) {
+	o.finish()
 	conn, err := pipe.SyscallConn()
 	if err != nil {
 		conn = nil // the pipe is closed: there is nothing to read
@@ -63,39 +66,69 @@ func (o *output) replace(pipe *os.File, conn syscall.RawConn) {
 // read takes what comes until the pipe ends or is closed. It never holds the lock while it waits.
 func (o *output) read(conn syscall.RawConn) {
 	_ = conn.Read(func(fd uintptr) bool {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.conn != conn || o.take(int(fd))
+		for {
+			// It must not wait before all is read: the kernel tells of new bytes only.
+			switch o.step(conn, int(fd)) {
+			case pipeEmpty:
+				return false
+			case pipeEnded:
+				return true
+			}
+		}
 	})
 }
 
+// pipeState is how a pipe was left.
+type pipeState int
+
+const (
+	pipeMore pipeState = iota // there may be more
+	pipeEmpty
+	pipeEnded
+)
+
+// step is a part of read, between which others get the lock.
+func (o *output) step(conn syscall.RawConn, fd int) pipeState {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn != conn {
+		return pipeEnded
+	}
+	return o.take(fd, drainReads)
+}
+
 // drain reads what is there now, so that an invocation's output stands before its END.
-func (o *output) drain() {
+func (o *output) drain() { o.drainUpTo(drainReads) }
+
+// finish reads what a dead process has left.
+func (o *output) finish() { o.drainUpTo(finishReads) }
+
+func (o *output) drainUpTo(reads int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.conn == nil {
 		return
 	}
-	_ = o.conn.Control(func(fd uintptr) { o.take(int(fd)) })
+	_ = o.conn.Control(func(fd uintptr) { o.take(int(fd), reads) })
 	o.flush(time.Now())
 }
 
-// take reads a bounded amount without waiting and says whether the pipe has ended. The caller holds o.mu.
-func (o *output) take(fd int) (ended bool) {
-	for range drainReads {
+// take reads without waiting, at most so often. The caller holds o.mu.
+func (o *output) take(fd, reads int) pipeState {
+	for range reads {
 		n, err := syscall.Read(fd, o.buf[:])
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if errors.Is(err, syscall.EAGAIN) {
-			return false
+			return pipeEmpty
 		}
 		if err != nil || n == 0 {
-			return true
+			return pipeEnded
 		}
 		o.split(o.buf[:n], time.Now())
 	}
-	return false
+	return pipeMore
 }
 
 // split cuts lines. Newlines stay, as in CloudWatch.
@@ -149,7 +182,7 @@ func (o *output) emit(at time.Time, event []byte) {
 
 // close stops reading. What the process wrote last is still taken.
 func (o *output) close() {
-	o.drain()
+	o.finish()
 	o.replace(nil, nil)
 }
 
@@ -186,13 +219,15 @@ func (o *output) end(r *Request, resp *Response, fail *failure) []byte {
 	return bytes.Clone(o.tail[max(0, len(o.tail)-tailSize):])
 }
 
-func (o *output) initStart() {
-	o.platform(o.system.initStart)
+// initStart says that an Init phase begins: the first one, or one after a reset.
+func (o *output) initStart(phase string) {
+	o.platform(func(at time.Time) []byte { return o.system.initStart(at, phase) })
 }
 
-func (o *output) initReport(took time.Duration, phase, status, errorType string) {
+// initReport says that an Init phase failed.
+func (o *output) initReport(how initOutcome) {
 	o.drain()
-	o.platform(func(at time.Time) []byte { return o.system.initReport(at, initOutcome{took, phase, status, errorType}) })
+	o.platform(func(at time.Time) []byte { return o.system.initReport(at, how) })
 }
 
 func (o *output) platform(line func(at time.Time) []byte) {

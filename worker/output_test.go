@@ -29,6 +29,12 @@ func (m *memory) all() []string {
 	return append([]string(nil), m.events...)
 }
 
+func (m *memory) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.events = nil
+}
+
 func (m *memory) text() string { return strings.Join(m.all(), "") }
 
 func TestOutputCutsLines(t *testing.T) {

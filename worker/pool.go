@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -12,8 +13,12 @@ import (
 	"github.com/enfold-run/enfold/sandbox"
 )
 
-// ErrDraining is the answer to Run after Drain began.
-var ErrDraining = errors.New("worker: the pool is shutting down")
+var (
+	// ErrDraining is the answer to Run after Drain began, or if Drain has killed the sandbox.
+	ErrDraining = errors.New("worker: the pool is shutting down")
+	// ErrFull is the answer to Run if there are Deps.MaxSandboxes and all of them are busy.
+	ErrFull = errors.New("worker: as many sandboxes are busy as there may be")
+)
 
 // Credentials are the execution role's, for one sandbox.
 type Credentials struct {
@@ -32,7 +37,8 @@ type Deps struct {
 	Idle time.Duration
 	// MaxAge is how long a sandbox lives, busy or not. Six hours if zero, well below its credentials' twelve.
 	MaxAge time.Duration
-	// MaxSandboxes is how many may exist at once; beyond it the longest idle one makes room. 1,000 if zero.
+	// MaxSandboxes is how many may exist at once; beyond it the longest idle one makes room, or Run fails with ErrFull. 1,000
+	// if zero.
 	MaxSandboxes int
 }
 
@@ -44,18 +50,22 @@ type Stats struct {
 
 // Pool runs invocations in sandboxes. Its methods are safe for concurrent use.
 type Pool struct {
-	deps Deps
+	deps      Deps
+	initLimit time.Duration // of an Init phase
 
 	mu       sync.Mutex
-	groups   map[string]*group // by Function.Key
-	total    int               // sandboxes, being created ones included
+	changed  *sync.Cond                // signalled when what Drain waits for falls to zero
+	groups   map[string]*group         // by Function.Key
+	all      map[*environment]struct{} // those that are not being destroyed
+	total    int                       // len(all) and those that are being created
 	busy     int
+	leaving  int // being destroyed
 	cold     int64
 	warm     int64
 	draining bool
-	drained  *sync.Cond // signalled when busy falls
+	killed   bool // Drain waits no longer
 	stop     chan struct{}
-	done     sync.WaitGroup // the reaper, and sandboxes being destroyed
+	reaper   sync.WaitGroup
 }
 
 // group is the sandboxes of one Function.
@@ -78,27 +88,45 @@ func New(d Deps) *Pool {
 	if d.MaxSandboxes == 0 {
 		d.MaxSandboxes = 1000
 	}
-	p := &Pool{deps: d, groups: map[string]*group{}, stop: make(chan struct{})}
-	p.drained = sync.NewCond(&p.mu)
-	p.done.Go(p.reap)
+	p := &Pool{
+		deps: d, initLimit: initLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
+	}
+	p.changed = sync.NewCond(&p.mu)
+	p.reaper.Go(p.reap)
 	return p
 }
 
 // Run implements Runner.
 func (p *Pool) Run(ctx context.Context, f *Function, r *Request) (*Response, error) {
-	e, err := p.acquire(f)
-	if err != nil {
-		return nil, err
-	}
-	if e == nil {
-		if e, err = p.create(ctx, f); err != nil {
-			p.gone(f)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err // no sandbox dies for somebody who is gone
+		}
+		e, err := p.acquire(f)
+		if err != nil {
 			return nil, err
 		}
+		warm := e != nil
+		if !warm {
+			if e, err = p.create(ctx, f); err != nil {
+				p.gone(f)
+				return nil, err
+			}
+			p.born(e)
+		}
+		resp, err := e.invoke(ctx, r)
+		if err != nil {
+			e.broken = true
+		}
+		p.release(e)
+		if warm && errors.Is(err, errLost) {
+			continue // it went away while it was idle: the next one, or a new one
+		}
+		if err != nil {
+			return nil, fmt.Errorf("run %s: %w", f.Owner, err)
+		}
+		return resp, nil
 	}
-	resp := e.invoke(ctx, r)
-	p.release(e)
-	return resp, nil
 }
 
 // acquire takes a warm sandbox, or reserves room for a new one and answers nil.
@@ -109,39 +137,64 @@ func (p *Pool) acquire(f *Function) (*environment, error) {
 		return nil, ErrDraining
 	}
 	g := p.groups[f.Key]
-	if g == nil {
+	if g != nil {
+		for n := len(g.idle); n > 0; n = len(g.idle) {
+			e := g.idle[n-1]
+			g.idle[n-1] = nil
+			g.idle = g.idle[:n-1]
+			if p.old(e, time.Now()) {
+				p.destroy(e)
+				continue
+			}
+			g.busy++
+			p.busy++
+			p.warm++
+			return e, nil
+		}
+	}
+	if p.total >= p.deps.MaxSandboxes && !p.evict() {
+		return nil, ErrFull
+	}
+	if g = p.groups[f.Key]; g == nil { // evict may have forgotten it
 		g = &group{}
 		p.groups[f.Key] = g
 	}
 	g.busy++
 	p.busy++
-	if n := len(g.idle); n > 0 {
-		e := g.idle[n-1]
-		g.idle[n-1] = nil
-		g.idle = g.idle[:n-1]
-		p.warm++
-		return e, nil
-	}
 	p.cold++
 	p.total++
-	if p.total > p.deps.MaxSandboxes {
-		p.evict()
-	}
 	return nil, nil
 }
 
-// evict destroys the sandbox that has been idle longest. The caller holds p.mu.
-func (p *Pool) evict() {
+// old says that a sandbox may not be used again.
+func (p *Pool) old(e *environment, now time.Time) bool { return now.Sub(e.created) > p.deps.MaxAge }
+
+// evict destroys the sandbox that has been idle longest and says whether there was one. The caller holds p.mu.
+func (p *Pool) evict() bool {
 	var oldest *group
-	for _, g := range p.groups {
+	var key string
+	for k, g := range p.groups {
 		if len(g.idle) > 0 && (oldest == nil || g.idle[0].used.Before(oldest.idle[0].used)) {
-			oldest = g
+			oldest, key = g, k
 		}
 	}
-	if oldest != nil {
-		e := oldest.idle[0]
-		oldest.idle = slices.Delete(oldest.idle, 0, 1)
-		p.destroy(e)
+	if oldest == nil {
+		return false
+	}
+	e := oldest.idle[0]
+	oldest.idle = slices.Delete(oldest.idle, 0, 1)
+	p.destroy(e)
+	p.forget(key, oldest)
+	return true
+}
+
+// born counts a new sandbox.
+func (p *Pool) born(e *environment) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all[e] = struct{}{}
+	if p.killed {
+		e.kill(ErrDraining)
 	}
 }
 
@@ -151,7 +204,7 @@ func (p *Pool) release(e *environment) {
 	defer p.mu.Unlock()
 	g := p.left(e.function)
 	e.used = time.Now()
-	if g.retired || p.draining || e.broken || e.used.Sub(e.created) > p.deps.MaxAge {
+	if g.retired || p.draining || e.broken || p.old(e, e.used) {
 		p.destroy(e)
 		p.forget(e.function.Key, g)
 		return
@@ -172,9 +225,7 @@ func (p *Pool) left(f *Function) *group {
 	g := p.groups[f.Key]
 	g.busy--
 	p.busy--
-	if p.busy == 0 {
-		p.drained.Broadcast()
-	}
+	p.changed.Broadcast()
 	return g
 }
 
@@ -187,8 +238,16 @@ func (p *Pool) forget(key string, g *group) {
 
 // destroy removes a sandbox in the background. The caller holds p.mu.
 func (p *Pool) destroy(e *environment) {
+	delete(p.all, e)
 	p.total--
-	p.done.Go(e.destroy)
+	p.leaving++
+	go func() {
+		e.destroy()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.leaving--
+		p.changed.Broadcast()
+	}()
 }
 
 // Retire implements Runner.
@@ -215,22 +274,12 @@ func (p *Pool) Stats() Stats {
 }
 
 // Drain refuses new invocations, waits for running ones until ctx ends, and destroys every sandbox. Those still running
-// when ctx ends are killed.
+// when ctx ends are killed, and their Run fails with ErrDraining. A Request.Stream that neither takes nor fails holds it up.
 func (p *Pool) Drain(ctx context.Context) {
-	stopWaiting := context.AfterFunc(ctx, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.drained.Broadcast()
-	})
-	defer stopWaiting()
-
 	p.mu.Lock()
 	if !p.draining {
 		p.draining = true
 		close(p.stop)
-	}
-	for p.busy > 0 && ctx.Err() == nil {
-		p.drained.Wait()
 	}
 	for key, g := range p.groups {
 		for _, e := range g.idle {
@@ -239,8 +288,23 @@ func (p *Pool) Drain(ctx context.Context) {
 		g.idle = nil
 		p.forget(key, g)
 	}
+	stopWaiting := context.AfterFunc(ctx, p.kill)
+	for p.busy > 0 || p.leaving > 0 {
+		p.changed.Wait()
+	}
 	p.mu.Unlock()
-	p.done.Wait()
+	stopWaiting()
+	p.reaper.Wait()
+}
+
+// kill ends what runs.
+func (p *Pool) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed = true
+	for e := range p.all {
+		e.kill(ErrDraining)
+	}
 }
 
 // reap destroys sandboxes that have been idle too long.
@@ -261,13 +325,15 @@ func (p *Pool) reap() {
 func (p *Pool) reapBefore(limit time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := time.Now()
 	for key, g := range p.groups {
-		n := 0
-		for n < len(g.idle) && g.idle[n].used.Before(limit) {
-			p.destroy(g.idle[n])
-			n++
-		}
-		g.idle = slices.Delete(g.idle, 0, n)
+		g.idle = slices.DeleteFunc(g.idle, func(e *environment) bool {
+			over := e.used.Before(limit) || p.old(e, now)
+			if over {
+				p.destroy(e)
+			}
+			return over
+		})
 		p.forget(key, g)
 	}
 }

@@ -35,11 +35,15 @@ type initOutcome struct {
 
 func millis(d time.Duration) float64 { return math.Round(float64(d)/1e4) / 100 }
 
-func (s systemLog) initStart(at time.Time) []byte {
+func (s systemLog) initStart(at time.Time, phase string) []byte {
 	if s.json {
-		return s.record(at, 1, "platform.initStart", map[string]any{
-			"initializationType": "on-demand", "phase": "init", "functionName": s.f.Name, "functionVersion": s.f.Version,
-		})
+		rec := map[string]any{
+			"initializationType": "on-demand", "phase": phase, "functionName": s.f.Name, "functionVersion": s.f.Version,
+		}
+		if s.f.RuntimeVersionArn != "" {
+			rec["runtimeVersion"], rec["runtimeVersionArn"] = s.f.RuntimeVersion, s.f.RuntimeVersionArn
+		}
+		return s.record(at, 1, "platform.initStart", rec)
 	}
 	if s.f.RuntimeVersionArn == "" {
 		return nil
@@ -114,7 +118,7 @@ func (s systemLog) report(r *Request, resp *Response, fail *failure, at time.Tim
 	if fail != nil {
 		b = append(b, "Status: "...)
 		b = append(b, fail.status...)
-		if fail.status == "error" {
+		if fail.status == statusError {
 			b = append(b, "\tError Type: "...)
 			b = append(b, fail.errorType...)
 		}
@@ -139,7 +143,7 @@ func (s systemLog) reportJSON(r *Request, resp *Response, fail *failure, at time
 		rec["status"], rec["errorType"] = fail.status, fail.errorType
 	case resp.FunctionError != "":
 		level = 2
-		rec["status"], rec["errorType"] = "error", resp.ErrorType
+		rec["status"], rec["errorType"] = statusError, resp.ErrorType
 	}
 	return s.record(at, level, "platform.report", rec)
 }
