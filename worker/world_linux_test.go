@@ -98,7 +98,9 @@ func newWorld(t testing.TB, driver string, d Deps) *world {
 		t.Fatal(err)
 	}
 	d.Driver = failingDriver{w.driver, &w.broken}
-	d.Runtimes = runtimes.New(runtimes.Options{DataDir: t.TempDir()})
+	if d.Runtimes == nil {
+		d.Runtimes = runtimes.New(runtimes.Options{DataDir: t.TempDir()})
+	}
 	d.Logger = w.logs
 	d.Log = slog.New(slog.NewTextHandler(w.server, nil))
 	if d.Credentials == nil {
