@@ -62,6 +62,8 @@ type Sandbox interface {
 	EndInit()
 	// Usage is what the processes have used so far.
 	Usage() Usage
+	// MaxMemory is Usage's alone, for the end of every invocation: it is cheaper.
+	MaxMemory() int64
 	// Destroy kills every process and removes everything. Idempotent; after it nothing of the sandbox is left on the host.
 	Destroy() error
 }

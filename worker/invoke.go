@@ -54,7 +54,7 @@ func (e *environment) invoke(caller context.Context, r *Request) (*Response, err
 		took = min(took, e.function.Timeout)
 	}
 	resp.Init, resp.Duration = max(init, 0), took
-	resp.MaxMemory = e.box.Usage().MaxMemory
+	resp.MaxMemory = e.box.MaxMemory()
 	resp.LogTail = e.log.end(r, resp, fail)
 	return resp, err
 }
@@ -238,6 +238,7 @@ func (e *environment) exited(r *Request) *failure {
 	case exit.Err != nil:
 		kind, text = "Runtime.InvalidEntrypoint", e.unstartable(exit.Err)
 	case exit.OOM:
+		e.broken = true // what filled the memory may be files in /tmp, and the next process would start in what is left
 		kind, text = "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"
 	case exit.Signal != "":
 		text = "Runtime exited with error: signal: " + exit.Signal

@@ -108,7 +108,7 @@ func benchCreateStart(b *testing.B, exe string, stock int) {
 	}
 }
 
-// BenchmarkUsage is what is read after each invocation.
+// BenchmarkUsage: the memory alone is what is read after each invocation.
 func BenchmarkUsage(b *testing.B) {
 	d, err := New(Options{Stock: -1, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -119,7 +119,14 @@ func BenchmarkUsage(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
-		s.Usage()
-	}
+	b.Run("usage", func(b *testing.B) {
+		for b.Loop() {
+			s.Usage()
+		}
+	})
+	b.Run("memory", func(b *testing.B) {
+		for b.Loop() {
+			s.MaxMemory()
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -99,7 +100,11 @@ func (s *box) limit(g *cgroup.Group) (err error) {
 	if err := g.Limit(cgroup.Limits{Memory: s.spec.Memory + s.baseline, Pids: s.spec.Pids + firstProcessPids}); err != nil {
 		return err
 	}
-	return g.LimitCPU(max(s.spec.CPU, 1000))
+	// The whole machine is no limit, and counting it would cost every switch of a task.
+	if share := max(s.spec.CPU, 1000); share < 1000*runtime.NumCPU() {
+		return g.LimitCPU(share)
+	}
+	return nil
 }
 
 // listen takes what the first process says, until it is gone.
@@ -268,14 +273,30 @@ func (s *box) Usage() sandbox.Usage {
 	if s.destroyed || s.blank.group == nil {
 		return sandbox.Usage{}
 	}
-	var u sandbox.Usage
+	u := sandbox.Usage{MaxMemory: s.maxMemory()}
 	g := s.blank.group
-	if peak, err := g.Peak(); err == nil {
-		u.MaxMemory = min(max(peak-s.baseline, 0), s.spec.Memory)
-	}
 	u.CPUTime, _ = g.CPUTime()
 	u.OOMKills, _ = g.OOMKills()
 	return u
+}
+
+// MaxMemory is zero without control groups. It costs one system call.
+func (s *box) MaxMemory() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.destroyed || s.blank.group == nil {
+		return 0
+	}
+	return s.maxMemory()
+}
+
+// maxMemory is without what our first process used. The caller holds s.mu.
+func (s *box) maxMemory() int64 {
+	peak, err := s.blank.group.Peak()
+	if err != nil {
+		return 0
+	}
+	return min(max(peak-s.baseline, 0), s.spec.Memory)
 }
 
 // Destroy kills everything and waits until nothing is left.

@@ -104,6 +104,9 @@ func (s *box) Usage() sandbox.Usage {
 	return u
 }
 
+// MaxMemory is Usage's.
+func (s *box) MaxMemory() int64 { return s.Usage().MaxMemory }
+
 // used adds what a dead process has used.
 func (s *box) used(st *os.ProcessState) {
 	s.mu.Lock()

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -16,8 +15,8 @@ type Group struct {
 	version int
 	dirs    map[string]string
 	kernel  dirs
-	// Kept open, because they are read once per invocation.
-	peak, events, cpu *os.File // cpu is nil if unknown
+	// Kept open, because they are read often: peak once per invocation.
+	peak, events, cpu *counter // cpu is nil if unknown
 }
 
 // Limits of a group. Zero is none.
@@ -49,20 +48,20 @@ func (t *Tree) New(name string) (*Group, error) {
 func (g *Group) open() (err error) {
 	// For writing too, since writing starts the measure anew. Kernels before 5.19 have no memory.peak, before 6.12 none to write to.
 	file := filepath.Join(g.memory(), g.pick("memory.max_usage_in_bytes", "memory.peak"))
-	if g.peak, err = os.OpenFile(file, os.O_RDWR, 0); errors.Is(err, os.ErrPermission) {
-		g.peak, err = os.Open(file)
+	if g.peak, err = openCounter(file, os.O_RDWR); errors.Is(err, os.ErrPermission) {
+		g.peak, err = openCounter(file, os.O_RDONLY)
 	}
 	if err != nil && g.version == 2 {
-		g.peak, err = os.Open(filepath.Join(g.memory(), "memory.current"))
+		g.peak, err = openCounter(filepath.Join(g.memory(), "memory.current"), os.O_RDONLY)
 	}
 	if err != nil {
 		return err
 	}
-	if g.events, err = os.Open(filepath.Join(g.memory(), g.pick("memory.oom_control", "memory.events"))); err != nil {
+	if g.events, err = openCounter(filepath.Join(g.memory(), g.pick("memory.oom_control", "memory.events")), os.O_RDONLY); err != nil {
 		return err
 	}
 	if dir := g.dir(g.pick("cpuacct", "cpu")); dir != "" {
-		g.cpu, err = os.Open(filepath.Join(dir, g.pick("cpuacct.usage", "cpu.stat")))
+		g.cpu, err = openCounter(filepath.Join(dir, g.pick("cpuacct.usage", "cpu.stat")), os.O_RDONLY)
 	}
 	return ifThere(err)
 }
@@ -161,34 +160,14 @@ func (g *Group) Current() (int64, error) {
 }
 
 // Peak is the most memory that was in use since Limit, in bytes.
-func (g *Group) Peak() (int64, error) {
-	var buf [64]byte
-	text, err := readAgain(g.peak, buf[:])
-	if err != nil {
-		return 0, err
-	}
-	return parseBytes(text)
-}
+func (g *Group) Peak() (int64, error) { return g.peak.number("") }
 
 func parseBytes(text []byte) (int64, error) {
 	return strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
 }
 
-// readAgain is what a file of a few lines says now, in buf. One system call: the kernel gives such a file whole.
-func readAgain(f *os.File, buf []byte) ([]byte, error) {
-	for {
-		n, err := syscall.Pread(int(f.Fd()), buf, 0)
-		if err == nil {
-			return buf[:n], nil
-		}
-		if !errors.Is(err, syscall.EINTR) {
-			return nil, fmt.Errorf("read %s: %w", f.Name(), err)
-		}
-	}
-}
-
 // OOMKills is how many processes the kernel has killed because of the memory limit.
-func (g *Group) OOMKills() (int64, error) { return field(g.events, "oom_kill") }
+func (g *Group) OOMKills() (int64, error) { return g.events.number("oom_kill") }
 
 // CPUTime is the processor time that the group's processes have used, zero if the host does not count it.
 func (g *Group) CPUTime() (time.Duration, error) {
@@ -196,40 +175,18 @@ func (g *Group) CPUTime() (time.Duration, error) {
 		return 0, nil
 	}
 	if g.version == 2 {
-		us, err := field(g.cpu, "usage_usec")
+		us, err := g.cpu.number("usage_usec")
 		return time.Duration(us) * time.Microsecond, err
 	}
-	var buf [64]byte
-	text, err := readAgain(g.cpu, buf[:])
-	if err != nil {
-		return 0, err
-	}
-	ns, err := parseBytes(text)
+	ns, err := g.cpu.number("")
 	return time.Duration(ns), err
-}
-
-// field is a number in a file of "name number" lines, 0 if it is not there.
-func field(f *os.File, name string) (int64, error) {
-	var buf [1024]byte
-	text, err := readAgain(f, buf[:])
-	if err != nil {
-		return 0, err
-	}
-	for len(text) > 0 {
-		var line []byte
-		line, text, _ = bytes.Cut(text, []byte{'\n'})
-		if k, v, ok := bytes.Cut(line, []byte{' '}); ok && string(k) == name {
-			return parseBytes(v)
-		}
-	}
-	return 0, nil
 }
 
 // Remove removes the group. Its processes must be dead.
 func (g *Group) Remove() error {
 	var errs []error
-	for _, f := range []*os.File{g.peak, g.events, g.cpu} {
-		f.Close() // nil is no harm
+	for _, c := range []*counter{g.peak, g.events, g.cpu} {
+		c.close()
 	}
 	for _, dir := range g.dirs {
 		errs = append(errs, g.kernel.remove(dir, 5*time.Second))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,12 @@ func (h host) open(name string) (*Tree, error) {
 	}
 	return nil, fmt.Errorf("%w: neither cgroup v2 nor v1 has the memory controller here; mount cgroup2 at /sys/fs/cgroup", ErrNone)
 }
+
+// weight is the processor share of all sandboxes together, against one process of the host. The kernel divides a group's share
+// among the cores on which it runs: without a weight of its own, all functions together would get half of what one
+// process of the server gets, and on a busy host all calls would wait for them. So they have as much as four processes on
+// each core.
+func weight() int { return 4 * runtime.NumCPU() }
 
 // Version is 1 or 2.
 func (t *Tree) Version() int { return t.version }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // controllersV1 are what a sandbox is held by. cpuacct may be mounted with cpu or apart; without it CPUTime is unknown.
@@ -36,7 +37,8 @@ func (h host) openV1(m mounts, name string) (*Tree, error) {
 		made[dir] = true
 		t.dirs[c.name] = dir
 	}
-	return t, nil
+	const one, most = 1024, 1 << 18 // the share of a process, and the kernel's limit
+	return t, ifThere(write(t.dirs["cpu"], "cpu.shares", strconv.Itoa(min(weight()*one, most))))
 }
 
 // madeElsewhere says that dir is another name of a directory that was made: cpu and cpuacct are often one tree with two names.

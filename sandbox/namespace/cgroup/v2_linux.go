@@ -37,6 +37,11 @@ func (h host) openV2(m mounts, name string) (*Tree, error) {
 		h.dirs.rmdir(dir)
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
 	}
+	const one, most = 100, 10_000 // the share of a process, and the kernel's limit
+	if err := ifThere(write(dir, "cpu.weight", strconv.Itoa(min(weight()*one, most)))); err != nil {
+		h.dirs.rmdir(dir)
+		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	}
 	return &Tree{version: 2, dirs: map[string]string{"": dir}, kernel: h.dirs, host: h, tops: []string{m.v2Top}, Note: note}, nil
 }
 
