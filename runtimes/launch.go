@@ -143,6 +143,7 @@ func (b *builder) python() []string {
 		sdk = "/var/runtime/sdk"
 		b.mount(b.sdk, sdk)
 	}
+	b.env["PWD"], b.env["SHLVL"] = "/var/task", "0" // on AWS a shell starts it
 	if compareVersions(b.r.version, "3.12") >= 0 {
 		b.env["LC_CTYPE"] = "C.UTF-8"
 	}

@@ -159,6 +159,7 @@ func (e *environment) start(ctx context.Context) error {
 		return err
 	}
 	e.box.EndInit()
+	e.log.drain() // what static code wrote stands before START
 	return nil
 }
 

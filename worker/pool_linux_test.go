@@ -334,7 +334,11 @@ func TestFirstProcessOfTheSandboxDies(t *testing.T) {
 	w := newWorld(t, "namespace", Deps{})
 	f := w.function()
 	w.state(f)
+	w.mu.Lock()
+	idle := w.groups[f.Key].idle[0]
+	w.mu.Unlock()
 	w.killParents()
+	<-idle.process.Done()
 	w.state(f)
 
 	r := w.request("hang")
