@@ -20,10 +20,11 @@ const (
 	bodyGrace = 20 * time.Second
 	minRate   = 8 << 10
 
-	// maxUnverified is how many bytes the bodies may take together whose signature was not compared yet. Bodies of
-	// smallBody at most are not counted: the bound on connections bounds them.
+	// maxUnverified is how many bytes the bodies may take together whose signature was not compared yet, or that are being
+	// inflated. Bodies of smallBody at most are not counted: the bound on connections bounds them.
 	maxUnverified = 512 << 20
 	smallBody     = 64 << 10
+	maxInflation  = 1032 // times: what deflate can do at most
 	budgetWait    = 10 * time.Second
 )
 
@@ -61,18 +62,12 @@ func (q *request) readBody(limit int64) (body []byte, release func(), err error)
 	if length == 0 || q.r.Body == http.NoBody {
 		return nil, func() {}, nil
 	}
-	release = func() {}
 	weight := length
 	if length < 0 {
 		weight = limit
 	}
-	if weight = min(weight, maxUnverified); weight > smallBody {
-		ctx, cancel := context.WithTimeout(q.r.Context(), budgetWait)
-		defer cancel()
-		if err := q.g.unverified.Acquire(ctx, weight); err != nil {
-			return nil, nil, aws.ErrUnavailable.New("Too many large requests at once. Reduce your request rate.").WithHeader("Retry-After", "1")
-		}
-		release = func() { q.g.unverified.Release(weight) }
+	if release, err = q.reserve(weight); err != nil {
+		return nil, nil, err
 	}
 	paced := &pacedBody{w: q.w, body: q.r.Body}
 	if length > 0 {
@@ -85,6 +80,19 @@ func (q *request) readBody(limit int64) (body []byte, release func(), err error)
 		return nil, nil, q.bodyError(err)
 	}
 	return body, release, nil
+}
+
+// reserve takes a part of what all large bodies in the making may take together. release gives it back.
+func (q *request) reserve(weight int64) (release func(), err error) {
+	if weight = min(weight, maxUnverified); weight <= smallBody {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(q.r.Context(), budgetWait)
+	defer cancel()
+	if err := q.g.unverified.Acquire(ctx, weight); err != nil {
+		return nil, aws.ErrUnavailable.New("Too many large requests at once. Reduce your request rate.").WithHeader("Retry-After", "1")
+	}
+	return func() { q.g.unverified.Release(weight) }, nil
 }
 
 func (q *request) bodyError(err error) error {
@@ -105,14 +113,42 @@ func readExactly(r io.Reader, length int64) ([]byte, error) {
 	return body, err
 }
 
-// readAtMost reads a body of unknown length.
+// readAtMost reads a body of unknown length. It gathers pieces and joins them at the end: what is too large never takes
+// more than limit, and what is not never more than twice its size.
 func readAtMost(r io.Reader, limit int64) ([]byte, error) {
-	var buf bytes.Buffer
-	n, err := buf.ReadFrom(io.LimitReader(r, limit+1))
-	if n > limit {
-		return nil, errTooLarge
+	const first, largest = 4 << 10, 1 << 20
+	var pieces [][]byte
+	r = io.LimitReader(r, limit+1)
+	total := int64(0)
+	for size := first; ; size = min(2*size, largest) {
+		piece := make([]byte, size)
+		n, ended, err := fill(r, piece)
+		total += int64(n)
+		pieces = append(pieces, piece[:n])
+		switch {
+		case total > limit:
+			return nil, errTooLarge
+		case err != nil:
+			return nil, err
+		case ended:
+			return bytes.Join(pieces, nil), nil
+		}
 	}
-	return buf.Bytes(), err
+}
+
+// fill reads until piece is full or r ends in good order.
+func fill(r io.Reader, piece []byte) (n int, ended bool, err error) {
+	for n < len(piece) {
+		m, err := r.Read(piece[n:])
+		n += m
+		if err == io.EOF { //nolint:errorlint // io.Reader's contract: a wrapped one is a failure
+			return n, true, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, false, nil
 }
 
 // pacedBody fails a body that comes too slowly. Its deadline ends with the body: net/http lifts it when it saw io.EOF, to

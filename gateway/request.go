@@ -133,6 +133,10 @@ func (q *request) authenticate(claim *sigv4.Claim) (*sigv4.Identity, []byte, err
 	if coding != "gzip" {
 		return id, id.Body, nil
 	}
+	if release, err = q.reserve(min(limit, maxInflation*int64(len(id.Body)))); err != nil {
+		return nil, nil, err
+	}
+	defer release()
 	body, err = gunzip(id.Body, limit)
 	if errors.Is(err, errTooLarge) {
 		err = q.tooLarge()

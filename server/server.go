@@ -59,8 +59,8 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return s, fmt.Errorf("make data directory: %w", err)
+	if err := makeDataDir(cfg.Data); err != nil {
+		return s, err
 	}
 	// The address comes first: who finds it taken should not wait for the rest.
 	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
@@ -139,9 +139,10 @@ func (s *Server) URL() string {
 // Isolation is the name of the sandbox driver in use.
 func (s *Server) Isolation() string { return s.driver.Name() }
 
-// Serve serves until ctx ends, then lets running invocations finish for drain at most, and closes everything. Nothing is
-// left on the host afterwards.
-func (s *Server) Serve(ctx context.Context, drain time.Duration) error {
+// Serve serves until ctx ends, then lets running invocations finish for drain at most, or until hurry is closed, and closes
+// everything. Nothing is left on the host afterwards.
+func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan struct{}) error {
+	collectLess()
 	endpoint := filepath.Join(s.cfg.Data, EndpointFile)
 	if err := writeFile(endpoint, []byte(s.URL()+"\n")); err != nil {
 		return errors.Join(err, s.close())
@@ -167,7 +168,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration) error {
 	case <-ctx.Done():
 		s.cfg.Log.Info("shutting down: waiting for running invocations", "atMost", drain.String(), "running", s.pool.Stats().Busy)
 	}
-	s.drain(drain)
+	s.drain(drain, hurry)
 	stop()
 	err = errors.Join(err, running.Wait())
 	stopShipping()
@@ -187,10 +188,17 @@ func (s *Server) serveHTTP() error {
 	return fmt.Errorf("serve: %w", err)
 }
 
-// drain lets requests finish, then ends every sandbox.
-func (s *Server) drain(limit time.Duration) {
+// drain lets requests finish, then ends every sandbox. hurry ends the patience at once.
+func (s *Server) drain(limit time.Duration, hurry <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	go func() {
+		select {
+		case <-hurry:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.cfg.Log.Warn("invocations were cut off", "error", err)
 		s.http.Close()

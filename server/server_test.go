@@ -38,7 +38,7 @@ func start(t *testing.T, cfg Config) *Server {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, time.Second) }()
+	go func() { done <- s.Serve(ctx, time.Second, nil) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {
@@ -192,6 +192,13 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 	second := cfg
 	if _, err := New(t.Context(), second); err == nil || !strings.Contains(err.Error(), cfg.Data) {
 		t.Errorf("a second server on the data directory: %v", err)
+	}
+	open := config(t)
+	if err := os.Chmod(open.Data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(t.Context(), open); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+		t.Errorf("a data directory that others may write to: %v", err)
 	}
 	taken := config(t)
 	taken.Listen = s.listener.Addr().String()

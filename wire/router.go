@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"mime"
 	"net/http"
 	"net/url"
@@ -68,8 +69,29 @@ func restTree(s *aws.Service) *tree {
 // Route says which op a request means, and in which protocol. signingName is the service in the signature's credential
 // scope, "" if the request has none; body is the request's body where it is form-encoded (see IsForm) and may be nil
 // otherwise. The error is an *aws.Error: ErrUnknownOp, or ErrNotImplemented naming an op that the model has and Enfold
-// does not serve.
+// does not serve, or a service that it does not.
 func (rt *Router) Route(r *http.Request, signingName string, body []byte) (*Match, error) {
+	m, err := rt.route(r, signingName, body)
+	if err != nil && errors.Is(err, aws.ErrUnknownOp) && signingName != "" && !rt.serves(signingName) {
+		return nil, aws.ErrNotImplemented.Withf("Enfold does not serve %.64q. It serves %s.", signingName, rt.served())
+	}
+	return m, err
+}
+
+func (rt *Router) serves(signingName string) bool {
+	return slices.ContainsFunc(rt.services, func(s *aws.Service) bool { return s.SigningName == signingName })
+}
+
+// served names the services, for people.
+func (rt *Router) served() string {
+	names := make([]string, len(rt.services))
+	for i, s := range rt.services {
+		names[i] = s.SigningName
+	}
+	return strings.Join(names, ", ")
+}
+
+func (rt *Router) route(r *http.Request, signingName string, body []byte) (*Match, error) {
 	rt.indexed.Do(rt.index)
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		return rt.routeTarget(r, target)

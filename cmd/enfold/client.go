@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,9 +32,12 @@ type target struct {
 	region              string
 }
 
-// findServer is the server that AWS_ENDPOINT_URL and the AWS_… credentials name, if all are set: it may be anywhere. Else it
-// is the one that runs on a data directory.
-func findServer(dir, region string) (*target, error) {
+// findServer is the server that runs on a data directory, if one was named. Else it is the one that AWS_ENDPOINT_URL and the
+// AWS_… credentials name, if all are set, which may be anywhere; else the one on the default directory.
+func findServer(data dataFlag, region string) (*target, error) {
+	if data.Data != "" {
+		return serverOf(data.Data, region)
+	}
 	t := &target{
 		endpoint: os.Getenv("AWS_ENDPOINT_URL"), region: region, token: os.Getenv("AWS_SESSION_TOKEN"),
 		accessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), secret: os.Getenv("AWS_SECRET_ACCESS_KEY"),
@@ -40,7 +45,7 @@ func findServer(dir, region string) (*target, error) {
 	if t.endpoint != "" && t.accessKeyID != "" && t.secret != "" {
 		return t, nil
 	}
-	return serverOf(dir, region)
+	return serverOf(data.dir(), region)
 }
 
 // serverOf is the server that runs on a data directory, with its root credentials.
@@ -75,6 +80,25 @@ func (e *apiError) Error() string {
 	return e.Code + ": " + e.Message
 }
 
+// httpClient trusts the certificates of AWS_CA_BUNDLE, as AWS's clients do.
+func httpClient() (*http.Client, error) {
+	bundle := os.Getenv("AWS_CA_BUNDLE")
+	if bundle == "" {
+		return http.DefaultClient, nil
+	}
+	pem, err := os.ReadFile(bundle)
+	if err != nil {
+		return nil, fmt.Errorf("read AWS_CA_BUNDLE: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("AWS_CA_BUNDLE: no certificate in %s", bundle)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return &http.Client{Transport: transport}, nil
+}
+
 // request is one signed call.
 type request struct {
 	service, method, path string
@@ -91,10 +115,14 @@ func (t *target) do(ctx context.Context, r request) (http.Header, []byte, error)
 	for k, v := range r.header {
 		req.Header[k] = v
 	}
+	client, err := httpClient()
+	if err != nil {
+		return nil, nil, err
+	}
 	sigv4.Sign(req, r.body, sigv4.Credentials{
 		AccessKeyID: t.accessKeyID, Secret: []byte(t.secret), SessionToken: t.token, Region: t.region, Service: r.service,
 	}, time.Now())
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, nil, fmt.Errorf("no server answers at %s: start one with `enfold serve`", t.endpoint)
 	}

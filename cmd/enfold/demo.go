@@ -36,10 +36,10 @@ type outcome struct {
 
 // Run deploys the examples through the public API, calls them, and prints what happened and how to go on.
 func (c demoCmd) Run(ctx context.Context) error {
-	t, err := findServer(c.Data, c.Region)
+	t, err := findServer(c.dataFlag, c.Region)
 	if (err != nil || !t.answers(ctx)) && c.Start {
 		var stop func()
-		if t, stop, err = startServer(ctx, c.Data, c.Region); err == nil {
+		if t, stop, err = startServer(ctx, c.dir(), c.Region); err == nil {
 			defer stop()
 		}
 	}

@@ -10,7 +10,10 @@ import (
 	"github.com/enfold-run/enfold/sandbox/namespace"
 )
 
-type doctorCmd struct{ dataFlag }
+type doctorCmd struct {
+	dataFlag
+	RuntimeMap map[string]string `help:"Interpreter of a runtime, as serve has it." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
+}
 
 // Run prints what this host can do. It fails if functions could only run without isolation.
 func (c doctorCmd) Run() error {
@@ -21,7 +24,7 @@ func (c doctorCmd) Run() error {
 		printCheck(check)
 	}
 	fmt.Println("\nLanguage runtimes:")
-	for _, f := range runtimes.New(runtimes.Options{DataDir: c.Data}).Found() {
+	for _, f := range runtimes.New(runtimes.Options{DataDir: c.dir(), Map: c.RuntimeMap}).Found() {
 		check := sandbox.Check{Name: f.Runtime, OK: f.OK, Detail: f.Path, Fix: f.Fix}
 		if f.OK && f.Version != "" {
 			check.Detail += " (" + f.Version + ")"

@@ -11,7 +11,7 @@ type envCmd struct {
 }
 
 func (c envCmd) Run() error {
-	t, err := serverOf(c.Data, c.Region)
+	t, err := serverOf(c.dir(), c.Region)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (c invokeCmd) Run(ctx context.Context) error {
 			return fmt.Errorf("read the event: %w", err)
 		}
 	}
-	t, err := findServer(c.Data, c.Region)
+	t, err := findServer(c.dataFlag, c.Region)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type logsCmd struct {
 const followEvery = 250 * time.Millisecond
 
 func (c logsCmd) Run(ctx context.Context) error {
-	t, err := findServer(c.Data, c.Region)
+	t, err := findServer(c.dataFlag, c.Region)
 	if err != nil {
 		return err
 	}

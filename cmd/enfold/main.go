@@ -28,7 +28,15 @@ type cli struct {
 
 // dataFlag is where the server keeps everything, for commands that find it by its directory.
 type dataFlag struct {
-	Data string `help:"Data directory." default:".enfold" env:"ENFOLD_DATA" type:"path" placeholder:"DIR"`
+	Data string `help:"Data directory (default .enfold)." env:"ENFOLD_DATA" type:"path" placeholder:"DIR"`
+}
+
+// dir is the data directory, the flag's or the default one.
+func (d dataFlag) dir() string {
+	if d.Data == "" {
+		return ".enfold"
+	}
+	return d.Data
 }
 
 func main() {
@@ -45,7 +53,7 @@ func run(args []string) int {
 		kong.Name("enfold"),
 		kong.Description("AWS Lambda on your own machine: one binary, no Docker, the security model switched on.\n\n"+
 			"Start with: enfold serve, and in another terminal: enfold demo"),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 		kong.Vars{"binaries": binariesDir()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)

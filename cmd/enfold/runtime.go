@@ -14,11 +14,14 @@ type runtimeCmd struct {
 	Install runtimeInstallCmd `cmd:"" help:"Put the SDK that AWS's runtime carries (boto3, @aws-sdk) under the data directory."`
 }
 
-type runtimeListCmd struct{ dataFlag }
+type runtimeListCmd struct {
+	dataFlag
+	RuntimeMap map[string]string `help:"Interpreter of a runtime, as serve has it." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
+}
 
 func (c runtimeListCmd) Run() error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	for _, f := range runtimes.New(runtimes.Options{DataDir: c.Data}).Found() {
+	for _, f := range runtimes.New(runtimes.Options{DataDir: c.dir(), Map: c.RuntimeMap}).Found() {
 		if f.OK {
 			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Runtime, f.Version, f.Path)
 		} else {
@@ -34,7 +37,7 @@ type runtimeInstallCmd struct {
 }
 
 func (c runtimeInstallCmd) Run(ctx context.Context) error {
-	set := runtimes.New(runtimes.Options{DataDir: c.Data})
+	set := runtimes.New(runtimes.Options{DataDir: c.dir()})
 	for _, r := range c.Runtime {
 		if err := set.Install(ctx, r, os.Stdout); err != nil {
 			return fmt.Errorf("install %s: %w", r, err)

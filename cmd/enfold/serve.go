@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/enfold-run/enfold/server"
@@ -42,7 +44,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	s, err := server.New(ctx, server.Config{
-		Listen: c.Listen, Data: c.Data, Account: c.Account, Region: c.Region, Isolation: c.Isolation,
+		Listen: c.Listen, Data: c.dir(), Account: c.Account, Region: c.Region, Isolation: c.Isolation,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
 		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime,
 		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey, Log: log,
@@ -51,6 +53,18 @@ func (c serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("Enfold %s ready at %s in %d ms (isolation %s, data %s)\n",
-		server.Version(), s.URL(), time.Since(begun).Milliseconds(), s.Isolation(), c.Data)
-	return s.Serve(ctx, drainTime)
+		server.Version(), s.URL(), time.Since(begun).Milliseconds(), s.Isolation(), c.dir())
+	return s.Serve(ctx, drainTime, secondSignal(ctx))
+}
+
+// secondSignal is closed at the first Ctrl-C after ctx ended.
+func secondSignal(ctx context.Context) <-chan struct{} {
+	hurry := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		<-again
+		close(hurry)
+	})
+	return hurry
 }

@@ -48,7 +48,7 @@ func openCodeCache(dir string, blobs store.Blobs) (*codeCache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open code cache: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open code cache: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -60,6 +60,10 @@ func openCodeCache(dir string, blobs store.Blobs) (*codeCache, error) {
 	}
 	for _, d := range []string{"code", "layers"} {
 		if err := makeDirs(root, d, map[string]bool{".": true}); err != nil {
+			return nil, fmt.Errorf("open code cache: %w", err)
+		}
+		// Nobody but us comes in. A sandbox gets a bind of the directory that it needs, which everybody may read.
+		if err := root.Chmod(d, 0o700); err != nil {
 			return nil, fmt.Errorf("open code cache: %w", err)
 		}
 		names, err := fs.ReadDir(root.FS(), d)

@@ -25,3 +25,5 @@ func diskFull(err error) bool {
 }
 
 func noSpaceAt(string) bool { return false }
+
+func scarceAt(string) bool { return false }

@@ -143,6 +143,9 @@ func (w *logWriter) write(batch map[space][]store.Chunk) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	if scarceAt(w.logs.file.path) {
+		return fmt.Errorf("%w: the last of the space is not for logs", store.ErrFull)
+	}
 	if _, err := w.conn.exec(qBegin); err != nil {
 		return err
 	}
