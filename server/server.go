@@ -142,7 +142,7 @@ func (s *Server) Isolation() string { return s.driver.Name() }
 // Serve serves until ctx ends, then lets running invocations finish for drain at most, or until hurry is closed, and closes
 // everything. Nothing is left on the host afterwards.
 func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan struct{}) error {
-	collectLess()
+	tune()
 	endpoint := filepath.Join(s.cfg.Data, EndpointFile)
 	if err := writeFile(endpoint, []byte(s.URL()+"\n")); err != nil {
 		return errors.Join(err, s.close())
