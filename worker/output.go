@@ -24,6 +24,9 @@ type output struct {
 	logger Logger
 	stream *LogStream
 	system systemLog
+	// managed says that the processes are our bootstraps, which write a record of several lines as one line, with carriage
+	// returns for its newlines. A custom runtime's bytes are its own.
+	managed bool
 
 	mu      sync.Mutex
 	pipe    *os.File
@@ -35,7 +38,7 @@ type output struct {
 }
 
 func newOutput(l Logger, s *LogStream, f *Function) *output {
-	return &output{logger: l, stream: s, system: newSystemLog(f)}
+	return &output{logger: l, stream: s, system: newSystemLog(f), managed: f.RuntimeVersionArn != ""}
 }
 
 // attach reads a new process's pipe, which output closes.
@@ -131,12 +134,12 @@ func (o *output) take(fd, reads int) pipeState {
 	return pipeMore
 }
 
-// split cuts lines. Newlines stay, as in CloudWatch.
+// split cuts lines. Newlines stay, as in CloudWatch. It may change b.
 func (o *output) split(b []byte, at time.Time) {
 	for len(b) > 0 {
 		i := bytes.IndexByte(b, '\n') + 1
 		if i > 0 && i <= maxEvent && len(o.partial) == 0 {
-			o.emit(at, b[:i])
+			o.emit(at, o.record(b[:i]))
 			b = b[i:]
 			continue
 		}
@@ -158,11 +161,33 @@ func (o *output) flush(at time.Time) {
 	if len(o.partial) == 0 {
 		return
 	}
-	o.emit(at, o.partial)
+	o.emit(at, o.record(o.partial))
 	o.partial = o.partial[:0]
 	if cap(o.partial) > 64<<10 {
 		o.partial = nil
 	}
+}
+
+// record gives a managed runtime's line its newlines back. It changes line, which must be output's own.
+func (o *output) record(line []byte) []byte {
+	if !o.managed {
+		return line
+	}
+	i := bytes.IndexByte(line, '\r')
+	if i < 0 {
+		return line
+	}
+	line, ended := bytes.CutSuffix(line, []byte("\r\n"))
+	for ; i < len(line); i++ {
+		if line[i] == '\r' {
+			line[i] = '\n'
+		}
+	}
+	if ended {
+		line = line[:len(line)+1]
+		line[len(line)-1] = '\n'
+	}
+	return line
 }
 
 // emit is where every event leaves. The caller holds o.mu.
