@@ -82,7 +82,7 @@ func TestJava(t *testing.T) {
 					t.Errorf("error type header %q", got)
 				}
 			}
-			f.logs("bad x: java.lang.IllegalArgumentException\njava.lang.IllegalArgumentException: bad x\n\tat fn.App$Fails.handleRequest(App.java:123)\n")
+			f.logs("bad x: java.lang.IllegalArgumentException\rjava.lang.IllegalArgumentException: bad x\r\tat fn.App$Fails.handleRequest(App.java:123)\r", "(App.java:109)\r\nbad x: ")
 			a := f.invoke(`"none"`)
 			if a.field(t, "errorMessage") != "java.lang.IllegalStateException" {
 				t.Errorf("no message: %s", a.body)
@@ -116,7 +116,7 @@ func TestJava(t *testing.T) {
 		t.Run("log", func(t *testing.T) {
 			f := run(t, "Logs")
 			f.ok(f.invoke(`""`), `null`)
-			f.logs("printed é\n", "unfinished by logger\n", "[DEBUG] 8476a536-e9f4-11e8-9739-2dfe598c3fcd level debug\n", "by runtime\n", "to stderr\n")
+			f.logs("printed é\n", "unfinished by logger\ntwo\rlines\nbytes\rof it\n\n[DEBUG] 8476a536-e9f4-11e8-9739-2dfe598c3fcd level debug\n", "by runtime\n", "to stderr\n")
 			f = start(t, code{runtime: runtime, handler: "fn.App$Logs", task: classes, env: map[string]string{"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}})
 			f.ok(f.invoke(`""`), `null`)
 			f.logs(`Z","level":"WARN","message":"level warn","AWSRequestId":"8476a536-e9f4-11e8-9739-2dfe598c3fcd"}` + "\n")

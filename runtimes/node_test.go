@@ -37,6 +37,7 @@ exports.env = async (names) => names.map((n) => process.env[n] ?? null);
 exports.log = async () => {
   console.log('hello %s', 'x', { a: 1 });
   console.warn('two\nlines');
+  console.info('%s', 'win\r\ndows\n');
   console.debug('debug');
   console.error(new Odd('logged'));
   process.stdout.write('raw\n');
@@ -137,7 +138,7 @@ func TestNode(t *testing.T) {
 		t.Run("log", func(t *testing.T) {
 			f := run(t, "app.log")
 			f.ok(f.invoke(`{}`), `null`)
-			f.logs("Z\t8476a536-e9f4-11e8-9739-2dfe598c3fcd\tINFO\thello x { a: 1 }\n", "\tWARN\ttwo\rlines\n", "\tDEBUG\tdebug\n", "\tERROR\tOdd: logged\r    at ", "\nraw\n")
+			f.logs("Z\t8476a536-e9f4-11e8-9739-2dfe598c3fcd\tINFO\thello x { a: 1 }\n", "\tWARN\ttwo\rlines\n", "\tINFO\twin\rdows\r\n", "\tDEBUG\tdebug\n", "\tERROR\tOdd: logged\r    at ", "\nraw\n")
 			f = start(t, code{runtime: runtime, handler: "app.log", files: map[string]string{"app.js": nodeCode}, env: map[string]string{"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "WARN"}})
 			f.ok(f.invoke(`{}`), `null`)
 			f.logs(`","level":"WARN","requestId":"8476a536-e9f4-11e8-9739-2dfe598c3fcd","message":"two\nlines"}`, `"message":{"errorType":"Odd","errorMessage":"logged","stackTrace":["Odd: logged",`)

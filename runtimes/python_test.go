@@ -1,6 +1,9 @@
 package runtimes
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,7 +63,10 @@ def log(event, context):
         1 / 0
     except ZeroDivisionError:
         logging.exception("caught")
-    context.log("direct\n")
+    print("after")
+    context.log("direct")
+    context.log("two\r\nlines\n")
+    print("own\nlines")
 
 def env(event, context):
     return [os.environ.get(k) for k in event]
@@ -119,7 +125,7 @@ func TestPython(t *testing.T) {
 				t.Errorf("error type header %q", got)
 			}
 			f.failed(f.invoke(`{}`), want) // and the process lives
-			f.logs("[ERROR] Odd: odd ☃\rTraceback (most recent call last):\r\u00a0\u00a0File \"TASK/app.py\", line 30, in fail\r\u00a0\u00a0\u00a0\u00a0inner()\r")
+			f.logs("[ERROR] Odd: odd ☃\rTraceback (most recent call last):\r\u00a0\u00a0File \"TASK/app.py\", line 30, in fail\r\u00a0\u00a0\u00a0\u00a0inner()\r", "\r\u00a0\u00a0\u00a0\u00a0raise Odd()\n[ERROR] ")
 			f = run(t, "app.fail_json")
 			f.failed(f.invoke(`{}`), `{"errorMessage": "Unable to marshal response: Object of type object is not JSON serializable", "errorType": "Runtime.MarshalError", "requestId": "8476a536-e9f4-11e8-9739-2dfe598c3fcd", "stackTrace": []}`)
 			f = run(t, "app.circle")
@@ -145,21 +151,29 @@ func TestPython(t *testing.T) {
 		t.Run("text log", func(t *testing.T) {
 			f := run(t, "app.log")
 			f.ok(f.invoke(`{}`), `null`)
-			f.logs("printed é\n", "unfinished", "[INFO]\t20", "Z\t8476a536-e9f4-11e8-9739-2dfe598c3fcd\thello x\n", "[WARNING]\t", "\tmulti\nline\n", "\tcaught\nTraceback", "ZeroDivisionError", "direct\n")
+			f.logs("printed é\n", "unfinished", "[INFO]\t20", "Z\t8476a536-e9f4-11e8-9739-2dfe598c3fcd\thello x\n", "[WARNING]\t", "\tmulti\rline\n",
+				"\tcaught\rTraceback (most recent call last):\r  File \"TASK/app.py\", line ", "\rZeroDivisionError: division by zero\nafter\ndirect\ntwo\rlines\nown\nlines\n")
 		})
 		t.Run("JSON log", func(t *testing.T) {
 			f := start(t, code{runtime: runtime, handler: "app.log", files: map[string]string{"app.py": pythonCode}, env: map[string]string{"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}})
 			f.ok(f.invoke(`{}`), `null`)
 			f.logs(`"level": "INFO", "message": "hello x", "logger": "root", "requestId": "8476a536-e9f4-11e8-9739-2dfe598c3fcd"}`+"\n",
-				`"message": "multi\nline", "logger": "lib"`, `"color": "red"`, `"errorType": "ZeroDivisionError"`, `"location": "TASK/app.py:log:`)
+				`"message": "multi\nline", "logger": "lib"`, `"color": "red"`, `"errorType": "ZeroDivisionError"`, `"location": "TASK/app.py:log:`, "\"}\nafter\n")
 			f = start(t, code{runtime: runtime, handler: "app.fail", files: map[string]string{"app.py": pythonCode}, env: map[string]string{"AWS_LAMBDA_LOG_FORMAT": "JSON"}})
 			f.invoke(`{}`)
-			f.logs(`"level": "ERROR", "errorMessage": "odd `)
+			f.logs(`"level": "ERROR", "errorMessage": "odd `, "\\n\"]}\n")
 		})
 		t.Run("environment", func(t *testing.T) {
 			f := run(t, "app.env")
 			f.ok(f.invoke(`["_X_AMZN_TRACE_ID","AWS_EXECUTION_ENV"]`, "Lambda-Runtime-Trace-Id", "Root=1-2-3"), `["Root=1-2-3", "AWS_Lambda_`+runtime+`"]`)
 			f.ok(f.invoke(`["_X_AMZN_TRACE_ID","HOME"]`), `[null, null]`)
+			// The interpreter itself would set it on a host that has no such locale.
+			odd := map[string]string{"LANG": "xx_XX.UTF-8"}
+			f = start(t, code{runtime: runtime, handler: "app.env", files: map[string]string{"app.py": pythonCode}, env: odd})
+			f.ok(f.invoke(`["LC_CTYPE"]`), map[bool]string{true: `[null]`, false: `["C.UTF-8"]`}[escaped])
+			odd["LC_CTYPE"] = "C.utf8"
+			f = start(t, code{runtime: runtime, handler: "app.env", files: map[string]string{"app.py": pythonCode}, env: odd})
+			f.ok(f.invoke(`["LC_CTYPE"]`), `["C.utf8"]`)
 		})
 	})
 }
@@ -193,7 +207,7 @@ func pythonInitErrors(t *testing.T, runtime string) {
 		if got := f.exit(); got != 1 {
 			t.Errorf("%s: exit status %d", c.handler, got)
 		}
-		f.logs("[ERROR] " + c.kind + ": ")
+		f.logs("[WARNING]\t", "Z\t\tLAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the function code. ", "runtimes-update.html\n[ERROR] "+c.kind+": ")
 	}
 	f := start(t, code{runtime: runtime, handler: "leaves.handler", files: files})
 	if got := f.exit(); got != 4 || len(f.api.answers) > 0 {
@@ -275,4 +289,42 @@ func load(t *testing.T, c code) {
 	for range 300 {
 		f.ok(f.invoke(`[1]`), `[1]`)
 	}
+}
+
+// The SDK that was installed for a runtime wins over what the host's interpreter has.
+func TestPythonSDKPath(t *testing.T) {
+	eachRuntime(t, Python, func(t *testing.T, runtime string) {
+		r, _ := lookup(runtime)
+		sdk := hostSet(t).sdkPath(r)
+		t.Cleanup(func() { os.RemoveAll(sdk) })
+		made := t.TempDir()
+		write(t, made+"/files/boto3/__init__.py", "X = 'pinned'", 0o644)
+		if err := os.MkdirAll(filepath.Dir(sdk), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := publishSDK(made, sdk, []string{"boto3==1"}); err != nil {
+			t.Fatal(err)
+		}
+		f := start(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{
+			"app.py": "import boto3, os, sys\ndef handler(e, c): return {'boto3': boto3.X, 'path': sys.path, 'lib': os.path.dirname(os.__file__)}",
+		}})
+		a := f.invoke(`{}`)
+		if got := a.field(t, "boto3"); got != "pinned" {
+			t.Errorf("boto3 is %v", got)
+		}
+		path := a.field(t, "path").([]any)
+		at := slices.Index(path, any(sdk))
+		if lib := slices.Index(path, a.field(t, "lib")); lib < 0 || at < lib {
+			t.Errorf("the SDK is at %d of sys.path, want it after the standard library at %d: %v", at, lib, path)
+		}
+		host := slices.IndexFunc(path, func(p any) bool {
+			return strings.HasSuffix(p.(string), "-packages") && !strings.Contains(p.(string), "/opt/python/")
+		})
+		if host < 0 {
+			t.Skipf("%s has no packages of its own, so there is nothing to come before", runtime)
+		}
+		if at > host {
+			t.Errorf("the SDK is at %d of sys.path, want it before the host's packages at %d: %v", at, host, path)
+		}
+	})
 }

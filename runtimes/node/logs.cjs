@@ -39,9 +39,9 @@ function textLine(time, level, params) {
   return `${time}\t${globalThis[REQUEST_ID]}\t${level}\t${util.format(...params)}`;
 }
 
-/** Writes one event to standard output. Its lines are joined by carriage returns, as AWS does. */
+/** Writes one event to standard output. Its newlines become carriage returns, which the platform turns back. */
 function toStdout(line) {
-  process.stdout.write(line.replace(/\n/g, '\r') + '\n');
+  process.stdout.write(line.replace(/\r?\n/g, '\r') + '\n');
 }
 
 /** Writes one event to the platform's log descriptor: type, length, time, message. */

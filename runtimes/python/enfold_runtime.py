@@ -15,6 +15,16 @@ from enfold_client import Client
 from enfold_json import ENSURE_ASCII, Encoder
 
 
+UPDATE_WARNING = (
+    "LAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the function code. However, in rare cases, a "
+    "Lambda runtime update can cause unexpected function behavior. For functions using managed runtimes, runtime updates can be "
+    "triggered by a function change, or can be applied automatically. To determine if the runtime has been updated, check the "
+    "runtime version in the INIT_START log entry. If this error correlates with a change in the runtime version, you may be able "
+    "to mitigate this error by temporarily rolling back to the previous runtime version. For more information, see "
+    "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-update.html"
+)
+
+
 class Fault(Exception):
     """A failure with a type that AWS names, such as Runtime.ImportModuleError."""
 
@@ -56,18 +66,18 @@ def load_handler(name):
 
 
 def set_paths(layers, sdk):
-    """Build sys.path as AWS does: the function, its layers, the runtime, the standard library, site-packages.
+    """Build sys.path as AWS does: the function, its layers, the runtime, the standard library, the SDK, site-packages.
 
     The interpreter runs with -S, so that start-up code of the host's site-packages does not run in every function. What the
     site module would have given is done here. layers are the directories that make up /opt, first found first.
     """
     version = "python%d.%d" % sys.version_info[:2]
+    if sdk:  # before the host's own packages: the versions that were installed for functions win
+        sys.path.append(sdk)
     for directory in site_packages(version):
         if os.path.isdir(directory) and directory not in sys.path:
             sys.path.append(directory)
             add_path_files(directory, code=False)
-    if sdk:
-        sys.path.append(sdk)
     first = [os.environ["LAMBDA_TASK_ROOT"]]
     if "PYTHONPATH" not in os.environ:
         for opt in layers:
@@ -274,7 +284,7 @@ class Log:
     @classmethod
     def write(cls, text, levelno=0):
         if cls.fd is None:
-            sys.stdout.write(text)
+            sys.stdout.write(one_line(text))
             return
         data = text.encode("utf-8", "backslashreplace")
         kind = (0xA55A0002 if cls.json else 0xA55A0003) | cls.BITS[min(50, max(0, levelno)) // 10]
@@ -288,8 +298,7 @@ class Log:
         if cls.json:
             now = time.time()
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + ".%03dZ" % (now % 1 * 1000)
-            line = json.dumps({"timestamp": stamp, "level": "ERROR", **doc}, ensure_ascii=ENSURE_ASCII)
-            cls.write(line if cls.fd is not None else line + "\n", 40)
+            cls.write(json.dumps({"timestamp": stamp, "level": "ERROR", **doc}, ensure_ascii=ENSURE_ASCII), 40)
             return
         head = "[ERROR]"
         if doc["errorType"]:
@@ -301,8 +310,17 @@ class Log:
             for line in entry.splitlines():
                 body = line.lstrip(" ")
                 lines.append("\u00a0" * (len(line) - len(body)) + body)
-        # One event: on standard output its lines are joined by carriage returns, as AWS does.
-        cls.write("\r".join(lines) + "\n" if cls.fd is None else "\n".join(lines), 40)
+        cls.write("\n".join(lines), 40)
+
+
+def one_line(text):
+    """A record as standard output carries it: one line, whose own newlines are carriage returns. The platform turns them back,
+    so that a record is one log event."""
+    if text.endswith("\n"):
+        text = text[:-1]
+    if "\n" in text:
+        text = text.replace("\r\n", "\n").replace("\n", "\r")
+    return text + "\n"
 
 
 class LoggingHook:
@@ -337,6 +355,21 @@ def fix_streams():
             pass
 
 
+def drop_coerced_locale():
+    """Remove the LC_CTYPE that the interpreter itself put into the environment, as it does on a host without LANG's locale.
+
+    On AWS functions see that variable from Python 3.12 on. One that the function is configured with stays."""
+    if sys.version_info >= (3, 12) or "LC_CTYPE" not in os.environ:
+        return
+    try:
+        with open("/proc/self/environ", "rb") as f:
+            given = f.read().split(b"\0")
+    except OSError:
+        return
+    if not any(v.startswith(b"LC_CTYPE=") for v in given):
+        del os.environ["LC_CTYPE"]
+
+
 def flush_streams():
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -366,10 +399,21 @@ def init(client):
         return load_handler(os.environ["_HANDLER"])
     except Exception as e:
         doc = error_of(e, None)
+        warn_of_updates()
         Log.error(doc)
         flush_streams()
         client.post_init_error(Encoder().encode_text(doc).encode("utf-8", "backslashreplace"), doc["errorType"])
         sys.exit(1)
+
+
+def warn_of_updates():
+    """The record that AWS writes before the error of an init that failed."""
+    try:
+        import logging
+
+        logging.warning(UPDATE_WARNING)
+    except Exception:
+        pass  # the function's own logging is broken, and its init error matters more
 
 
 def run(client, handler):
@@ -390,6 +434,7 @@ def main():
     layers, sdk = sys.argv[1:3]  # directories that make up /opt, and that of an installed SDK or ""
     del sys.argv[1:]
     fix_streams()
+    drop_coerced_locale()
     Log.open()
     set_paths(layers.split(":"), sdk)
     sys.meta_path.insert(0, LoggingHook())

@@ -209,6 +209,9 @@ public class App {
             System.out.println("printed é");
             System.out.print("unfinished ");
             c.getLogger().log("by logger");
+            c.getLogger().log("two\r\nlines\n");
+            c.getLogger().log("bytes\nof it".getBytes());
+            c.getLogger().log("");
             c.getLogger().log("level debug", LogLevel.DEBUG);
             c.getLogger().log("level warn", LogLevel.WARN);
             LambdaRuntime.getLogger().log("by runtime");

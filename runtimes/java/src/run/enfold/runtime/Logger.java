@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.util.Arrays;
 
 /** The function's logger: text as it comes, or a JSON object for each message. */
 final class Logger implements LambdaLogger {
@@ -88,12 +89,28 @@ final class Logger implements LambdaLogger {
         return out.append('}').toString();
     }
 
+    /**
+     * A record as standard output carries it: one line, whose own newlines are carriage returns. The platform turns them back, so
+     * that a record is one log event.
+     */
+    private static byte[] oneLine(byte[] record) {
+        int end = record.length > 0 && record[record.length - 1] == '\n' ? record.length - 1 : record.length;
+        byte[] out = new byte[end + 1];
+        int n = 0;
+        for (int i = 0; i < end; i++) {
+            if (record[i] == '\r' && i + 1 < end && record[i + 1] == '\n') {
+                continue;
+            }
+            out[n++] = record[i] == '\n' ? (byte) '\r' : record[i];
+        }
+        out[n++] = '\n';
+        return n == out.length ? out : Arrays.copyOf(out, n);
+    }
+
     private synchronized void write(byte[] line, LogLevel level) {
         if (framed == null) {
-            System.out.write(line, 0, line.length);
-            if (line.length == 0 || line[line.length - 1] != '\n') {
-                System.out.write('\n');
-            }
+            byte[] out = oneLine(line);
+            System.out.write(out, 0, out.length);
             System.out.flush();
             return;
         }
