@@ -1,10 +1,12 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,12 +16,18 @@ import (
 )
 
 const (
-	shipEvery     = 100 * time.Millisecond
+	shipEvery     = 200 * time.Millisecond
 	shipMaxTotal  = 32 << 20 // bytes waiting in all streams together
 	shipMaxStream = 4 << 20  // bytes waiting in one stream: a function that floods loses events, not its neighbours
 	shipMaxEvents = 10_000   // per PutLogEvents
 	shipMaxBytes  = 1 << 20  // per PutLogEvents, 26 bytes of overhead an event included
 	shipOverhead  = 26
+	eventCost     = 128 // bytes that an event takes on its way, beside its own
+
+	// Buffers that were shipped are used again, up to so many and so large.
+	spareBuffers = 64
+	spareBytes   = 64 << 10
+	spareEvents  = 1 << 10
 )
 
 // LogShipper is the worker's Logger: it gathers what functions write and sends it to CloudWatch Logs in batches, through the
@@ -31,6 +39,7 @@ type LogShipper struct {
 
 	mu      sync.Mutex
 	streams map[*worker.LogStream]*pending
+	spare   []*pending
 	total   int
 }
 
@@ -40,6 +49,7 @@ var _ worker.Logger = (*LogShipper)(nil)
 type pending struct {
 	data    []byte
 	events  []span
+	cost    int // bytes, with what the events themselves take
 	dropped int
 	last    time.Time
 }
@@ -48,6 +58,15 @@ type pending struct {
 type span struct {
 	at       int64 // Unix milliseconds
 	from, to int
+}
+
+func earlier(a, b span) int { return cmp.Compare(a.at, b.at) }
+
+// member is an event as the API takes it, with what it points to.
+type member struct {
+	event logs.InputLogEvent
+	at    int64
+	text  string
 }
 
 // NewLogShipper makes a shipper on the in-process client of CloudWatch Logs. Run ships.
@@ -61,18 +80,42 @@ func (s *LogShipper) Log(stream *worker.LogStream, at time.Time, event []byte) {
 	defer s.mu.Unlock()
 	p := s.streams[stream]
 	if p == nil {
-		p = &pending{}
+		p = s.buffer()
 		s.streams[stream] = p
 	}
 	p.last = at
-	if len(p.data)+len(event) > shipMaxStream || s.total+len(event) > shipMaxTotal {
+	// An event costs more than its bytes: a flood of empty lines is a flood too.
+	cost := len(event) + eventCost
+	if p.cost+cost > shipMaxStream || s.total+cost > shipMaxTotal {
 		p.dropped++
 		return
 	}
 	from := len(p.data)
 	p.data = append(p.data, event...)
 	p.events = append(p.events, span{at: at.UnixMilli(), from: from, to: len(p.data)})
-	s.total += len(event)
+	p.cost += cost
+	s.total += cost
+}
+
+// buffer is an empty one. The caller holds s.mu.
+func (s *LogShipper) buffer() *pending {
+	n := len(s.spare)
+	if n == 0 {
+		return &pending{}
+	}
+	p := s.spare[n-1]
+	s.spare = s.spare[:n-1]
+	return p
+}
+
+// recycle keeps a shipped buffer, unless it is large or there are many.
+func (s *LogShipper) recycle(p *pending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.spare) < spareBuffers && cap(p.data) <= spareBytes && cap(p.events) <= spareEvents {
+		*p = pending{data: p.data[:0], events: p.events[:0]}
+		s.spare = append(s.spare, p)
+	}
 }
 
 // Run ships until ctx ends, then ships what is left.
@@ -104,6 +147,7 @@ func (s *LogShipper) Flush(ctx context.Context) {
 		if err := s.ship(ctx, stream, p); err != nil {
 			s.log.Error("ship function logs", "group", stream.Group, "stream", stream.Name, "events", len(p.events), "error", err)
 		}
+		s.recycle(p)
 	}
 }
 
@@ -117,9 +161,14 @@ func (s *LogShipper) ship(ctx context.Context, stream *worker.LogStream, p *pend
 		Principal: aws.ServicePrincipal("lambda.amazonaws.com"), Account: stream.Account, Region: stream.Region,
 		SourceIP: "lambda.amazonaws.com", UserAgent: "lambda.amazonaws.com", SourceAccount: stream.Account,
 	})
+	if !slices.IsSortedFunc(p.events, earlier) { // the clock was set back: PutLogEvents refuses what is out of order
+		slices.SortStableFunc(p.events, earlier)
+	}
 	batch := make([]*logs.InputLogEvent, 0, min(len(p.events), shipMaxEvents))
+	text := string(p.data) // one allocation for all events of a batch, and one for their members
+	members := make([]member, len(p.events))
 	size := 0
-	for _, e := range p.events {
+	for i, e := range p.events {
 		n := e.to - e.from + shipOverhead
 		if len(batch) == shipMaxEvents || size+n > shipMaxBytes {
 			if err := s.put(ctx, stream, batch); err != nil {
@@ -127,7 +176,10 @@ func (s *LogShipper) ship(ctx context.Context, stream *worker.LogStream, p *pend
 			}
 			batch, size = batch[:0], 0
 		}
-		batch = append(batch, &logs.InputLogEvent{Timestamp: new(e.at), Message: new(string(p.data[e.from:e.to]))})
+		m := &members[i]
+		m.at, m.text = e.at, text[e.from:e.to]
+		m.event = logs.InputLogEvent{Timestamp: &m.at, Message: &m.text}
+		batch = append(batch, &m.event)
 		size += n
 	}
 	return s.put(ctx, stream, batch)
