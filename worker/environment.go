@@ -22,6 +22,10 @@ const initLimit = 10 * time.Second
 // lastWords is how long what a dead process has sent may take to be read.
 const lastWords = 100 * time.Millisecond
 
+// quietLooks is how often in a row, a millisecond apart, a dead process must have no connection: its last one may not have
+// been accepted yet.
+const quietLooks = 5
+
 var (
 	// errExited is why a wait ends when the function's process died under it.
 	errExited = errors.New("worker: the runtime exited")
@@ -166,7 +170,11 @@ func (e *environment) start(ctx context.Context) error {
 // watch ends the running wait when the process dies. What it has sent before still counts, read or not.
 func (e *environment) watch(process sandbox.Process) {
 	<-process.Done()
-	for begun := time.Now(); e.session.Connected() && time.Since(begun) < lastWords; {
+	begun := time.Now()
+	for quiet := 0; quiet < quietLooks && time.Since(begun) < lastWords; quiet++ {
+		if e.session.Connected() {
+			quiet = 0
+		}
 		time.Sleep(time.Millisecond)
 	}
 	e.mu.Lock()
