@@ -10,6 +10,6 @@ import (
 type versionCmd struct{}
 
 func (versionCmd) Run() error {
-	fmt.Printf("enfold %s %s %s/%s\n", server.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+	_, err := fmt.Printf("enfold %s %s %s/%s\n", server.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }

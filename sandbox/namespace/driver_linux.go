@@ -93,8 +93,8 @@ func (d *Driver) ready(o Options) (err error) {
 			return err
 		}
 	}
-	d.spawner, err = newSpawner()
-	return err
+	d.spawner = newSpawner()
+	return nil
 }
 
 // try makes a sandbox and throws it away.

@@ -21,12 +21,12 @@ type spawner struct {
 // spawnerThreads is how many processes are started at the same time.
 const spawnerThreads = 2
 
-func newSpawner() (*spawner, error) {
+func newSpawner() *spawner {
 	s := &spawner{jobs: make(chan func())}
 	for range spawnerThreads {
 		s.done.Go(s.loop)
 	}
-	return s, nil
+	return s
 }
 
 // loop never unlocks its thread, which therefore ends with it.

@@ -177,8 +177,10 @@ func testParallel(t *testing.T, s *suite) {
 	begun := time.Now()
 	for i := range n {
 		wg.Go(func() {
-			box, err := s.driver.Create(context.Background(), sandbox.Spec{ID: newID(), Owner: newID(), Memory: 256 << 20,
-				Mounts: []sandbox.Mount{{Source: mustExe(t), Target: probePath}}})
+			box, err := s.driver.Create(context.Background(), sandbox.Spec{
+				ID: newID(), Owner: newID(), Memory: 256 << 20,
+				Mounts: []sandbox.Mount{{Source: mustExe(t), Target: probePath}},
+			})
 			if err != nil {
 				errs <- err
 				return

@@ -40,12 +40,30 @@ func Run(t *testing.T, e Expect, open func(t testing.TB) sandbox.Driver) {
 		name string
 		run  func(*testing.T, *suite)
 	}{
-		{"Output", testOutput}, {"Flood", testFlood}, {"Exit", testExit}, {"CannotStart", testCannotStart},
-		{"View", testView}, {"Environment", testEnvironment}, {"Mounts", testMounts}, {"BadSpecs", testBadSpecs},
-		{"Listener", testListener}, {"Languages", testLanguages},
-		{"Memory", testMemory}, {"CPU", testCPU}, {"Pids", testPids}, {"Files", testFiles}, {"Tmp", testTmp}, {"Orphans", testOrphans},
-		{"Kill", testKill}, {"ExitKillsDaemons", testExitKillsDaemons}, {"Terminate", testTerminate}, {"Restart", testRestart},
-		{"Destroy", testDestroy}, {"Parallel", testParallel}, {"ForkBomb", testForkBomb}, {"Escape", testEscape},
+		{"Output", testOutput},
+		{"Flood", testFlood},
+		{"Exit", testExit},
+		{"CannotStart", testCannotStart},
+		{"View", testView},
+		{"Environment", testEnvironment},
+		{"Mounts", testMounts},
+		{"BadSpecs", testBadSpecs},
+		{"Listener", testListener},
+		{"Languages", testLanguages},
+		{"Memory", testMemory},
+		{"CPU", testCPU},
+		{"Pids", testPids},
+		{"Files", testFiles},
+		{"Tmp", testTmp},
+		{"Orphans", testOrphans},
+		{"Kill", testKill},
+		{"ExitKillsDaemons", testExitKillsDaemons},
+		{"Terminate", testTerminate},
+		{"Restart", testRestart},
+		{"Destroy", testDestroy},
+		{"Parallel", testParallel},
+		{"ForkBomb", testForkBomb},
+		{"Escape", testEscape},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
 	}

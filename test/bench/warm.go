@@ -27,7 +27,8 @@ func warm(ctx context.Context, o *options, p *programs, e *enfold, t *table) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, echo.stop()) }()
-	w := &warmth{o: o, p: p,
+	w := &warmth{
+		o: o, p: p,
 		enfold: side{"Enfold", []string{"--mode", "lambda", "--function", functionName, "--address", e.address}},
 		relay:  side{"F", []string{"--address", relay.line}},
 		echo:   side{"H", []string{"--address", echo.line}},

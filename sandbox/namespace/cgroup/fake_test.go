@@ -73,8 +73,10 @@ func (f *fake) mkdir(dir string) error {
 		return err
 	}
 	if !f.v2 {
-		for _, name := range []string{"cgroup.procs", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max_usage_in_bytes",
-			"memory.usage_in_bytes", "memory.oom_control", "pids.max", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpuacct.usage"} {
+		for _, name := range []string{
+			"cgroup.procs", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max_usage_in_bytes",
+			"memory.usage_in_bytes", "memory.oom_control", "pids.max", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpuacct.usage",
+		} {
 			f.file(filepath.Join(rel, name), "")
 		}
 		return nil
@@ -88,8 +90,10 @@ func (f *fake) group(path, controllers string) {
 	f.file(filepath.Join(path, "cgroup.controllers"), controllers)
 	f.file(filepath.Join(path, "cgroup.subtree_control"), "")
 	f.file(filepath.Join(path, "cgroup.procs"), "")
-	for _, name := range []string{"memory.max", "memory.swap.max", "memory.peak", "memory.current", "memory.events", "pids.max", "cpu.max",
-		"cpu.stat"} {
+	for _, name := range []string{
+		"memory.max", "memory.swap.max", "memory.peak", "memory.current", "memory.events", "pids.max", "cpu.max",
+		"cpu.stat",
+	} {
 		ctl, _, _ := strings.Cut(name, ".")
 		if strings.Contains(controllers, ctl) {
 			f.file(filepath.Join(path, name), "")

@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"errors"
 	"strings"
 	"syscall"
 
@@ -176,7 +177,7 @@ func (p *process) bind(op Op, files []int) error {
 		mount = files[op.File]
 	} else {
 		fd, err := OpenBind(op.Source, op.Flags)
-		if err == syscall.ENOENT && op.Flags&Optional != 0 {
+		if errors.Is(err, syscall.ENOENT) && op.Flags&Optional != 0 {
 			return nil
 		}
 		if err != nil {
@@ -243,7 +244,7 @@ func (p *process) bindTarget(op Op, mount int) (int, error) {
 	if op.Flags&Mask != 0 {
 		return maskTarget(fd, err, isDir)
 	}
-	if err != syscall.ENOENT {
+	if !errors.Is(err, syscall.ENOENT) {
 		return fd, err
 	}
 	fd, err = unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
@@ -251,7 +252,7 @@ func (p *process) bindTarget(op Op, mount int) (int, error) {
 }
 
 func maskTarget(fd int, err error, isDir bool) (int, error) {
-	if err == syscall.ENOENT {
+	if errors.Is(err, syscall.ENOENT) {
 		return -1, nil
 	}
 	if err != nil {
@@ -310,7 +311,7 @@ func enter(dir int, name string, mode uint32) (int, error) {
 	}
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Openat(dir, name, flags, 0)
-	if err != syscall.ENOENT {
+	if !errors.Is(err, syscall.ENOENT) {
 		return fd, err
 	}
 	if err := unix.Mkdirat(dir, name, mode); err != nil {

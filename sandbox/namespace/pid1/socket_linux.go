@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"errors"
 	"sync"
 	"syscall"
 )
@@ -43,7 +44,7 @@ func (s *socket) receive() (k Kind, body []byte, files []int, err error) {
 	got := 0
 	for got < headerSize {
 		n, oobn, _, _, err := syscall.Recvmsg(controlFD, head[got:], s.oob[:], syscall.MSG_CMSG_CLOEXEC)
-		if err == syscall.EINTR {
+		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if err != nil || n == 0 {
@@ -63,7 +64,7 @@ func (s *socket) receive() (k Kind, body []byte, files []int, err error) {
 	body = make([]byte, size)
 	for got := 0; got < size; {
 		n, err := syscall.Read(controlFD, body[got:])
-		if err == syscall.EINTR {
+		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if err != nil || n == 0 {
@@ -104,7 +105,7 @@ func (s *socket) send(k Kind, body []byte, files ...int) {
 	}
 	for len(msg) > 0 {
 		n, err := syscall.SendmsgN(controlFD, msg, oob, nil, syscall.MSG_NOSIGNAL)
-		if err == syscall.EINTR {
+		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if err != nil {

@@ -89,8 +89,11 @@ func judged() []rule {
 		}},
 		{call: unix.SYS_SOCKETPAIR, ok: []match{{{arg: 0, value: unix.AF_UNIX}}}},
 		{call: unix.SYS_PERSONALITY, ok: []match{
-			{{arg: 0, value: 0}}, {{arg: 0, value: 0x8}}, {{arg: 0, value: 0x20000}},
-			{{arg: 0, value: 0x20008}}, {{arg: 0, value: 0xffffffff}},
+			{{arg: 0, value: 0}},
+			{{arg: 0, value: 0x8}},
+			{{arg: 0, value: 0x20000}},
+			{{arg: 0, value: 0x20008}},
+			{{arg: 0, value: 0xffffffff}},
 		}},
 		{call: unix.SYS_IOCTL, not: true, ok: []match{
 			{{arg: 1, value: unix.TIOCSTI}}, {{arg: 1, value: unix.TIOCLINUX}},
