@@ -77,7 +77,7 @@ type Call struct {
 	RequestID string // UUID, also the invocation's id for lambda:Invoke
 	SourceIP  string // of the client; the service's DNS name for calls by a service
 	UserAgent string
-	TraceID   string // X-Amzn-Trace-Id as the client sent it; may be empty
+	TraceID   string // X-Amzn-Trace-Id as the client sent it or the service made it; may be empty
 	Secure    bool   // came over TLS
 	Input     any    // the op's input struct, decoded and validated
 	// SourceArn and SourceAccount say on whose behalf a service calls; empty for everybody else.

@@ -34,6 +34,9 @@ func (q *request) serve() {
 		q.fail(err)
 		return
 	}
+	if call.TraceID != "" {
+		q.w.Header().Set("X-Amzn-Trace-Id", call.TraceID)
+	}
 	if err := q.match.Encode(q.w, q.id, out); err != nil {
 		q.g.log.Debug("answer was cut off", "op", q.match.Op.Action, "requestId", q.id, "error", err)
 		panic(http.ErrAbortHandler)

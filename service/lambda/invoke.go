@@ -94,6 +94,7 @@ func newRequest(ctx context.Context, t *target, payload []byte, clientContext *s
 	}
 	if r.TraceID == "" {
 		r.TraceID = newTraceID(time.Now())
+		call.TraceID = r.TraceID // the caller is told
 	}
 	if clientContext == nil {
 		return r, nil
@@ -137,6 +138,9 @@ func (s *Service) admit(t *target) (release func(), err error) {
 
 // platformError is what the caller gets when there was no sandbox to run the function in.
 func platformError(err error) error {
+	if errors.Is(err, worker.ErrFull) {
+		return throttled(throttledAccount).Because(err)
+	}
 	if errors.Is(err, worker.ErrDraining) {
 		return aws.ErrUnavailable.New("The server is shutting down. Retry the request.").Because(err)
 	}
