@@ -162,9 +162,10 @@ type pacedBody struct {
 
 func (p *pacedBody) Read(b []byte) (int, error) {
 	if p.start.IsZero() {
-		p.start = time.Now()
+		p.start = time.Now() // a moment ago ServeHTTP set the deadline for the first bytes
+	} else {
+		p.w.readDeadline(p.start.Add(bodyGrace + time.Duration(p.got)*time.Second/minRate))
 	}
-	p.w.readDeadline(p.start.Add(bodyGrace + time.Duration(p.got)*time.Second/minRate))
 	n, err := p.body.Read(b)
 	p.got += int64(n)
 	return n, err

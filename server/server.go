@@ -143,12 +143,6 @@ func (s *Server) Isolation() string { return s.driver.Name() }
 // everything. Nothing is left on the host afterwards.
 func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan struct{}) error {
 	tune()
-	endpoint := filepath.Join(s.cfg.Data, EndpointFile)
-	if err := writeFile(endpoint, []byte(s.URL()+"\n")); err != nil {
-		return errors.Join(err, s.close())
-	}
-	defer os.Remove(endpoint)
-
 	// What runs beside the requests ends after them: a drained invocation still logs.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -162,11 +156,15 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 
 	failed := make(chan error, 1)
 	go func() { failed <- s.serveHTTP() }()
-	var err error
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		s.cfg.Log.Info("shutting down: waiting for running invocations", "atMost", drain.String(), "running", s.pool.Stats().Busy)
+	endpoint := filepath.Join(s.cfg.Data, EndpointFile)
+	err := writeFile(endpoint, []byte(s.URL()+"\n")) // clients are served already: the disk takes its time
+	defer os.Remove(endpoint)
+	if err == nil {
+		select {
+		case err = <-failed:
+		case <-ctx.Done():
+			s.cfg.Log.Info("shutting down: waiting for running invocations", "atMost", drain.String(), "running", s.pool.Stats().Busy)
+		}
 	}
 	s.drain(drain, hurry)
 	stop()

@@ -3,6 +3,7 @@
 package namespace
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,7 +157,7 @@ func TestPrograms(t *testing.T) {
 					t.Skip("no first process is embedded: run build-init.sh")
 				}
 				dir := filepath.Join(t.TempDir(), "state")
-				f, err := diskFile(dir, code)
+				f, err := diskFile(dir, bytes.NewReader(code))
 				if err != nil {
 					t.Fatal(err)
 				}

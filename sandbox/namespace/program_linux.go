@@ -6,6 +6,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -36,13 +38,20 @@ type program struct {
 
 // newProgram readies the embedded program, or takes this binary itself.
 func newProgram(stateDir string) (program, error) {
-	code, err := embedded.ReadFile("embedded/" + pid1.Name + "-" + runtime.GOARCH)
+	name := "embedded/" + pid1.Name + "-" + runtime.GOARCH
+	code, err := embedded.Open(name)
 	if err != nil {
 		return program{path: "/proc/self/exe", own: true}, nil
 	}
+	defer code.Close()
 	f, err := memoryFile(code)
 	if err != nil && stateDir != "" {
-		f, err = diskFile(stateDir, code)
+		var again fs.File // the first one was read
+		if again, err = embedded.Open(name); err != nil {
+			return program{}, err
+		}
+		defer again.Close()
+		f, err = diskFile(stateDir, again)
 	}
 	if err != nil {
 		return program{}, fmt.Errorf("ready the sandbox's first process: %w", err)
@@ -50,8 +59,9 @@ func newProgram(stateDir string) (program, error) {
 	return program{path: fmt.Sprintf("/proc/self/fd/%d", f.Fd()), file: f}, nil
 }
 
-// memoryFile is code in memory that nobody can change any more.
-func memoryFile(code []byte) (*os.File, error) {
+// memoryFile is code in memory that nobody can change any more. It is copied in pieces: in one, it would be the larger part of a
+// server's start.
+func memoryFile(code io.Reader) (*os.File, error) {
 	fd, err := unix.MemfdCreate(pid1.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) { // before Linux 6.3, where all were executable
 		fd, err = unix.MemfdCreate(pid1.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
@@ -60,7 +70,7 @@ func memoryFile(code []byte) (*os.File, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), pid1.Name)
-	if _, err := f.Write(code); err != nil {
+	if _, err := io.Copy(f, code); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -73,7 +83,7 @@ func memoryFile(code []byte) (*os.File, error) {
 }
 
 // diskFile is code in a file that has no name any more and is open for reading only.
-func diskFile(dir string, code []byte) (*os.File, error) {
+func diskFile(dir string, code io.Reader) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -83,7 +93,7 @@ func diskFile(dir string, code []byte) (*os.File, error) {
 	}
 	defer os.Remove(w.Name())
 	defer w.Close()
-	if _, err := w.Write(code); err != nil {
+	if _, err := io.Copy(w, code); err != nil {
 		return nil, err
 	}
 	if err := w.Chmod(0o555); err != nil {
