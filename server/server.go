@@ -142,7 +142,10 @@ func (s *Server) Isolation() string { return s.driver.Name() }
 // Serve serves until ctx ends, then lets running invocations finish for drain at most, or until hurry is closed, and closes
 // everything. Nothing is left on the host afterwards.
 func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan struct{}) error {
-	tune()
+	tune() // not before: a start does much at once
+	defer giveBack()()
+	failed := make(chan error, 1)
+	go func() { failed <- s.serveHTTP() }()
 	// What runs beside the requests ends after them: a drained invocation still logs.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -154,8 +157,6 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	shipped := make(chan error, 1)
 	go func() { shipped <- s.shipper.Run(shipping) }()
 
-	failed := make(chan error, 1)
-	go func() { failed <- s.serveHTTP() }()
 	endpoint := filepath.Join(s.cfg.Data, EndpointFile)
 	err := writeFile(endpoint, []byte(s.URL()+"\n")) // clients are served already: the disk takes its time
 	defer os.Remove(endpoint)
