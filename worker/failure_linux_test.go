@@ -112,8 +112,8 @@ func TestProcessEndsAfterTheAnswer(t *testing.T) {
 	}{
 		{"without reading that it was taken", `{"do":"answer-exit","n":10}`, `"zzzzzzzzzz"`, 0},
 		{"with a large answer, without reading that it was taken", `{"do":"answer-exit","n":5000000}`, `"` + strings.Repeat("z", 5000000) + `"`, 0},
-		{"as soon as it has asked for the next event", `{"do":"next-exit","n":0}`, `"going"`, 20 * time.Millisecond},
-		{"while it is idle", `{"do":"next-exit","n":20}`, `"going"`, 100 * time.Millisecond},
+		{"as soon as it has asked for the next event", `{"do":"next-exit","n":0}`, `"going"`, 300 * time.Millisecond},
+		{"while it is idle", `{"do":"next-exit","n":20}`, `"going"`, 400 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
