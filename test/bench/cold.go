@@ -10,7 +10,7 @@ import (
 
 const (
 	coldStarts = 9                      // in a round, of each side; a round's figure is their median
-	settling   = 120 * time.Millisecond // before each: what the last one left to clean up is not this one's
+	settling   = 120 * time.Millisecond // before each start: what the last one left to the kernel to clean up is not this one's
 )
 
 var initDuration = regexp.MustCompile(`Init Duration: ([0-9.]+) ms`)

@@ -30,6 +30,9 @@ func start(ctx context.Context, o *options, p *programs, e *enfold, t *table) er
 
 // startPair is the milliseconds from exec to the first answered request.
 func startPair(ctx context.Context, p *programs, isolation string) (ours, theirs float64, err error) {
+	if err := sleep(ctx, settling); err != nil {
+		return 0, 0, err
+	}
 	begun := time.Now()
 	echo, err := serve(ctx, nil, p.path("echo"))
 	if err != nil {
@@ -39,6 +42,9 @@ func startPair(ctx context.Context, p *programs, isolation string) (ours, theirs
 	theirs = millis(time.Since(begun))
 	if stopped := echo.stop(); err != nil || stopped != nil {
 		return 0, 0, fmt.Errorf("echo: %w", orElse(err, stopped))
+	}
+	if err := sleep(ctx, settling); err != nil {
+		return 0, 0, err
 	}
 	begun = time.Now()
 	e, err := startEnfold(ctx, p, isolation)
