@@ -50,7 +50,7 @@ func misbehave(t *testing.T, s *server, limited bool) {
 	code := &types.FunctionCode{ZipFile: bootstrap(t, binaries.misbehave)}
 	fn := aws.String("misbehave")
 	s.create(t, lambda.CreateFunctionInput{
-		FunctionName: fn, Code: code, Timeout: aws.Int32(3), MemorySize: aws.Int32(256), EphemeralStorage: &types.EphemeralStorage{Size: aws.Int32(512)},
+		FunctionName: fn, Code: code, Timeout: aws.Int32(8), MemorySize: aws.Int32(256), EphemeralStorage: &types.EphemeralStorage{Size: aws.Int32(512)}, // a busy machine takes seconds to fill the memory at 14 % of a core
 	})
 	s.invoke(t, *fn, `{"do":"echo"}`)
 	before := s.steady(t)
@@ -76,7 +76,7 @@ func misbehave(t *testing.T, s *server, limited bool) {
 		{name: "is killed", event: `{"do":"kill"}`, failed: true, payload: exited + `with error: signal: killed"}`},
 		{
 			name: "times out", event: `{"do":"sleep","n":60000}`, failed: true,
-			payload: `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ID Error: Task timed out after 3.00 seconds"}`, log: "ID Task timed out after 3.00 seconds\n\n",
+			payload: `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ID Error: Task timed out after 8.00 seconds"}`, log: "ID Task timed out after 8.00 seconds\n\n",
 		},
 		{name: "floods its log", event: `{"do":"flood","n":64}`, payload: `"flooded"`, log: "flood flood"},
 		{name: "writes a line of 3 MB", event: `{"do":"long-line","n":3145728}`, payload: `"said"`, log: "xxxxxxxx"},
@@ -87,7 +87,7 @@ func misbehave(t *testing.T, s *server, limited bool) {
 		{name: "is deaf to SIGTERM", event: `{"do":"ignore-sigterm"}`, payload: `"deaf"`},
 		{
 			name: "deaf, times out", event: `{"do":"sleep","n":60000}`, failed: true,
-			payload: `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ID Error: Task timed out after 3.00 seconds"}`,
+			payload: `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: ID Error: Task timed out after 8.00 seconds"}`,
 		},
 		{name: "sends long headers to the Runtime API", event: `{"do":"garbage-headers","n":2097152}`, payload: `~^("survived")$|errorType`},
 		{name: "opens files without end", event: `{"do":"open-files"}`, payload: `{"opened":false}`, needLimits: true},
