@@ -6,8 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runtimeIP is RuntimeIP, for the kernel.
-var runtimeIP = [4]byte{169, 254, 100, 1}
+// runtimeIP is RuntimeIP and localIP that of AWSAPI, for the kernel.
+var (
+	runtimeIP = [4]byte{169, 254, 100, 1}
+	localIP   = [4]byte{127, 0, 0, 1}
+)
 
 // LoopbackUp brings up the loopback device of the calling thread's namespace and gives it RuntimeIP. It wants CAP_NET_ADMIN there.
 func LoopbackUp() error {
@@ -46,19 +49,43 @@ func LoopbackUp() error {
 	return nil
 }
 
-// Listen is a listening TCP socket at RuntimeAPI in the calling thread's namespace. It keeps the namespace alive.
-func Listen() (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// Listeners are the sockets of a sandbox, by file descriptor: they listen at RuntimeAPI and at AWSAPI.
+type Listeners struct{ Runtime, AWS int }
+
+// Listen makes the Listeners in the calling thread's namespace. They keep the namespace alive.
+func Listen() (Listeners, error) {
+	runtime, err := listen(&unix.SockaddrInet4{Port: RuntimePort, Addr: runtimeIP})
 	if err != nil {
-		return -1, fmt.Errorf("listen at %s: %w", RuntimeAPI, err)
+		return Listeners{}, fmt.Errorf("listen at %s: %w", RuntimeAPI, err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: RuntimePort, Addr: runtimeIP}); err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("listen at %s: %w", RuntimeAPI, err)
+	aws, err := listen(&unix.SockaddrInet4{Port: AWSPort, Addr: localIP})
+	if err != nil {
+		unix.Close(runtime)
+		return Listeners{}, fmt.Errorf("listen at %s: %w", AWSAPI, err)
 	}
-	if err := unix.Listen(fd, 128); err != nil {
+	return Listeners{runtime, aws}, nil
+}
+
+// Close closes both.
+func (l Listeners) Close() error {
+	err := unix.Close(l.Runtime)
+	if other := unix.Close(l.AWS); err == nil {
+		err = other
+	}
+	return err
+}
+
+func listen(at unix.Sockaddr) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err = unix.Bind(fd, at); err == nil {
+		err = unix.Listen(fd, 128)
+	}
+	if err != nil {
 		unix.Close(fd)
-		return -1, fmt.Errorf("listen at %s: %w", RuntimeAPI, err)
+		return -1, err
 	}
 	return fd, nil
 }

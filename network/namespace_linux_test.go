@@ -33,46 +33,66 @@ func inNew(t *testing.T, fn func() error) {
 }
 
 func TestListenIsInside(t *testing.T) {
-	var l net.Listener
+	var runtimeAPI, awsAPI net.Listener
 	inNew(t, func() error {
-		fd, err := Listen()
+		l, err := Listen()
 		if err != nil {
 			return err
 		}
-		f := os.NewFile(uintptr(fd), "listener")
-		defer f.Close()
-		l, err = net.FileListener(f)
+		defer l.Close()
+		if runtimeAPI, err = fileListener(l.Runtime); err != nil {
+			return err
+		}
+		awsAPI, err = fileListener(l.AWS)
 		return err
 	})
-	defer l.Close()
-	if got := l.Addr().String(); got != RuntimeAPI {
-		t.Errorf("listens at %s, want %s", got, RuntimeAPI)
+	for l, want := range map[net.Listener]string{runtimeAPI: RuntimeAPI, awsAPI: AWSAPI} {
+		defer l.Close()
+		if got := l.Addr().String(); got != want {
+			t.Errorf("listens at %s, want %s", got, want)
+		}
+		// The host must not reach it, though the server that holds the listener runs there. Something else may answer at that
+		// address outside, so it is accepting that counts.
+		if c, err := net.DialTimeout("tcp", want, 200*time.Millisecond); err == nil {
+			defer c.Close()
+		}
+		l.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond))
+		if c, err := l.Accept(); err == nil {
+			c.Close()
+			t.Errorf("the host reached %s inside a namespace", want)
+		}
 	}
-	// The host must not reach it, though the server that holds the listener runs there. Something else may answer at that
-	// address outside, so it is accepting that counts.
-	if c, err := net.DialTimeout("tcp", RuntimeAPI, 200*time.Millisecond); err == nil {
-		defer c.Close()
+}
+
+// fileListener listens at a copy of a socket.
+func fileListener(fd int) (net.Listener, error) {
+	dup, err := unix.Dup(fd)
+	if err != nil {
+		return nil, err
 	}
-	l.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond))
-	if c, err := l.Accept(); err == nil {
-		c.Close()
-		t.Error("the host reached a listener inside a namespace")
-	}
+	f := os.NewFile(uintptr(dup), "listener")
+	defer f.Close()
+	return net.FileListener(f)
 }
 
 func TestNamespaceReachesItself(t *testing.T) {
 	inNew(t, func() error {
-		fd, err := Listen()
+		l, err := Listen()
 		if err != nil {
 			return err
 		}
-		defer unix.Close(fd)
-		c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return err
+		defer l.Close()
+		for _, at := range []unix.SockaddrInet4{{Port: RuntimePort, Addr: runtimeIP}, {Port: AWSPort, Addr: localIP}} {
+			c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(c)
+			if err := unix.Connect(c, &at); err != nil {
+				return err
+			}
 		}
-		defer unix.Close(c)
-		return unix.Connect(c, &unix.SockaddrInet4{Port: RuntimePort, Addr: runtimeIP})
+		return nil
 	})
 }
 
@@ -100,6 +120,41 @@ func TestNamespaceHasNoWayOut(t *testing.T) {
 	}
 }
 
+// What one namespace has taken is free in the next; in the same it is not, and a Listen that fails keeps nothing open.
+func TestListenTwice(t *testing.T) {
+	for range 2 {
+		inNew(t, func() error {
+			l, err := Listen()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			if err := unix.Close(l.Runtime); err != nil {
+				return err
+			}
+			if again, err := Listen(); !errors.Is(err, unix.EADDRINUSE) {
+				t.Errorf("listened twice at %s: %v %v", AWSAPI, again, err)
+			}
+			l.Runtime, err = listen(&unix.SockaddrInet4{Port: RuntimePort, Addr: runtimeIP}) // it was given back
+			return err
+		})
+	}
+}
+
+func BenchmarkListen(b *testing.B) {
+	runtime.LockOSThread() // and never unlocked: the thread ends with the benchmark
+	if err := Unshare(); err != nil {
+		b.Skip("making a network namespace wants CAP_SYS_ADMIN: ", err)
+	}
+	for b.Loop() {
+		l, err := Listen()
+		if err != nil {
+			b.Fatal(err)
+		}
+		l.Close()
+	}
+}
+
 func TestEnterAndBack(t *testing.T) {
 	inNew(t, func() error {
 		here, err := Current()
@@ -113,10 +168,10 @@ func TestEnterAndBack(t *testing.T) {
 		if err := here.Enter(); err != nil {
 			return err
 		}
-		fd, err := Listen() // works only where RuntimeIP is
+		l, err := Listen() // works only where RuntimeIP is
 		if err != nil {
 			return err
 		}
-		return unix.Close(fd)
+		return l.Close()
 	})
 }

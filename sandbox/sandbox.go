@@ -13,7 +13,7 @@ import (
 type Driver interface {
 	// Name is "process", "namespace", …
 	Name() string
-	// Create makes an empty environment: file system, network, limits. Nothing runs in it yet, but its Listener listens.
+	// Create makes an empty environment: file system, network, limits. Nothing runs in it yet, but its listeners listen.
 	Create(ctx context.Context, spec Spec) (Sandbox, error)
 	// Close removes whatever the driver still has on the host: processes, mounts, namespaces, cgroups, directories.
 	Close() error
@@ -51,6 +51,11 @@ type Sandbox interface {
 	Listener() net.Listener
 	// Endpoint is host:port as the function sees it, for AWS_LAMBDA_RUNTIME_API.
 	Endpoint() string
+	// APIListener listens inside the sandbox's own network, for the AWS API. The function reaches it at APIEndpoint. Nil if the
+	// sandbox has no network of its own: its function reaches the server's own address.
+	APIListener() net.Listener
+	// APIEndpoint is host:port as the function sees it, empty without an APIListener.
+	APIEndpoint() string
 	// Path is where a function finds what the Spec has mounted at target, and "/tmp". It is target itself wherever the sandbox has
 	// a file system of its own; under the process driver, which can mount nothing, it is a path of the host.
 	Path(target string) string

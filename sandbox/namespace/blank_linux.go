@@ -12,19 +12,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/enfold-run/enfold/network"
 	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
 	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
 )
 
 // A blank is a sandbox that is nobody's yet: its first process runs and has built what all sandboxes have.
 type blank struct {
-	d        *Driver
-	process  *os.Process
-	control  *control
-	listener net.Listener
-	group    *cgroup.Group // nil without limits
-	id       int           // host user id of its root, 0 if it has none of its own
-	gone     chan struct{} // closed when the first process is dead and reaped
+	d       *Driver
+	process *os.Process
+	control *control
+	group   *cgroup.Group // nil without limits
+	id      int           // host user id of its root, 0 if it has none of its own
+	gone    chan struct{} // closed when the first process is dead and reaped
+
+	runtimeAPI, awsAPI net.Listener // in its network
 }
 
 // newBlank makes one. It takes some milliseconds, most of them the kernel's.
@@ -84,12 +86,25 @@ func (b *blank) spawn() error {
 	if !b.d.privileged {
 		return b.d.spawner.run(start)
 	}
-	return b.d.spawner.inNewNetwork(func(listener *os.File) error {
-		if b.listener, err = net.FileListener(listener); err != nil {
+	return b.d.spawner.inNewNetwork(func(l network.Listeners) error {
+		if err := b.listen(l); err != nil {
 			return err
 		}
 		return start()
 	})
+}
+
+// listen takes sockets of the sandbox's network over.
+func (b *blank) listen(l network.Listeners) error {
+	runtime, aws := os.NewFile(uintptr(l.Runtime), "runtime API"), os.NewFile(uintptr(l.AWS), "AWS API")
+	defer runtime.Close() // FileListener has a copy
+	defer aws.Close()
+	var err error
+	if b.runtimeAPI, err = net.FileListener(runtime); err != nil {
+		return err
+	}
+	b.awsAPI, err = net.FileListener(aws)
+	return err
 }
 
 func (b *blank) reap() {
@@ -135,21 +150,20 @@ func (b *blank) build() error {
 		closeAll(files)
 		return nil
 	}
-	if len(files) != 1 {
+	if len(files) != pid1.Listeners {
 		closeAll(files)
 		return fmt.Errorf("the first process sent %d listeners", len(files))
 	}
-	f := os.NewFile(uintptr(files[0]), "listener")
-	defer f.Close()
-	b.listener, err = net.FileListener(f)
-	return err
+	return b.listen(network.Listeners{Runtime: files[0], AWS: files[1]})
 }
 
 // destroy kills everything in it and removes it. All of it is gone when destroy returns without error.
 func (b *blank) destroy() error {
 	var errs []error
-	if b.listener != nil {
-		b.listener.Close()
+	for _, l := range []net.Listener{b.runtimeAPI, b.awsAPI} {
+		if l != nil {
+			l.Close()
+		}
 	}
 	if b.gone != nil {
 		b.process.Kill()

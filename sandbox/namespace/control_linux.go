@@ -70,7 +70,7 @@ func (c *control) send(k pid1.Kind, body []byte, files ...int) error {
 // receive waits for a message. Descriptors are the caller's.
 func (c *control) receive() (k pid1.Kind, body []byte, files []int, err error) {
 	head := make([]byte, pid1.HeaderSize)
-	oob := make([]byte, unix.CmsgSpace(4))
+	oob := make([]byte, unix.CmsgSpace(4*pid1.Listeners))
 	n, oobn, _, _, err := c.conn.ReadMsgUnix(head, oob)
 	if err == nil && oobn > 0 {
 		files, err = rights(oob[:oobn])

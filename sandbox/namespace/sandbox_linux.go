@@ -154,10 +154,16 @@ func (s *box) ended(ws syscall.WaitStatus) {
 }
 
 // Listener listens in the sandbox's own network.
-func (s *box) Listener() net.Listener { return s.blank.listener }
+func (s *box) Listener() net.Listener { return s.blank.runtimeAPI }
 
 // Endpoint is AWS's.
 func (s *box) Endpoint() string { return network.RuntimeAPI }
+
+// APIListener listens in the sandbox's own network.
+func (s *box) APIListener() net.Listener { return s.blank.awsAPI }
+
+// APIEndpoint is the same in every sandbox.
+func (s *box) APIEndpoint() string { return network.AWSAPI }
 
 // Path is target itself.
 func (s *box) Path(target string) string { return target }

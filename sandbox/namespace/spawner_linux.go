@@ -4,7 +4,6 @@ package namespace
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"sync"
 
@@ -49,8 +48,8 @@ func (s *spawner) run(fn func() error) error {
 	return <-done
 }
 
-// inNewNetwork runs fn on a spawner's thread in a new network namespace, with a socket that listens at network.RuntimeAPI there.
-func (s *spawner) inNewNetwork(fn func(listener *os.File) error) error {
+// inNewNetwork runs fn on a spawner's thread in a new network namespace, with sockets that listen there and become fn's.
+func (s *spawner) inNewNetwork(fn func(network.Listeners) error) error {
 	return s.run(func() error {
 		host, err := network.Current()
 		if err != nil {
@@ -70,12 +69,10 @@ func (s *spawner) inNewNetwork(fn func(listener *os.File) error) error {
 	})
 }
 
-func listening(fn func(*os.File) error) error {
-	fd, err := network.Listen()
+func listening(fn func(network.Listeners) error) error {
+	l, err := network.Listen()
 	if err != nil {
 		return err
 	}
-	listener := os.NewFile(uintptr(fd), "listener")
-	defer listener.Close()
-	return fn(listener)
+	return fn(l)
 }

@@ -41,6 +41,12 @@ func (s *box) Listener() net.Listener { return s.listener }
 // Endpoint is the listener's address.
 func (s *box) Endpoint() string { return s.listener.Addr().String() }
 
+// APIListener is nil: a function is in the server's own network.
+func (s *box) APIListener() net.Listener { return nil }
+
+// APIEndpoint is empty.
+func (s *box) APIEndpoint() string { return "" }
+
 // Path is where on the host a function finds what is mounted at target, or below it, and /tmp.
 func (s *box) Path(target string) string {
 	if rest, ok := below(target, "/tmp"); ok {

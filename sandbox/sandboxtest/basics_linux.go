@@ -1,10 +1,8 @@
 package sandboxtest
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -305,35 +303,4 @@ func testBadSpecs(t *testing.T, s *suite) {
 			t.Error("was created")
 		}
 	})
-}
-
-// testListener has functions of two sandboxes call their own listener, at the same endpoint if need be.
-func testListener(t *testing.T, s *suite) {
-	for i := range 2 {
-		h := s.create(t, nil)
-		go func() {
-			c, err := h.Listener().Accept()
-			if err != nil {
-				return
-			}
-			defer c.Close()
-			line, _ := bufio.NewReader(c).ReadString('\n')
-			fmt.Fprintf(c, "sandbox %d got: %s", i, line)
-		}()
-		want := fmt.Sprintf("sandbox %d got: hello from inside\n", i)
-		if got := h.run("fetch", h.Endpoint()); got != want {
-			t.Errorf("the function got %q, want %q", got, want)
-		}
-	}
-	h := s.create(t, nil)
-	if err := h.Destroy(); err != nil {
-		t.Fatal(err)
-	}
-	if c, err := h.Listener().Accept(); err == nil {
-		c.Close()
-		t.Error("a destroyed sandbox's listener accepts")
-	}
-	if _, ok := h.Listener().(*net.TCPListener); !ok {
-		t.Errorf("listener is a %T", h.Listener())
-	}
 }

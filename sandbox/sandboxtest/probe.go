@@ -48,6 +48,7 @@ func probes() map[string]probe {
 		"read":     probeRead,
 		"flood":    probeFlood,
 		"fetch":    probeFetch,
+		"refused":  probeRefused,
 		"attempt":  probeAttempt,
 		"forkbomb": probeForkBomb,
 		"euid":     probeEUID,

@@ -325,6 +325,17 @@ func probeFetch(args []string) int {
 	return 0
 }
 
+// probeRefused connects to its arguments and prints those that answer.
+func probeRefused(args []string) int {
+	for _, at := range args {
+		if c, err := net.DialTimeout("tcp", at, time.Second); err == nil {
+			c.Close()
+			fmt.Println(at)
+		}
+	}
+	return 0
+}
+
 // probeForkBomb starts itself, twice, for ever.
 func probeForkBomb([]string) int {
 	fmt.Println("sleeping")

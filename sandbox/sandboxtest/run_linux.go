@@ -49,6 +49,7 @@ func Run(t *testing.T, e Expect, open func(t testing.TB) sandbox.Driver) {
 		{"Mounts", testMounts},
 		{"BadSpecs", testBadSpecs},
 		{"Listener", testListener},
+		{"APIListener", testAPIListener},
 		{"Languages", testLanguages},
 		{"Memory", testMemory},
 		{"CPU", testCPU},

@@ -31,35 +31,39 @@ func failed(err error, doing ...string) error {
 const Stage = "/sys"
 
 // base builds what all sandboxes have, and listens if it is to.
-func (p *process) base(m Base) (listener int, err error) {
+func (p *process) base(m Base) (listeners []int, err error) {
 	// The server has put us into our control groups by now: they become all that we see.
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-		return -1, failed(err, "unshare the cgroup namespace")
+		return nil, failed(err, "unshare the cgroup namespace")
 	}
 	// A new, empty session keyring instead of the server's. A kernel without keys has nothing to hide.
 	_, _, errno := syscall.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
 	if errno != 0 && errno != unix.ENOSYS {
-		return -1, failed(errno, "join a session keyring")
+		return nil, failed(errno, "join a session keyring")
 	}
 	if err := unix.Sethostname([]byte(m.Hostname)); err != nil {
-		return -1, failed(err, "set the host name")
+		return nil, failed(err, "set the host name")
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return -1, failed(err, "make all mounts private")
+		return nil, failed(err, "make all mounts private")
 	}
 	if err := p.mountRoot(); err != nil {
-		return -1, err
+		return nil, err
 	}
 	if err := p.build(m.Ops, nil); err != nil {
-		return -1, err
+		return nil, err
 	}
 	if !m.Listen {
-		return -1, nil
+		return nil, nil
 	}
 	if err := network.LoopbackUp(); err != nil {
-		return -1, err
+		return nil, err
 	}
-	return network.Listen()
+	l, err := network.Listen()
+	if err != nil {
+		return nil, err
+	}
+	return []int{l.Runtime, l.AWS}, nil
 }
 
 // mountRoot makes the file system that becomes the root: a few directories and small files in memory.

@@ -78,11 +78,12 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 	case KindBase:
 		var m Base
 		err := m.Unmarshal(body)
-		listener := -1
+		var listeners []int
 		if err == nil {
-			listener, err = p.base(m)
+			listeners, err = p.base(m)
 		}
-		p.done(err, listener)
+		p.done(err, listeners)
+		closeAll(listeners)
 	case KindSeal:
 		var m Seal
 		err := m.Unmarshal(body)
@@ -90,7 +91,7 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 			err = p.seal(m, files)
 		}
 		closeAll(files)
-		p.done(err, -1)
+		p.done(err, nil)
 	case KindStart:
 		var m Start
 		errno := syscall.EINVAL
@@ -107,17 +108,12 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 	}
 }
 
-func (p *process) done(err error, listener int) {
-	text := ""
+func (p *process) done(err error, files []int) {
 	if err != nil {
-		text = err.Error()
-	}
-	if listener < 0 {
-		p.sock.send(KindDone, []byte(text))
+		p.sock.send(KindDone, []byte(err.Error()))
 		return
 	}
-	p.sock.send(KindDone, []byte(text), listener)
-	syscall.Close(listener)
+	p.sock.send(KindDone, nil, files...)
 }
 
 func closeAll(files []int) {

@@ -3,7 +3,10 @@ package pid1
 import "errors"
 
 // Version of the messages. A first process that was built from other sources is refused by it.
-const Version = 1
+const Version = 2
+
+// Listeners is how many descriptors answer a Base that had Listen: network.Listeners, the Runtime API's first.
+const Listeners = 2
 
 // Kind says what a message is.
 type Kind byte
@@ -16,7 +19,7 @@ const (
 	KindKill                    // no body
 	KindTerm                    // no body
 	KindHello                   // a number: Version
-	KindDone                    // an error's text, empty if Base or Seal is done; after Base, if it had Listen, with the listener
+	KindDone                    // an error's text, empty if Base or Seal is done; after Base, if it had Listen, with the Listeners
 	KindStarted                 // an errno, 0 if the process runs
 	KindExited                  // a wait status
 )
@@ -67,7 +70,7 @@ const (
 // Base is what all sandboxes of a driver have.
 type Base struct {
 	Hostname string
-	Listen   bool // the network namespace is ours: bring it up and answer with a listener. Else the driver has
+	Listen   bool // the network namespace is ours: bring it up and answer with Listeners. Else the driver has
 	Ops      []Op
 }
 
