@@ -24,7 +24,9 @@ type Config struct {
 	RuntimeMap                           map[string]string
 	IdleTime                             time.Duration
 	RootAccessKeyID, RootSecretAccessKey string
-	Log                                  *slog.Logger
+	// Where the key comes from that everything at rest is sealed with; with neither it is made beside the data.
+	RootKeyCommand, RootKeyFile string
+	Log                         *slog.Logger
 }
 
 var (

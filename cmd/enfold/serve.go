@@ -30,6 +30,9 @@ type serveCmd struct {
 	RootAccessKeyID     string `help:"Fix the root access key id, instead of generating one at first start." env:"ENFOLD_ROOT_ACCESS_KEY_ID" placeholder:"ID"`
 	RootSecretAccessKey string `help:"Fix the root secret. Better given by the environment: the process list shows flags." env:"ENFOLD_ROOT_SECRET_ACCESS_KEY" placeholder:"SECRET"`
 
+	RootKeyCommand string `help:"Shell command that prints the key which seals the data: 32 bytes, raw, hex or base64. From Vault, a TPM or a cloud's KMS." env:"ENFOLD_ROOT_KEY_COMMAND" placeholder:"CMD"`
+	RootKeyFile    string `help:"File that holds that key. With neither, one is made in the data directory." env:"ENFOLD_ROOT_KEY_FILE" type:"path" placeholder:"FILE"`
+
 	LogLevel string `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"info" env:"ENFOLD_LOG_LEVEL"`
 }
 
@@ -47,7 +50,8 @@ func (c serveCmd) Run(ctx context.Context) error {
 		Listen: c.Listen, Data: c.dir(), Account: c.Account, Region: c.Region, Isolation: c.Isolation,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
 		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime,
-		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey, Log: log,
+		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
+		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, Log: log,
 	})
 	if err != nil {
 		return err
