@@ -24,7 +24,12 @@
 //
 // "SVC OP ACTION RESOURCE" a line: the IAM action and the resource of every op. The resource is "*", an ARN template
 // over members of the input ("${Resource}"), a call like functionARN(FunctionName,Qualifier) of a function that is
-// written by hand in api/<svc>/resource.go, or "method": then the API interface demands a Resources<Op> method.
+// written by hand in api/<svc>/resource.go, the same with "impl." before it if the function must ask the service, or
+// "method": then the API interface demands a Resources<Op> method.
+//
+// "SVC OP also ACTION RESOURCE [key=value…] [if=Member]" is a further permission that the op asks for, as iam:PassRole on
+// ${Role}: with the named condition keys, for every element if the member is a list, and only if the members that the
+// resource names, and the one after "if=", are in the request.
 //
 // # api/models/overrides.txt
 //

@@ -146,13 +146,16 @@ func (g *generator) protocols() []string {
 
 func (g *generator) op(b *bytes.Buffer, op *operation) error {
 	line := g.ops.ops[op.Name]
-	a, ok := g.actions[op.Name]
-	if !ok {
+	a := g.actions[op.Name]
+	if a.action == "" {
 		return fmt.Errorf("api/models/actions.txt has no line for it")
 	}
 	fmt.Fprintf(b, "s.Ops = append(s.Ops, &aws.Op{\nService: s,\nName: %q,\nMethod: %q,\nURI: %q,\nStatus: %d,\nAction: %q,\n",
 		op.Name, op.HTTP.Method, op.HTTP.RequestURI, opStatus(op, line), a.action)
 	if err := g.resource(b, op, a.resource); err != nil {
+		return err
+	}
+	if err := g.also(b, op, a.also); err != nil {
 		return err
 	}
 	if isReadOnly(op) || line.readOnly {
@@ -227,6 +230,11 @@ func (g *generator) resource(b *bytes.Buffer, op *operation, resource string) er
 			return err
 		}
 		params[i] = "in." + goName(m)
+	}
+	if asking, ok := strings.CutPrefix(function, "impl."); ok {
+		fmt.Fprintf(b, "Resources: func(ctx context.Context, impl, input any) ([]string, error) {\nin := input.(*%sInput)\nreturn %s(ctx, impl, %s)\n},\n",
+			op.Name, asking, strings.Join(params, ", "))
+		return nil
 	}
 	fmt.Fprintf(b, "Resources: func(ctx context.Context, _, input any) ([]string, error) {\nin := input.(*%sInput)\nreturn %s(aws.CallFrom(ctx), %s)\n},\n",
 		op.Name, function, strings.Join(params, ", "))
