@@ -61,6 +61,9 @@ type Op struct {
 	// to the caller.
 	Resources func(ctx context.Context, impl, input any) ([]string, error)
 
+	// Also are the further permissions that the op asks for, such as iam:PassRole on the role that it hands to a service.
+	Also []Permission
+
 	NewInput  func() any // a pointer to an empty input struct
 	NewOutput func() any // a pointer to an empty output struct
 	Errors    []*ErrorType
@@ -68,11 +71,23 @@ type Op struct {
 	Call func(ctx context.Context, impl, input any) (any, error)
 }
 
+// Permission is one permission that an op asks for beyond its own action.
+type Permission struct {
+	Action string // "iam:PassRole"
+	// Resources gives the ARNs that the action must be allowed on; none, and the permission is not asked for: the member of
+	// the input that names them is absent.
+	Resources func(ctx context.Context, impl, input any) ([]string, error)
+	// Keys are condition keys that this action has beside those of the request: {"iam:PassedToService": "lambda.amazonaws.com"}.
+	Keys map[string]string
+}
+
 // Call is one request on its way through the house, off the wire or from a service inside.
 type Call struct {
 	Op        *Op
 	Principal *Principal
-	Account   string // whose resources are meant, 12 digits
+	// Account is whose resources are meant, 12 digits. It is the caller's own until the call was authorized on an ARN of
+	// another account: then it is that account.
+	Account   string
 	Region    string // from the signature's credential scope
 	RequestID string // UUID, also the invocation's id for lambda:Invoke
 	SourceIP  string // of the client; the service's DNS name for calls by a service
@@ -83,6 +98,9 @@ type Call struct {
 	// SourceArn and SourceAccount say on whose behalf a service calls; empty for everybody else.
 	SourceArn     string
 	SourceAccount string
+	// Via are the services through which the principal's call came, the first one first, by their DNS names: Lambda that
+	// uses a KMS key with the rights of who creates the function. Empty for what the principal sent itself.
+	Via []string
 	// BaseURL is how the client reached us ("http://127.0.0.1:4566"), for links in answers.
 	BaseURL string
 }

@@ -93,23 +93,63 @@ func parseOpLine(words []string) (opLine, error) {
 	return l, nil
 }
 
-// access is what IAM calls an op and what the op acts on.
-type access struct{ action, resource string }
+// access is what IAM calls an op, what the op acts on, and what else it asks for.
+type access struct {
+	action, resource string
+	also             []further
+}
+
+// further is a permission beyond the op's own action.
+type further struct {
+	action, resource string
+	when             string      // member that must be there for it to be asked for; empty: no more than those of the resource
+	keys             [][2]string // condition keys and their values
+}
 
 // readActions reads the lines of one service from actions.txt.
 func readActions(path, svc string) (map[string]access, error) {
 	all := map[string]access{}
 	err := eachLine(path, func(line string) error {
 		f := strings.Fields(line)
+		if len(f) > 4 && f[2] == "also" {
+			if f[0] != svc {
+				return nil
+			}
+			more, err := parseFurther(f[3], f[4], f[5:])
+			a := all[f[1]]
+			a.also = append(a.also, more)
+			all[f[1]] = a
+			return err
+		}
 		if len(f) != 4 {
-			return fmt.Errorf("%q: want SERVICE OP ACTION RESOURCE", line)
+			return fmt.Errorf("%q: want SERVICE OP ACTION RESOURCE, or SERVICE OP also ACTION RESOURCE", line)
 		}
 		if f[0] == svc {
-			all[f[1]] = access{f[2], f[3]}
+			if all[f[1]].action != "" {
+				return fmt.Errorf("%s %s is there twice", svc, f[1])
+			}
+			all[f[1]] = access{f[2], f[3], all[f[1]].also}
 		}
 		return nil
 	})
 	return all, err
+}
+
+// parseFurther reads what follows "also": the action, the resource, and words that are key=value or if=Member.
+func parseFurther(action, resource string, words []string) (further, error) {
+	p := further{action: action, resource: resource}
+	for _, w := range words {
+		key, value, ok := strings.Cut(w, "=")
+		switch {
+		case !ok || value == "":
+			return p, fmt.Errorf("%q: want key=value", w)
+		case key == "if":
+			p.when = value
+		default:
+			p.keys = append(p.keys, [2]string{key, value})
+		}
+	}
+	return p, nil
 }
 
 // applyOverrides changes the constraints of shapes as the service's lines say.

@@ -14,13 +14,9 @@ const repository = "../.."
 // TestGeneratedIsCurrent fails if somebody changed a model, ops.txt or the generator and did not run it, or changed a
 // generated file by hand.
 func TestGeneratedIsCurrent(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(repository, "api", "*", "ops.txt"))
-	if err != nil || len(files) < 3 {
-		t.Fatalf("%d services, %v", len(files), err)
-	}
-	for _, f := range files {
-		dir := filepath.Dir(f)
-		g, err := newGenerator(repository, filepath.Base(dir))
+	for _, svc := range services(t) {
+		dir := filepath.Join(repository, "api", svc)
+		g, err := newGenerator(repository, svc)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +39,7 @@ func TestReadmeIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := operationTable(repository, []string{"lambda", "logs", "sts"})
+	table, err := operationTable(repository, services(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +53,20 @@ func TestReadmeIsCurrent(t *testing.T) {
 	if _, err := replaceTable([]byte("# no marks"), table); err == nil {
 		t.Error("a README without marks is accepted")
 	}
+}
+
+// services are the folders of api that have an ops.txt, in order.
+func services(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, "api", "*", "ops.txt"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%d services, %v", len(files), err)
+	}
+	for i, f := range files {
+		files[i] = filepath.Base(filepath.Dir(f))
+	}
+	slices.Sort(files)
+	return files
 }
 
 func TestGoName(t *testing.T) {
@@ -96,7 +106,9 @@ func TestImport(t *testing.T) {
 			"S":{"type":"string","max":3,"enum":["X","Y_Z"]},"L":{"type":"list","member":{"shape":"S"}},
 			"GoneException":{"type":"structure","members":{"Message":{"shape":"S"}},"exception":true,"error":{"httpStatusCode":410,"code":"Gone"}}}}`)
 	write(t, filepath.Join(root, "api", "toy", "ops.txt"), "service model=toy/2020-01-01 validation=ValidationException protocols=query\nGet noauth data maxbody=5\n")
-	write(t, filepath.Join(root, "api", "models", "actions.txt"), "toy Get toy:Get method\n")
+	write(t, filepath.Join(root, "api", "models", "actions.txt"), "toy Get toy:Get method\n"+
+		"toy Get also iam:PassRole ${a} iam:PassedToService=toy.amazonaws.com if=b\ntoy Get also toy:Look arn:aws:toy::${Account}:${b}/x\n"+
+		"toy Get also toy:Peek thing(b,a)\ntoy Get also toy:All * if=a\n")
 	write(t, filepath.Join(root, "api", "models", "overrides.txt"), "toy L.member pattern=[A-Z`]+\n")
 	if err := run(root, filepath.Join(root, "botocore"), []string{"toy"}); err != nil {
 		t.Fatal(err)
@@ -111,6 +123,12 @@ func TestImport(t *testing.T) {
 		"ops.gen.go": {
 			"aws.JSON10, aws.RPCv2CBOR, aws.Query", `{Name: "Put", Method: "POST", URI: "/"}`, "impl.(API).ResourcesGet(", "MaxBody:", "NoAuth:",
 			"ReadOnly:", "Data:",
+			`{ Action: "iam:PassRole", Resources: func(ctx context.Context, impl, input any) ([]string, error) { in := input.(*GetInput) ` +
+				`if in.B == nil || *in.B == "" || len(in.A) == 0 { return nil, nil } return in.A, nil }, ` +
+				`Keys: map[string]string{"iam:PassedToService": "toy.amazonaws.com"}, },`,
+			`return []string{"arn:aws:toy::" + aws.CallFrom(ctx).Account + ":" + *in.B + "/x"}, nil`,
+			`return thing(aws.CallFrom(ctx), in.B, in.A)`,
+			`if len(in.A) == 0 { return nil, nil } return []string{"*"}, nil`,
 		},
 		"api.gen.go": {"ResourcesGet(ctx context.Context, in *GetInput) ([]string, error)", "func (c *Client) Get("},
 	} {
@@ -131,6 +149,15 @@ func TestRefuses(t *testing.T) {
 		"twice":      {"Invoke\nInvoke", "lambda Invoke lambda:InvokeFunction *"},
 		"bad word":   {"Invoke status=ok", "lambda Invoke lambda:InvokeFunction *"},
 		"short line": {"Invoke", "lambda Invoke"},
+		"two rows":   {"Invoke", "lambda Invoke lambda:InvokeFunction *\nlambda Invoke lambda:Invoke *"},
+
+		"only a further permission":             {"Invoke", "lambda Invoke also iam:PassRole *"},
+		"further permission on no member":       {"Invoke", "lambda Invoke lambda:InvokeFunction *\nlambda Invoke also iam:PassRole ${Role}"},
+		"further permission on a blob":          {"Invoke", "lambda Invoke lambda:InvokeFunction *\nlambda Invoke also iam:PassRole ${Payload}"},
+		"further permission if nothing":         {"Invoke", "lambda Invoke lambda:InvokeFunction *\nlambda Invoke also iam:PassRole * if=Role"},
+		"further permission with half a key":    {"Invoke", "lambda Invoke lambda:InvokeFunction *\nlambda Invoke also iam:PassRole * k="},
+		"further permission with a stray word":  {"Invoke", "lambda Invoke lambda:InvokeFunction *\nlambda Invoke also iam:PassRole * k"},
+		"further permission without a resource": {"Invoke", "lambda Invoke lambda:InvokeFunction *\nlambda Invoke also iam:PassRole"},
 	} {
 		root := t.TempDir()
 		write(t, filepath.Join(root, "api", "lambda", "ops.txt"), files[0])
