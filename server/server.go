@@ -113,7 +113,7 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 }
 
 // credentials are a sandbox's own: nothing is served to them until roles are, so they open nothing.
-func credentials(*worker.Function) (worker.Credentials, error) {
+func credentials(context.Context, *worker.Function) (worker.Credentials, error) {
 	var id [10]byte
 	var secret [30]byte
 	var token [96]byte

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,7 +42,9 @@ type environment struct {
 	launch   runtimes.Launch
 	entry    string // what the function is told was started: a path of the sandbox
 	unfit    error  // why there is nothing to start
-	env      []string
+	identity identity
+	at       place
+	stopAPI  func()
 	log      *output
 	created  time.Time
 	used     time.Time
@@ -60,7 +61,6 @@ type environment struct {
 
 // create makes a sandbox. A function that cannot be launched gets one too: its invocation says so, in a log stream.
 func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
-	id := newID()
 	launch, err := p.deps.Runtimes.Launch(ctx, runtimes.Request{
 		Runtime: f.Runtime, Task: f.Task, Layers: f.Layers, MemoryMB: f.MemoryMB, Wrapper: f.Env["AWS_LAMBDA_EXEC_WRAPPER"],
 	})
@@ -68,27 +68,30 @@ func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
 	if err != nil && unfit == nil {
 		return nil, fmt.Errorf("prepare runtime %s: %w", f.Runtime, err)
 	}
-	box, err := p.deps.Driver.Create(ctx, spec(f, id, launch))
+	id, err := p.mint(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	name := newID()
+	box, err := p.deps.Driver.Create(ctx, spec(f, name, launch))
 	if err != nil {
 		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
 	}
 	now := time.Now()
 	stream := &LogStream{
 		Account: f.Account, Region: f.Region, Group: f.LogGroup,
-		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + id,
+		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + name,
 	}
-	e := &environment{pool: p, function: f, box: box, launch: launch.In(box.Path), unfit: unfit, broken: unfit != nil, created: now}
+	e := &environment{
+		pool: p, function: f, box: box, launch: launch.In(box.Path), unfit: unfit, broken: unfit != nil, created: now, identity: id,
+		at: place{endpoint: box.Endpoint(), api: p.apiURL(box.APIListener(), box.APIEndpoint()), path: box.Path, stream: stream.Name},
+	}
 	if len(launch.Args) > 0 {
 		e.entry = launch.Args[0]
 	}
 	e.session = runtimeapi.NewSession(box.Listener())
 	e.log = newOutput(p.deps.Logger, stream, f)
-	creds, err := p.deps.Credentials(f)
-	if err != nil {
-		e.destroy()
-		return nil, fmt.Errorf("credentials for %s: %w", f.Owner, err)
-	}
-	e.env = variables(f, e.launch, place{endpoint: box.Endpoint(), path: box.Path, stream: stream.Name}, creds)
+	e.stopAPI = p.serveAPI(box.APIListener(), f)
 	return e, nil
 }
 
@@ -135,10 +138,13 @@ func spec(f *Function, id string, l runtimes.Launch) sandbox.Spec {
 }
 
 // start runs a fresh process in the sandbox and waits until its runtime asks for an event. The error is the function's,
-// unless it is errLost.
+// unless it is ours.
 func (e *environment) start(ctx context.Context) error {
 	if e.unfit != nil {
 		return e.unfit
+	}
+	if err := e.refresh(ctx); err != nil {
+		return err
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -147,7 +153,7 @@ func (e *environment) start(ctx context.Context) error {
 	e.log.attach(r)
 	e.session.Begin()
 	process, err := e.box.Start(ctx, sandbox.Command{
-		Args: e.launch.Args, Env: e.env, Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
+		Args: e.launch.Args, Env: variables(e.function, e.launch, e.at, e.identity.Credentials), Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
 	})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -165,6 +171,27 @@ func (e *environment) start(ctx context.Context) error {
 	e.box.EndInit()
 	e.log.drain() // what static code wrote stands before START
 	return nil
+}
+
+// refresh gives a process that is to be started new credentials if the sandbox's have grown too old for it.
+func (e *environment) refresh(ctx context.Context) error {
+	if !e.identity.stale(time.Now()) {
+		return nil
+	}
+	id, err := e.pool.mint(ctx, e.function)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	}
+	e.identity = id
+	return nil
+}
+
+// ours says that an error is about the sandbox: the function has seen nothing of the event, and the caller gets the error.
+func ours(err error) bool {
+	return errors.Is(err, errLost) || errors.Is(err, ErrDraining) || errors.Is(err, errMint)
 }
 
 // watch ends the running wait when the process dies. What it has sent before still counts, read or not.
@@ -265,68 +292,10 @@ func (e *environment) destroy() {
 	if err := e.box.Destroy(); err != nil {
 		e.pool.deps.Log.Error("destroy sandbox", "owner", e.function.Owner, "error", err)
 	}
+	e.stopAPI()
 	if err := e.session.Close(); err != nil {
 		e.pool.deps.Log.Error("close Runtime API", "owner", e.function.Owner, "error", err)
 	}
 	e.watching.Wait()
 	e.log.close()
-}
-
-// place is where a sandbox put things.
-type place struct {
-	endpoint string
-	path     func(string) string
-	stream   string
-}
-
-// variables is the process environment. The order of precedence is AWS's: what the customer sets wins over what AWS lets
-// them set, and loses against what AWS reserves.
-// See https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
-func variables(f *Function, l runtimes.Launch, at place, c Credentials) []string {
-	vars := map[string]string{
-		"LANG": "en_US.UTF-8", "TZ": ":UTC",
-		"AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1:2000",
-	}
-	for k, v := range l.Env {
-		vars[k] = v
-	}
-	for k, v := range f.Env {
-		vars[k] = v
-	}
-	for k, v := range l.Env {
-		if reserved(k) {
-			vars[k] = v
-		}
-	}
-	for k, v := range map[string]string{
-		"AWS_REGION": f.Region, "AWS_DEFAULT_REGION": f.Region,
-		"AWS_LAMBDA_FUNCTION_NAME": f.Name, "AWS_LAMBDA_FUNCTION_VERSION": f.Version,
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": fmt.Sprint(f.MemoryMB),
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
-		"AWS_LAMBDA_LOG_GROUP_NAME":       f.LogGroup, "AWS_LAMBDA_LOG_STREAM_NAME": at.stream,
-		"AWS_LAMBDA_RUNTIME_API": at.endpoint,
-		"AWS_ACCESS_KEY_ID":      c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
-		"_AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1", "_AWS_XRAY_DAEMON_PORT": "2000",
-		"LAMBDA_TASK_ROOT": at.path("/var/task"), "LAMBDA_RUNTIME_DIR": at.path("/var/runtime"),
-		"_HANDLER": f.Handler,
-	} {
-		vars[k] = v
-	}
-	if tmp := at.path("/tmp"); tmp != "/tmp" {
-		vars["TMPDIR"] = tmp
-	}
-	if f.LogFormat == "JSON" {
-		vars["AWS_LAMBDA_LOG_FORMAT"], vars["AWS_LAMBDA_LOG_LEVEL"] = f.LogFormat, f.LogLevel
-	}
-	env := make([]string, 0, len(vars))
-	for k, v := range vars {
-		env = append(env, k+"="+v)
-	}
-	return env
-}
-
-// reserved says that a customer cannot set a variable of the runtime's.
-func reserved(k string) bool {
-	return strings.HasPrefix(k, "AWS_LAMBDA_") && k != "AWS_LAMBDA_EXEC_WRAPPER" || strings.HasPrefix(k, "_") ||
-		strings.HasPrefix(k, "LAMBDA_") || k == "AWS_EXECUTION_ENV"
 }

@@ -25,8 +25,7 @@ const (
 	statusTimeout = "timeout"
 )
 
-// invoke runs one invocation, Init phase included if no process runs. The error is about the sandbox: errLost, and the
-// function has seen nothing of the event, or ErrDraining.
+// invoke runs one invocation, Init phase included if no process runs. The error is ours.
 func (e *environment) invoke(caller context.Context, r *Request) (*Response, error) {
 	init, err := e.prepare(caller)
 	if err != nil {
@@ -117,7 +116,7 @@ func (e *environment) initPhase(caller context.Context) (time.Duration, error) {
 	}
 	how := initOutcome{took: took, phase: "init", status: statusTimeout}
 	switch {
-	case errors.Is(err, errLost), errors.Is(err, ErrDraining):
+	case ours(err):
 		return 0, err
 	case !errors.Is(err, context.DeadlineExceeded):
 		how.status, how.errorType = statusError, e.startFailure(err, &Request{}).errorType
@@ -137,7 +136,7 @@ func (e *environment) initAgain(ctx context.Context, r *Request, repeated bool) 
 	switch {
 	case err == nil:
 		return nil, nil
-	case errors.Is(err, errLost), errors.Is(err, ErrDraining):
+	case ours(err):
 		return nil, err
 	}
 	fail := e.startFailure(err, r)

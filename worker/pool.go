@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -20,22 +21,24 @@ var (
 	ErrFull = errors.New("worker: as many sandboxes are busy as there may be")
 )
 
-// Credentials are the execution role's, for one sandbox.
-type Credentials struct {
-	AccessKeyID, SecretAccessKey, SessionToken string
-}
-
 // Deps are what a Pool stands on.
 type Deps struct {
 	Driver   sandbox.Driver
 	Runtimes *runtimes.Set
 	Logger   Logger
-	// Credentials mints those that a new sandbox gets.
-	Credentials func(f *Function) (Credentials, error)
-	Log         *slog.Logger
+	// Credentials mints those of the function's role for a new sandbox. Its error wraps ErrRole if the role is to blame.
+	Credentials func(ctx context.Context, f *Function) (Credentials, error)
+	// API serves the AWS API to the function at l, which is inside its sandbox's network, from now on and until stop is called.
+	// The sandbox is gone by then and l closed; stop ends the connections and returns when nothing of it runs any more. l has
+	// at most 128 connections at once. Nil if functions have no AWS API.
+	API func(l net.Listener, f *Function) (stop func())
+	// Endpoint is the URL of the AWS API for functions that are in the server's own network, under the process driver. Empty
+	// if they have none.
+	Endpoint string
+	Log      *slog.Logger
 	// Idle is how long a sandbox waits for its next invocation before it is reaped. Ten minutes if zero.
 	Idle time.Duration
-	// MaxAge is how long a sandbox lives, busy or not. Six hours if zero, well below its credentials' twelve.
+	// MaxAge is how long a sandbox lives, busy or not. Six hours if zero.
 	MaxAge time.Duration
 	// MaxSandboxes is how many may exist at once; beyond it the longest idle one makes room, or Run fails with ErrFull. 1,000
 	// if zero.
@@ -167,7 +170,9 @@ func (p *Pool) acquire(f *Function) (*environment, error) {
 }
 
 // old says that a sandbox may not be used again.
-func (p *Pool) old(e *environment, now time.Time) bool { return now.Sub(e.created) > p.deps.MaxAge }
+func (p *Pool) old(e *environment, now time.Time) bool {
+	return now.Sub(e.created) > p.deps.MaxAge || e.identity.stale(now)
+}
 
 // evict destroys the sandbox that has been idle longest and says whether there was one. The caller holds p.mu.
 func (p *Pool) evict() bool {

@@ -297,17 +297,6 @@ func TestBrokenDriver(t *testing.T) {
 	w.good(f, "echo")
 }
 
-func TestNoCredentials(t *testing.T) {
-	why := errors.New("the role is gone")
-	w := newWorld(t, "process", Deps{Credentials: func(*Function) (Credentials, error) { return Credentials{}, why }})
-	if _, err := w.Run(t.Context(), w.function(), w.request("echo")); !errors.Is(err, why) {
-		t.Errorf("Run failed with %v, want %v", err, why)
-	}
-	if s := w.Stats(); s.Busy != 0 || s.Idle != 0 {
-		t.Errorf("stats are %+v", s)
-	}
-}
-
 // A sandbox that goes away while it is idle costs no invocation.
 func TestSandboxIsLostWhileIdle(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

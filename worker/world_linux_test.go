@@ -104,7 +104,7 @@ func newWorld(t testing.TB, driver string, d Deps) *world {
 	d.Logger = w.logs
 	d.Log = slog.New(slog.NewTextHandler(w.server, nil))
 	if d.Credentials == nil {
-		d.Credentials = func(*Function) (Credentials, error) {
+		d.Credentials = func(context.Context, *Function) (Credentials, error) {
 			return Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "secret", SessionToken: "token"}, nil
 		}
 	}

@@ -163,6 +163,39 @@ func (f *function) ok(id string, v any) {
 	f.post(id, "response", string(b))
 }
 
+// get is what a server answers.
+func get(url string) string {
+	resp, err := http.Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return resp.Status + " " + string(body)
+}
+
+// crowd holds n connections to the AWS API at once and is how many of them were answered.
+func crowd(n int) int {
+	at := strings.TrimPrefix(os.Getenv("AWS_ENDPOINT_URL"), "http://")
+	answered := 0
+	for range n {
+		c, err := net.DialTimeout("tcp", at, time.Second)
+		if err != nil {
+			continue
+		}
+		defer c.Close()
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			answered++
+		}
+	}
+	return answered
+}
+
 func (f *function) do(id string, e event, header http.Header, body []byte) {
 	if strings.HasPrefix(e.Do, "stream") {
 		f.stream(id, e)
@@ -180,6 +213,10 @@ func (f *function) do(id string, e event, header http.Header, body []byte) {
 		f.ok(id, os.Environ())
 	case "state":
 		f.ok(id, map[string]int{"calls": f.calls, "disk": f.disk(), "pid": os.Getpid()})
+	case "get":
+		f.ok(id, get(os.Getenv("AWS_ENDPOINT_URL")+e.Text))
+	case "crowd":
+		f.ok(id, crowd(e.N))
 	case "sleep":
 		time.Sleep(time.Duration(e.N) * time.Millisecond)
 		f.ok(id, os.Getenv("AWS_LAMBDA_LOG_STREAM_NAME")) // names the sandbox
