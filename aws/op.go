@@ -101,6 +101,9 @@ type Call struct {
 	// Via are the services through which the principal's call came, the first one first, by their DNS names: Lambda that
 	// uses a KMS key with the rights of who creates the function. Empty for what the principal sent itself.
 	Via []string
+	// Resolved is what the service found while it was asked which resources the call acts on, kept for its handler: what was
+	// authorized is what is acted on, though an alias moves in between.
+	Resolved any
 	// BaseURL is how the client reached us ("http://127.0.0.1:4566"), for links in answers.
 	BaseURL string
 }
