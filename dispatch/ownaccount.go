@@ -2,8 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"reflect"
-	"regexp"
 	"strings"
 
 	"github.com/enfold-run/enfold/aws"
@@ -22,10 +20,7 @@ type OwnAccount struct{}
 
 // Authorize implements Authorizer.
 func (OwnAccount) Authorize(ctx context.Context, call *aws.Call, impl any) error {
-	p := call.Principal
-	if p == nil {
-		p = &aws.Principal{Type: aws.Anonymous, Arn: "anonymous"}
-	}
+	p := principalOf(call)
 	switch {
 	case call.Op.NoAuth:
 		return nil
@@ -35,44 +30,18 @@ func (OwnAccount) Authorize(ctx context.Context, call *aws.Call, impl any) error
 		(call.SourceAccount == "" || call.SourceAccount == call.Account):
 		return nil
 	}
+	arn := everything // for the refusal's text alone
+	if arns, err := new(templates).resources(ctx, call, impl); err == nil {
+		arn = arns[0]
+	}
 	return aws.ErrAccessDenied.Withf("User: %s is not authorized to perform: %s on resource: %s because no identity-based "+
-		"policy allows the %s action", p.Arn, call.Op.Action, resource(ctx, call, impl), call.Op.Action)
+		"policy allows the %s action", p.Arn, call.Op.Action, arn, call.Op.Action)
 }
 
-var variable = regexp.MustCompile(`\$\{\w+\}`)
-
-// resource is the ARN that the call acts on, as far as the op, the call and its input tell; "*" stands for the rest. It is
-// for the refusal's text alone.
-func resource(ctx context.Context, call *aws.Call, impl any) string {
-	if call.Op.Resources != nil {
-		if arns, err := call.Op.Resources(ctx, impl, call.Input); err == nil && len(arns) > 0 {
-			return arns[0]
-		}
-		return "*"
+// principalOf is who calls, never nil: who did not sign is anonymous.
+func principalOf(call *aws.Call) *aws.Principal {
+	if call.Principal == nil {
+		return &aws.Principal{Type: aws.Anonymous, Arn: "anonymous"}
 	}
-	in := reflect.Indirect(reflect.ValueOf(call.Input))
-	return variable.ReplaceAllStringFunc(call.Op.Resource, func(v string) string {
-		switch name := v[2 : len(v)-1]; name {
-		case "Partition":
-			return "aws"
-		case "Region":
-			return call.Region
-		case "Account":
-			return call.Account
-		default:
-			return member(in, name)
-		}
-	})
-}
-
-// member is a string member of an input, "*" if it has none or the member is an ARN, which is no part of another.
-func member(in reflect.Value, name string) string {
-	if in.Kind() != reflect.Struct || !in.FieldByName(name).IsValid() {
-		return "*"
-	}
-	s, ok := reflect.TypeAssert[*string](in.FieldByName(name))
-	if !ok || s == nil || strings.HasPrefix(*s, "arn:") {
-		return "*"
-	}
-	return *s
+	return call.Principal
 }

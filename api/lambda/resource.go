@@ -17,40 +17,134 @@ type FunctionName struct {
 	Account   string // empty unless the parameter is an ARN or a partial one
 }
 
-// ParseFunctionName splits a FunctionName parameter. It never fails: what is not a (partial) ARN is a name, and whether
-// that is well formed is for the constraints to say.
-func ParseFunctionName(s string) FunctionName {
-	var f FunctionName
-	rest := s
-	if strings.HasPrefix(s, "arn:") {
-		p := strings.SplitN(s, ":", 6)
-		if len(p) != 6 {
-			return FunctionName{Name: s}
+// ParseFunctionName splits a FunctionName parameter: [arn:PARTITION:lambda:][REGION:][ACCOUNT:][function:]NAME[:QUALIFIER].
+// ok says that it is one. It is the one place that tells whose function a name means: what a call is authorized on and what
+// it acts on must not differ.
+func ParseFunctionName(s string) (f FunctionName, ok bool) {
+	rest, isARN := strings.CutPrefix(s, "arn:")
+	if isARN {
+		partition, after, found := strings.Cut(rest, ":")
+		if !found || !isPartition(partition) {
+			return parsePlain(s) // "arn" may still be a function's name: "arn:alias"
 		}
-		f.Region, f.Account, rest = p[3], p[4], p[5]
-	} else if account, tail, ok := strings.Cut(s, ":function:"); ok {
-		if i := strings.LastIndexByte(account, ':'); i >= 0 {
-			f.Region, account = account[:i], account[i+1:]
+		after, found = strings.CutPrefix(after, "lambda:")
+		if !found {
+			return parsePlain(s)
 		}
-		f.Account, rest = account, tail
+		rest = after
 	}
-	rest = strings.TrimPrefix(rest, "function:")
-	f.Name, f.Qualifier, _ = strings.Cut(rest, ":")
-	return f
+	if head, after, found := strings.Cut(rest, ":"); found && isRegion(head) {
+		if f, ok := parseTail(after); ok {
+			f.Region = head
+			return f, true
+		}
+	}
+	return parseTail(rest)
 }
 
-// functionARN is the ARN that a call on a function is authorized on, qualified if the call names a version or an alias.
-func functionARN(call *aws.Call, name *string, qualifier ...*string) ([]string, error) {
-	if name == nil {
-		return []string{aws.NewARN("lambda", call.Region, call.Account, "function:").String()}, nil
+// parseTail splits what follows the region: [ACCOUNT:][function:]NAME[:QUALIFIER].
+func parseTail(s string) (FunctionName, bool) {
+	if head, after, found := strings.Cut(s, ":"); found && isAccount(head) {
+		if after, found := strings.CutPrefix(after, "function:"); found {
+			if f, ok := parsePlain(after); ok {
+				f.Account = head
+				return f, true
+			}
+		}
+		if f, ok := parsePlain(after); ok {
+			f.Account = head
+			return f, true
+		}
 	}
-	f := ParseFunctionName(*name)
+	if after, found := strings.CutPrefix(s, "function:"); found {
+		if f, ok := parsePlain(after); ok {
+			return f, true
+		}
+	}
+	return parsePlain(s)
+}
+
+// parsePlain splits NAME[:QUALIFIER].
+func parsePlain(s string) (FunctionName, bool) {
+	name, qualifier, qualified := strings.Cut(s, ":")
+	if !isName(name) || qualified && !isName(qualifier) && qualifier != "$LATEST" {
+		return FunctionName{}, false
+	}
+	return FunctionName{Name: name, Qualifier: qualifier}, true
+}
+
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
+
+// isPartition accepts "", "aws" and "aws-…".
+func isPartition(s string) bool {
+	rest, ok := strings.CutPrefix(s, "aws")
+	return s == "" || ok && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") == ""
+}
+
+// isRegion accepts "eu-west-1", "us-gov-east-1", "us-isob-east-1", "eusc-de-east-1".
+func isRegion(s string) bool {
+	s = strings.TrimPrefix(s, "eusc-")
+	parts := strings.Split(s, "-")
+	switch len(parts) {
+	case 3:
+	case 4:
+		if m := parts[1]; m != "gov" && !(strings.HasPrefix(m, "iso") && len(m) <= 4 && isLower(m)) {
+			return false
+		}
+	default:
+		return false
+	}
+	area, number := parts[len(parts)-2], parts[len(parts)-1]
+	return len(parts[0]) == 2 && isLower(parts[0]) && isLower(area) && len(number) == 1 && number[0] >= '0' && number[0] <= '9'
+}
+
+func isLower(s string) bool { return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == "" }
+
+// functionARN is the ARN that a call on a function is authorized on, qualified if the op takes a qualifier and the call has
+// one. An op that takes none acts on the whole function, whatever the name ends with.
+func functionARN(call *aws.Call, name *string, qualifier ...*string) ([]string, error) {
+	f := functionName(name)
+	if len(qualifier) == 0 {
+		f.Qualifier = ""
+	}
 	for _, q := range qualifier {
 		if q != nil && *q != "" {
 			f.Qualifier = *q
 		}
 	}
 	return []string{f.arn(call.Region, call.Account)}, nil
+}
+
+// newFunctionARN is functionARN for a function that is to be. Nobody makes one in another account, and AWS was recorded to
+// say so without a message.
+func newFunctionARN(call *aws.Call, name *string) ([]string, error) {
+	f := functionName(name)
+	if f.Account != "" && f.Account != call.Account {
+		return nil, aws.ErrAccessDenied.New("")
+	}
+	return functionARN(call, name)
+}
+
+// functionName is a FunctionName parameter in its parts; what is none is taken for a name, for the constraints to refuse.
+func functionName(name *string) FunctionName {
+	if name == nil {
+		return FunctionName{}
+	}
+	f, ok := ParseFunctionName(*name)
+	if !ok {
+		return FunctionName{Name: *name}
+	}
+	return f
 }
 
 // arn is the function's ARN; region and account stand in for what the name does not say.

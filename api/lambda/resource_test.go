@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -23,11 +24,21 @@ func TestParseFunctionName(t *testing.T) {
 		{"eu-west-1:123456789012:function:f:1", FunctionName{Name: "f", Qualifier: "1", Region: "eu-west-1", Account: "123456789012"}},
 		{"arn:aws:lambda:eu-west-1:123456789012:function:f", FunctionName{Name: "f", Region: "eu-west-1", Account: "123456789012"}},
 		{"arn:aws:lambda:eu-west-1:123456789012:function:f:1", FunctionName{Name: "f", Qualifier: "1", Region: "eu-west-1", Account: "123456789012"}},
-		{"arn:aws", FunctionName{Name: "arn:aws"}},
+		{"arn:live", FunctionName{Name: "arn", Qualifier: "live"}},
+		{"arn:aws", FunctionName{Name: "arn", Qualifier: "aws"}},
+		{"123456789012:f", FunctionName{Name: "f", Account: "123456789012"}},
+		{"123456789012", FunctionName{Name: "123456789012"}},
+		{"eu-west-1:f", FunctionName{Name: "f", Region: "eu-west-1"}},
+		{"eu-west-1:function:f", FunctionName{Name: "f", Region: "eu-west-1"}},
+		{"arn:aws-cn:lambda:eu-west-1:123456789012:f:1", FunctionName{Name: "f", Qualifier: "1", Region: "eu-west-1", Account: "123456789012"}},
 		{"", FunctionName{}},
+		{"a:b:c:d", FunctionName{}},
+		{"f:*", FunctionName{}},
+		{"arn:aws:sqs:eu-west-1:123456789012:q", FunctionName{}},
 	} {
-		if got := ParseFunctionName(tc.in); got != tc.want {
-			t.Errorf("%q: got %+v", tc.in, got)
+		got, ok := ParseFunctionName(tc.in)
+		if got != tc.want || ok != (tc.want.Name != "") {
+			t.Errorf("%q: got %+v, %t", tc.in, got, ok)
 		}
 	}
 }
@@ -48,6 +59,10 @@ func TestResources(t *testing.T) {
 			"arn:aws:lambda:us-east-1:111111111111:function:f:1",
 		},
 		{OpCreateFunction, &CreateFunctionInput{FunctionName: new("f")}, "lambda:CreateFunction", "arn:aws:lambda:us-east-1:000000000000:function:f"},
+		{
+			OpUpdateFunctionCode, &UpdateFunctionCodeInput{FunctionName: new("111111111111:f:$LATEST")}, "lambda:UpdateFunctionCode",
+			"arn:aws:lambda:us-east-1:111111111111:function:f",
+		},
 		{OpCreateFunction, &CreateFunctionInput{}, "lambda:CreateFunction", "arn:aws:lambda:us-east-1:000000000000:function:"},
 		{OpPublishLayerVersion, &PublishLayerVersionInput{LayerName: new("l")}, "lambda:PublishLayerVersion", "arn:aws:lambda:us-east-1:000000000000:layer:l"},
 		{
@@ -63,6 +78,10 @@ func TestResources(t *testing.T) {
 		if err != nil || !slices.Equal(got, []string{tc.want}) || tc.op.Action != tc.action {
 			t.Errorf("%s: got %v, %v", tc.op.Name, got, err)
 		}
+	}
+	_, err := OpCreateFunction.Resources(ctx, nil, &CreateFunctionInput{FunctionName: new("111111111111:function:f")})
+	if e := (*aws.Error)(nil); !errors.As(err, &e) || e.Type != aws.ErrAccessDenied || e.Message != "" {
+		t.Errorf("a function in another account: %v", err)
 	}
 	if OpGetLayerVersionByArn.Action != "lambda:GetLayerVersion" || OpGetLayerVersionByArn.Resource != "${Arn}" {
 		t.Errorf("GetLayerVersionByArn: %s on %s", OpGetLayerVersionByArn.Action, OpGetLayerVersionByArn.Resource)

@@ -63,57 +63,8 @@ type nameParts struct{ region, account, name, qualifier string }
 // splitName takes a FunctionName parameter apart: a name, a partial or a full ARN, each with or without a qualifier. It
 // accepts what functionPattern does.
 func splitName(s string) (p nameParts, ok bool) {
-	rest, isARN := strings.CutPrefix(s, "arn:")
-	if isARN {
-		partition, after, found := strings.Cut(rest, ":")
-		if !found || !isPartition(partition) {
-			// "arn" may still be a function's name: "arn:alias".
-			return splitPlain(s)
-		}
-		after, found = strings.CutPrefix(after, "lambda:")
-		if !found {
-			return splitPlain(s)
-		}
-		rest = after
-	}
-	if head, after, found := strings.Cut(rest, ":"); found && isRegion(head) {
-		if q, ok := splitTail(after); ok {
-			q.region = head
-			return q, true
-		}
-	}
-	return splitTail(rest)
-}
-
-// splitTail takes apart what follows the region: [account:][function:]name[:qualifier].
-func splitTail(s string) (nameParts, bool) {
-	if head, after, found := strings.Cut(s, ":"); found && isAccount(head) {
-		if after, found := strings.CutPrefix(after, "function:"); found {
-			if p, ok := splitPlain(after); ok {
-				p.account = head
-				return p, true
-			}
-		}
-		if p, ok := splitPlain(after); ok {
-			p.account = head
-			return p, true
-		}
-	}
-	if after, found := strings.CutPrefix(s, "function:"); found {
-		if p, ok := splitPlain(after); ok {
-			return p, true
-		}
-	}
-	return splitPlain(s)
-}
-
-// splitPlain takes apart name[:qualifier].
-func splitPlain(s string) (nameParts, bool) {
-	name, qualifier, qualified := strings.Cut(s, ":")
-	if !isName(name) || qualified && !isName(qualifier) && qualifier != latest {
-		return nameParts{}, false
-	}
-	return nameParts{name: name, qualifier: qualifier}, true
+	f, ok := api.ParseFunctionName(s)
+	return nameParts{region: f.Region, account: f.Account, name: f.Name, qualifier: f.Qualifier}, ok
 }
 
 func isName(s string) bool {
