@@ -10,6 +10,8 @@ import (
 
 // API is what an implementation of AWS Lambda must have: a method for every served op.
 type API interface {
+	AddLayerVersionPermission(ctx context.Context, in *AddLayerVersionPermissionInput) (*AddLayerVersionPermissionOutput, error)
+	AddPermission(ctx context.Context, in *AddPermissionInput) (*AddPermissionOutput, error)
 	CreateAlias(ctx context.Context, in *CreateAliasInput) (*CreateAliasOutput, error)
 	CreateFunction(ctx context.Context, in *CreateFunctionInput) (*CreateFunctionOutput, error)
 	DeleteAlias(ctx context.Context, in *DeleteAliasInput) (*DeleteAliasOutput, error)
@@ -26,6 +28,8 @@ type API interface {
 	GetFunctionRecursionConfig(ctx context.Context, in *GetFunctionRecursionConfigInput) (*GetFunctionRecursionConfigOutput, error)
 	GetLayerVersion(ctx context.Context, in *GetLayerVersionInput) (*GetLayerVersionOutput, error)
 	GetLayerVersionByArn(ctx context.Context, in *GetLayerVersionByArnInput) (*GetLayerVersionByArnOutput, error)
+	GetLayerVersionPolicy(ctx context.Context, in *GetLayerVersionPolicyInput) (*GetLayerVersionPolicyOutput, error)
+	GetPolicy(ctx context.Context, in *GetPolicyInput) (*GetPolicyOutput, error)
 	GetRuntimeManagementConfig(ctx context.Context, in *GetRuntimeManagementConfigInput) (*GetRuntimeManagementConfigOutput, error)
 	Invoke(ctx context.Context, in *InvokeInput) (*InvokeOutput, error)
 	InvokeWithResponseStream(ctx context.Context, in *InvokeWithResponseStreamInput) (*InvokeWithResponseStreamOutput, error)
@@ -42,6 +46,8 @@ type API interface {
 	PutFunctionEventInvokeConfig(ctx context.Context, in *PutFunctionEventInvokeConfigInput) (*PutFunctionEventInvokeConfigOutput, error)
 	PutFunctionRecursionConfig(ctx context.Context, in *PutFunctionRecursionConfigInput) (*PutFunctionRecursionConfigOutput, error)
 	PutRuntimeManagementConfig(ctx context.Context, in *PutRuntimeManagementConfigInput) (*PutRuntimeManagementConfigOutput, error)
+	RemoveLayerVersionPermission(ctx context.Context, in *RemoveLayerVersionPermissionInput) (*RemoveLayerVersionPermissionOutput, error)
+	RemovePermission(ctx context.Context, in *RemovePermissionInput) (*RemovePermissionOutput, error)
 	TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error)
 	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
 	UpdateAlias(ctx context.Context, in *UpdateAliasInput) (*UpdateAliasOutput, error)
@@ -69,6 +75,16 @@ func do[Out any](ctx context.Context, d aws.Doer, op *aws.Op, in any) (*Out, err
 		return nil, err
 	}
 	return out.(*Out), nil
+}
+
+// AddLayerVersionPermission calls the op of that name.
+func (c *Client) AddLayerVersionPermission(ctx context.Context, in *AddLayerVersionPermissionInput) (*AddLayerVersionPermissionOutput, error) {
+	return do[AddLayerVersionPermissionOutput](ctx, c.doer, OpAddLayerVersionPermission, in)
+}
+
+// AddPermission calls the op of that name.
+func (c *Client) AddPermission(ctx context.Context, in *AddPermissionInput) (*AddPermissionOutput, error) {
+	return do[AddPermissionOutput](ctx, c.doer, OpAddPermission, in)
 }
 
 // CreateAlias calls the op of that name.
@@ -151,6 +167,16 @@ func (c *Client) GetLayerVersionByArn(ctx context.Context, in *GetLayerVersionBy
 	return do[GetLayerVersionByArnOutput](ctx, c.doer, OpGetLayerVersionByArn, in)
 }
 
+// GetLayerVersionPolicy calls the op of that name.
+func (c *Client) GetLayerVersionPolicy(ctx context.Context, in *GetLayerVersionPolicyInput) (*GetLayerVersionPolicyOutput, error) {
+	return do[GetLayerVersionPolicyOutput](ctx, c.doer, OpGetLayerVersionPolicy, in)
+}
+
+// GetPolicy calls the op of that name.
+func (c *Client) GetPolicy(ctx context.Context, in *GetPolicyInput) (*GetPolicyOutput, error) {
+	return do[GetPolicyOutput](ctx, c.doer, OpGetPolicy, in)
+}
+
 // GetRuntimeManagementConfig calls the op of that name.
 func (c *Client) GetRuntimeManagementConfig(ctx context.Context, in *GetRuntimeManagementConfigInput) (*GetRuntimeManagementConfigOutput, error) {
 	return do[GetRuntimeManagementConfigOutput](ctx, c.doer, OpGetRuntimeManagementConfig, in)
@@ -229,6 +255,16 @@ func (c *Client) PutFunctionRecursionConfig(ctx context.Context, in *PutFunction
 // PutRuntimeManagementConfig calls the op of that name.
 func (c *Client) PutRuntimeManagementConfig(ctx context.Context, in *PutRuntimeManagementConfigInput) (*PutRuntimeManagementConfigOutput, error) {
 	return do[PutRuntimeManagementConfigOutput](ctx, c.doer, OpPutRuntimeManagementConfig, in)
+}
+
+// RemoveLayerVersionPermission calls the op of that name.
+func (c *Client) RemoveLayerVersionPermission(ctx context.Context, in *RemoveLayerVersionPermissionInput) (*RemoveLayerVersionPermissionOutput, error) {
+	return do[RemoveLayerVersionPermissionOutput](ctx, c.doer, OpRemoveLayerVersionPermission, in)
+}
+
+// RemovePermission calls the op of that name.
+func (c *Client) RemovePermission(ctx context.Context, in *RemovePermissionInput) (*RemovePermissionOutput, error) {
+	return do[RemovePermissionOutput](ctx, c.doer, OpRemovePermission, in)
 }
 
 // TagResource calls the op of that name.

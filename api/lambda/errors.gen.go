@@ -33,6 +33,7 @@ var (
 	ErrKMSInvalidState                                  = &aws.ErrorType{Code: "KMSInvalidStateException", Status: 502, Server: true, MessageAs: "Message"}
 	ErrKMSNotFound                                      = &aws.ErrorType{Code: "KMSNotFoundException", Status: 502, Server: true, MessageAs: "Message"}
 	ErrNoPublishedVersion                               = &aws.ErrorType{Code: "NoPublishedVersionException", Status: 400, MessageAs: "Message"}
+	ErrPolicyLengthExceeded                             = &aws.ErrorType{Code: "PolicyLengthExceededException", Status: 400, MessageAs: "message"}
 	ErrPreconditionFailed                               = &aws.ErrorType{Code: "PreconditionFailedException", Status: 412, MessageAs: "message"}
 	ErrRecursiveInvocation                              = &aws.ErrorType{Code: "RecursiveInvocationException", Status: 400, MessageAs: "Message"}
 	ErrRequestTooLarge                                  = &aws.ErrorType{Code: "RequestTooLargeException", Status: 413, MessageAs: "message"}

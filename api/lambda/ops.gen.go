@@ -20,8 +20,6 @@ func newService() *aws.Service {
 		TypedErrors:    true,
 		ValidationCode: "ValidationException",
 		Absent: []aws.Absent{
-			{Name: "AddLayerVersionPermission", Method: "POST", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"},
-			{Name: "AddPermission", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/policy"},
 			{Name: "CheckpointDurableExecution", Method: "POST", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"},
 			{Name: "CreateCapacityProvider", Method: "POST", URI: "/2025-11-30/capacity-providers"},
 			{Name: "CreateCodeSigningConfig", Method: "POST", URI: "/2020-04-22/code-signing-configs"},
@@ -42,8 +40,6 @@ func newService() *aws.Service {
 			{Name: "GetFunctionCodeSigningConfig", Method: "GET", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "GetFunctionScalingConfig", Method: "GET", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
 			{Name: "GetFunctionUrlConfig", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/url"},
-			{Name: "GetLayerVersionPolicy", Method: "GET", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"},
-			{Name: "GetPolicy", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/policy"},
 			{Name: "GetProvisionedConcurrencyConfig", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
 			{Name: "InvokeAsync", Method: "POST", URI: "/2014-11-13/functions/{FunctionName}/invoke-async"},
 			{Name: "ListCapacityProviders", Method: "GET", URI: "/2025-11-30/capacity-providers"},
@@ -57,8 +53,6 @@ func newService() *aws.Service {
 			{Name: "PutFunctionCodeSigningConfig", Method: "PUT", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "PutFunctionScalingConfig", Method: "PUT", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
 			{Name: "PutProvisionedConcurrencyConfig", Method: "PUT", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
-			{Name: "RemoveLayerVersionPermission", Method: "DELETE", URI: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}"},
-			{Name: "RemovePermission", Method: "DELETE", URI: "/2015-03-31/functions/{FunctionName}/policy/{StatementId}"},
 			{Name: "SendDurableExecutionCallbackFailure", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"},
 			{Name: "SendDurableExecutionCallbackHeartbeat", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"},
 			{Name: "SendDurableExecutionCallbackSuccess", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed"},
@@ -69,7 +63,43 @@ func newService() *aws.Service {
 			{Name: "UpdateFunctionUrlConfig", Method: "PUT", URI: "/2021-10-31/functions/{FunctionName}/url"},
 		},
 	}
-	s.Ops = make([]*aws.Op, 0, 38)
+	s.Ops = make([]*aws.Op, 0, 44)
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "AddLayerVersionPermission",
+		Method:  "POST",
+		URI:     "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
+		Status:  201,
+		Action:  "lambda:AddLayerVersionPermission",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*AddLayerVersionPermissionInput)
+			return layerVersionARN(aws.CallFrom(ctx), in.LayerName, in.VersionNumber)
+		},
+		NewInput:  func() any { return new(AddLayerVersionPermissionInput) },
+		NewOutput: func() any { return new(AddLayerVersionPermissionOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrPolicyLengthExceeded, ErrPreconditionFailed, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).AddLayerVersionPermission(ctx, input.(*AddLayerVersionPermissionInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "AddPermission",
+		Method:  "POST",
+		URI:     "/2015-03-31/functions/{FunctionName}/policy",
+		Status:  201,
+		Action:  "lambda:AddPermission",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*AddPermissionInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName, in.Qualifier)
+		},
+		NewInput:  func() any { return new(AddPermissionInput) },
+		NewOutput: func() any { return new(AddPermissionOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrPolicyLengthExceeded, ErrPreconditionFailed, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).AddPermission(ctx, input.(*AddPermissionInput))
+		},
+	})
 	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
 		Name:    "CreateAlias",
@@ -97,7 +127,40 @@ func newService() *aws.Service {
 		Action:  "lambda:CreateFunction",
 		Resources: func(ctx context.Context, _, input any) ([]string, error) {
 			in := input.(*CreateFunctionInput)
-			return functionARN(aws.CallFrom(ctx), in.FunctionName)
+			return newFunctionARN(aws.CallFrom(ctx), in.FunctionName)
+		},
+		Also: []aws.Permission{
+			{
+				Action: "iam:PassRole",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateFunctionInput)
+					if in.Role == nil || *in.Role == "" {
+						return nil, nil
+					}
+					return []string{*in.Role}, nil
+				},
+				Keys: map[string]string{"iam:PassedToService": "lambda.amazonaws.com"},
+			},
+			{
+				Action: "lambda:GetLayerVersion",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateFunctionInput)
+					if len(in.Layers) == 0 {
+						return nil, nil
+					}
+					return in.Layers, nil
+				},
+			},
+			{
+				Action: "lambda:TagResource",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateFunctionInput)
+					if len(in.Tags) == 0 || in.FunctionName == nil || *in.FunctionName == "" {
+						return nil, nil
+					}
+					return functionARN(aws.CallFrom(ctx), in.FunctionName)
+				},
+			},
 		},
 		MaxBody:   70167211,
 		NewInput:  func() any { return new(CreateFunctionInput) },
@@ -360,6 +423,44 @@ func newService() *aws.Service {
 		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
 		Call: func(ctx context.Context, impl, input any) (any, error) {
 			return impl.(API).GetLayerVersionByArn(ctx, input.(*GetLayerVersionByArnInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "GetLayerVersionPolicy",
+		Method:  "GET",
+		URI:     "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
+		Status:  200,
+		Action:  "lambda:GetLayerVersionPolicy",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*GetLayerVersionPolicyInput)
+			return layerVersionARN(aws.CallFrom(ctx), in.LayerName, in.VersionNumber)
+		},
+		ReadOnly:  true,
+		NewInput:  func() any { return new(GetLayerVersionPolicyInput) },
+		NewOutput: func() any { return new(GetLayerVersionPolicyOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).GetLayerVersionPolicy(ctx, input.(*GetLayerVersionPolicyInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "GetPolicy",
+		Method:  "GET",
+		URI:     "/2015-03-31/functions/{FunctionName}/policy",
+		Status:  200,
+		Action:  "lambda:GetPolicy",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*GetPolicyInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName, in.Qualifier)
+		},
+		ReadOnly:  true,
+		NewInput:  func() any { return new(GetPolicyInput) },
+		NewOutput: func() any { return new(GetPolicyOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).GetPolicy(ctx, input.(*GetPolicyInput))
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
@@ -652,6 +753,42 @@ func newService() *aws.Service {
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "RemoveLayerVersionPermission",
+		Method:  "DELETE",
+		URI:     "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}",
+		Status:  204,
+		Action:  "lambda:RemoveLayerVersionPermission",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*RemoveLayerVersionPermissionInput)
+			return layerVersionARN(aws.CallFrom(ctx), in.LayerName, in.VersionNumber)
+		},
+		NewInput:  func() any { return new(RemoveLayerVersionPermissionInput) },
+		NewOutput: func() any { return new(RemoveLayerVersionPermissionOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrPreconditionFailed, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).RemoveLayerVersionPermission(ctx, input.(*RemoveLayerVersionPermissionInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "RemovePermission",
+		Method:  "DELETE",
+		URI:     "/2015-03-31/functions/{FunctionName}/policy/{StatementId}",
+		Status:  204,
+		Action:  "lambda:RemovePermission",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*RemovePermissionInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName, in.Qualifier)
+		},
+		NewInput:  func() any { return new(RemovePermissionInput) },
+		NewOutput: func() any { return new(RemovePermissionOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrPreconditionFailed, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).RemovePermission(ctx, input.(*RemovePermissionInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
 		Service:   s,
 		Name:      "TagResource",
 		Method:    "POST",
@@ -729,6 +866,29 @@ func newService() *aws.Service {
 			in := input.(*UpdateFunctionConfigurationInput)
 			return functionARN(aws.CallFrom(ctx), in.FunctionName)
 		},
+		Also: []aws.Permission{
+			{
+				Action: "iam:PassRole",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*UpdateFunctionConfigurationInput)
+					if in.Role == nil || *in.Role == "" {
+						return nil, nil
+					}
+					return []string{*in.Role}, nil
+				},
+				Keys: map[string]string{"iam:PassedToService": "lambda.amazonaws.com"},
+			},
+			{
+				Action: "lambda:GetLayerVersion",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*UpdateFunctionConfigurationInput)
+					if len(in.Layers) == 0 {
+						return nil, nil
+					}
+					return in.Layers, nil
+				},
+			},
+		},
 		NewInput:  func() any { return new(UpdateFunctionConfigurationInput) },
 		NewOutput: func() any { return new(UpdateFunctionConfigurationOutput) },
 		Errors:    []*aws.ErrorType{ErrCodeSigningConfigNotFound, ErrCodeVerificationFailed, ErrInvalidCodeSignature, ErrInvalidParameterValue, ErrPreconditionFailed, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
@@ -759,42 +919,48 @@ func newService() *aws.Service {
 
 // The served ops.
 var (
-	OpCreateAlias                     = Service.Ops[0]
-	OpCreateFunction                  = Service.Ops[1]
-	OpDeleteAlias                     = Service.Ops[2]
-	OpDeleteFunction                  = Service.Ops[3]
-	OpDeleteFunctionConcurrency       = Service.Ops[4]
-	OpDeleteFunctionEventInvokeConfig = Service.Ops[5]
-	OpDeleteLayerVersion              = Service.Ops[6]
-	OpGetAccountSettings              = Service.Ops[7]
-	OpGetAlias                        = Service.Ops[8]
-	OpGetFunction                     = Service.Ops[9]
-	OpGetFunctionConcurrency          = Service.Ops[10]
-	OpGetFunctionConfiguration        = Service.Ops[11]
-	OpGetFunctionEventInvokeConfig    = Service.Ops[12]
-	OpGetFunctionRecursionConfig      = Service.Ops[13]
-	OpGetLayerVersion                 = Service.Ops[14]
-	OpGetLayerVersionByArn            = Service.Ops[15]
-	OpGetRuntimeManagementConfig      = Service.Ops[16]
-	OpInvoke                          = Service.Ops[17]
-	OpInvokeWithResponseStream        = Service.Ops[18]
-	OpListAliases                     = Service.Ops[19]
-	OpListFunctionEventInvokeConfigs  = Service.Ops[20]
-	OpListFunctions                   = Service.Ops[21]
-	OpListLayerVersions               = Service.Ops[22]
-	OpListLayers                      = Service.Ops[23]
-	OpListTags                        = Service.Ops[24]
-	OpListVersionsByFunction          = Service.Ops[25]
-	OpPublishLayerVersion             = Service.Ops[26]
-	OpPublishVersion                  = Service.Ops[27]
-	OpPutFunctionConcurrency          = Service.Ops[28]
-	OpPutFunctionEventInvokeConfig    = Service.Ops[29]
-	OpPutFunctionRecursionConfig      = Service.Ops[30]
-	OpPutRuntimeManagementConfig      = Service.Ops[31]
-	OpTagResource                     = Service.Ops[32]
-	OpUntagResource                   = Service.Ops[33]
-	OpUpdateAlias                     = Service.Ops[34]
-	OpUpdateFunctionCode              = Service.Ops[35]
-	OpUpdateFunctionConfiguration     = Service.Ops[36]
-	OpUpdateFunctionEventInvokeConfig = Service.Ops[37]
+	OpAddLayerVersionPermission       = Service.Ops[0]
+	OpAddPermission                   = Service.Ops[1]
+	OpCreateAlias                     = Service.Ops[2]
+	OpCreateFunction                  = Service.Ops[3]
+	OpDeleteAlias                     = Service.Ops[4]
+	OpDeleteFunction                  = Service.Ops[5]
+	OpDeleteFunctionConcurrency       = Service.Ops[6]
+	OpDeleteFunctionEventInvokeConfig = Service.Ops[7]
+	OpDeleteLayerVersion              = Service.Ops[8]
+	OpGetAccountSettings              = Service.Ops[9]
+	OpGetAlias                        = Service.Ops[10]
+	OpGetFunction                     = Service.Ops[11]
+	OpGetFunctionConcurrency          = Service.Ops[12]
+	OpGetFunctionConfiguration        = Service.Ops[13]
+	OpGetFunctionEventInvokeConfig    = Service.Ops[14]
+	OpGetFunctionRecursionConfig      = Service.Ops[15]
+	OpGetLayerVersion                 = Service.Ops[16]
+	OpGetLayerVersionByArn            = Service.Ops[17]
+	OpGetLayerVersionPolicy           = Service.Ops[18]
+	OpGetPolicy                       = Service.Ops[19]
+	OpGetRuntimeManagementConfig      = Service.Ops[20]
+	OpInvoke                          = Service.Ops[21]
+	OpInvokeWithResponseStream        = Service.Ops[22]
+	OpListAliases                     = Service.Ops[23]
+	OpListFunctionEventInvokeConfigs  = Service.Ops[24]
+	OpListFunctions                   = Service.Ops[25]
+	OpListLayerVersions               = Service.Ops[26]
+	OpListLayers                      = Service.Ops[27]
+	OpListTags                        = Service.Ops[28]
+	OpListVersionsByFunction          = Service.Ops[29]
+	OpPublishLayerVersion             = Service.Ops[30]
+	OpPublishVersion                  = Service.Ops[31]
+	OpPutFunctionConcurrency          = Service.Ops[32]
+	OpPutFunctionEventInvokeConfig    = Service.Ops[33]
+	OpPutFunctionRecursionConfig      = Service.Ops[34]
+	OpPutRuntimeManagementConfig      = Service.Ops[35]
+	OpRemoveLayerVersionPermission    = Service.Ops[36]
+	OpRemovePermission                = Service.Ops[37]
+	OpTagResource                     = Service.Ops[38]
+	OpUntagResource                   = Service.Ops[39]
+	OpUpdateAlias                     = Service.Ops[40]
+	OpUpdateFunctionCode              = Service.Ops[41]
+	OpUpdateFunctionConfiguration     = Service.Ops[42]
+	OpUpdateFunctionEventInvokeConfig = Service.Ops[43]
 )

@@ -22,6 +22,44 @@ type AccountUsage struct {
 	FunctionCount *int64 `wire:"FunctionCount"`
 }
 
+// AddLayerVersionPermissionInput is the input of AddLayerVersionPermission.
+type AddLayerVersionPermissionInput struct {
+	LayerName      *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
+	VersionNumber  *int64  `wire:"VersionNumber,label" check:"required"`
+	StatementID    *string `wire:"StatementId" check:"required,min=1,max=100,pattern=([a-zA-Z0-9-_]+)"`
+	Action         *string `wire:"Action" check:"required,min=0,max=22,pattern=lambda:GetLayerVersion"`
+	Principal      *string `wire:"Principal" check:"required,pattern=\\d{12}|\\*|arn:(aws[a-zA-Z-]*):iam::\\d{12}:root"`
+	OrganizationID *string `wire:"OrganizationId" check:"min=0,max=34,pattern=o-[a-z0-9]{10,32}"`
+	RevisionID     *string `wire:"RevisionId,query"`
+}
+
+// AddLayerVersionPermissionOutput is the answer of AddLayerVersionPermission.
+type AddLayerVersionPermissionOutput struct {
+	Statement  *string `wire:"Statement"`
+	RevisionID *string `wire:"RevisionId"`
+}
+
+// AddPermissionInput is the input of AddPermission.
+type AddPermissionInput struct {
+	FunctionName          *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	StatementID           *string `wire:"StatementId" check:"required,min=1,max=100,pattern=([a-zA-Z0-9-_]+)"`
+	Action                *string `wire:"Action" check:"required,pattern=(lambda:[*]|lambda:[a-zA-Z]+|[*])"`
+	Principal             *string `wire:"Principal" check:"required,pattern=[^\\s]+"`
+	SourceArn             *string `wire:"SourceArn" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+	SourceAccount         *string `wire:"SourceAccount" check:"min=0,max=12,pattern=\\d{12}"`
+	EventSourceToken      *string `wire:"EventSourceToken" check:"min=0,max=256,pattern=[a-zA-Z0-9._\\-]+"`
+	Qualifier             *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
+	RevisionID            *string `wire:"RevisionId"`
+	PrincipalOrgID        *string `wire:"PrincipalOrgID" check:"min=12,max=34,pattern=o-[a-z0-9]{10,32}"`
+	FunctionURLAuthType   *string `wire:"FunctionUrlAuthType" check:"enum=NONE|AWS_IAM"`
+	InvokedViaFunctionURL *bool   `wire:"InvokedViaFunctionUrl"`
+}
+
+// AddPermissionOutput is the answer of AddPermission.
+type AddPermissionOutput struct {
+	Statement *string `wire:"Statement"`
+}
+
 // AliasConfiguration is the shape AliasConfiguration of the model.
 type AliasConfiguration struct {
 	AliasArn        *string                    `wire:"AliasArn" check:"min=0,max=10000,pattern=arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
@@ -313,6 +351,18 @@ type GetLayerVersionInput struct {
 	VersionNumber *int64  `wire:"VersionNumber,label" check:"required"`
 }
 
+// GetLayerVersionPolicyInput is the input of GetLayerVersionPolicy.
+type GetLayerVersionPolicyInput struct {
+	LayerName     *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
+	VersionNumber *int64  `wire:"VersionNumber,label" check:"required"`
+}
+
+// GetLayerVersionPolicyOutput is the answer of GetLayerVersionPolicy.
+type GetLayerVersionPolicyOutput struct {
+	Policy     *string `wire:"Policy"`
+	RevisionID *string `wire:"RevisionId"`
+}
+
 // GetLayerVersionResponse is the shape GetLayerVersionResponse of the model.
 type GetLayerVersionResponse struct {
 	Content                 *LayerVersionContentOutput `wire:"Content"`
@@ -324,6 +374,18 @@ type GetLayerVersionResponse struct {
 	CompatibleRuntimes      []string                   `wire:"CompatibleRuntimes" check:"bare,min=0,max=15" check.e:"enum=nodejs|nodejs4.3|nodejs6.10|nodejs8.10|nodejs10.x|nodejs12.x|nodejs14.x|nodejs16.x|java8|java8.al2|java11|python2.7|python3.6|python3.7|python3.8|python3.9|dotnetcore1.0|dotnetcore2.0|dotnetcore2.1|dotnetcore3.1|dotnet6|dotnet8|nodejs4.3-edge|go1.x|ruby2.5|ruby2.7|provided|provided.al2|nodejs18.x|python3.10|java17|ruby3.2|ruby3.3|ruby3.4|python3.11|nodejs20.x|provided.al2023|python3.12|java21|python3.13|nodejs22.x|nodejs24.x|python3.14|java25|dotnet10|ruby4.0"`
 	LicenseInfo             *string                    `wire:"LicenseInfo" check:"min=0,max=512"`
 	CompatibleArchitectures []string                   `wire:"CompatibleArchitectures" check:"min=0,max=2" check.e:"enum=x86_64|arm64"`
+}
+
+// GetPolicyInput is the input of GetPolicy.
+type GetPolicyInput struct {
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	Qualifier    *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
+}
+
+// GetPolicyOutput is the answer of GetPolicy.
+type GetPolicyOutput struct {
+	Policy     *string `wire:"Policy"`
+	RevisionID *string `wire:"RevisionId"`
 }
 
 // GetRuntimeManagementConfigInput is the input of GetRuntimeManagementConfig.
@@ -651,6 +713,22 @@ type PutRuntimeManagementConfigOutput struct {
 	RuntimeVersionArn *string `wire:"RuntimeVersionArn" check:"min=26,max=2048,pattern=arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}::runtime:.+"`
 }
 
+// RemoveLayerVersionPermissionInput is the input of RemoveLayerVersionPermission.
+type RemoveLayerVersionPermissionInput struct {
+	LayerName     *string `wire:"LayerName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+"`
+	VersionNumber *int64  `wire:"VersionNumber,label" check:"required"`
+	StatementID   *string `wire:"StatementId,label" check:"required,min=1,max=100,pattern=([a-zA-Z0-9-_]+)"`
+	RevisionID    *string `wire:"RevisionId,query"`
+}
+
+// RemovePermissionInput is the input of RemovePermission.
+type RemovePermissionInput struct {
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	StatementID  *string `wire:"StatementId,label" check:"required,min=1,max=100,pattern=([a-zA-Z0-9-_.]+)"`
+	Qualifier    *string `wire:"Qualifier,query" check:"min=1,max=128,pattern=\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
+	RevisionID   *string `wire:"RevisionId,query"`
+}
+
 // RuntimeVersionConfig is the shape RuntimeVersionConfig of the model.
 type RuntimeVersionConfig struct {
 	RuntimeVersionArn *string              `wire:"RuntimeVersionArn" check:"min=26,max=2048,pattern=arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}::runtime:.+"`
@@ -832,6 +910,16 @@ type PutFunctionConcurrencyOutput = Concurrency
 // PutFunctionEventInvokeConfigOutput is the shared shape FunctionEventInvokeConfig.
 type PutFunctionEventInvokeConfigOutput = FunctionEventInvokeConfig
 
+// RemoveLayerVersionPermissionOutput is empty.
+type RemoveLayerVersionPermissionOutput struct {
+	_ struct{} `shape:"none"`
+}
+
+// RemovePermissionOutput is empty.
+type RemovePermissionOutput struct {
+	_ struct{} `shape:"none"`
+}
+
 // TagResourceOutput is empty.
 type TagResourceOutput struct {
 	_ struct{} `shape:"none"`
@@ -868,6 +956,12 @@ const (
 const (
 	ArchitectureX8664 = "x86_64"
 	ArchitectureArm64 = "arm64"
+)
+
+// Values of FunctionUrlAuthType.
+const (
+	FunctionUrlAuthTypeNone   = "NONE"
+	FunctionUrlAuthTypeAwsIam = "AWS_IAM"
 )
 
 // Values of FunctionVersion.

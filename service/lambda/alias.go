@@ -186,7 +186,11 @@ func (s *Service) DeleteAlias(ctx context.Context, in *api.DeleteAliasInput) (*a
 		return nil, err
 	}
 	err = s.updateFunction(ctx, r, func(e *edit) error {
-		if err := dropInvokeConfig(e, r.name, str(in.Name)); err != nil {
+		if checkAliasName(str(in.Name)) != nil {
+			return nil
+		}
+		named := ref{scope: r.scope, name: r.name, qualifier: *in.Name}
+		if err := cmpErr(dropInvokeConfig(e, r.name, named.qualifier), e.putPolicy(named, nil)); err != nil {
 			return err
 		}
 		return ifThere(aliases.Delete(e.tx, r.scope, store.Key(r.name, str(in.Name))))

@@ -349,7 +349,7 @@ func (e *edit) deletePublished(r ref) ([]version, error) {
 		return nil, api.ErrResourceConflict.Withf("Unable to delete version because the following aliases reference it: [%s]",
 			strings.Join(users, ", "))
 	}
-	if err := dropInvokeConfig(e, r.name, v.Version); err != nil {
+	if err := cmpErr(dropInvokeConfig(e, r.name, v.Version), e.putPolicy(r, nil)); err != nil {
 		return nil, err
 	}
 	return []version{*v}, e.deleteVersion(v)

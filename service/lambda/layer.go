@@ -130,14 +130,10 @@ func (s *Service) PublishLayerVersion(ctx context.Context, in *api.PublishLayerV
 // GetLayerVersion shows a layer version with a link to its content.
 // See https://docs.aws.amazon.com/lambda/latest/api/API_GetLayerVersion.html.
 func (s *Service) GetLayerVersion(ctx context.Context, in *api.GetLayerVersionInput) (*api.GetLayerVersionOutput, error) {
-	id, err := parseLayerName(ctx, in.LayerName)
+	id, err := layerVersionID(ctx, in.LayerName, in.VersionNumber)
 	if err != nil {
 		return nil, err
 	}
-	if in.VersionNumber == nil || *in.VersionNumber < 1 {
-		return nil, errLayerNumber
-	}
-	id.version = *in.VersionNumber
 	return s.layerVersion(ctx, id)
 }
 
@@ -180,14 +176,10 @@ func getLayerVersion(tx store.Tx, id layerID) (*layerVersion, error) {
 // DeleteLayerVersion deletes a layer version, if there is one. Functions that use it keep it.
 // See https://docs.aws.amazon.com/lambda/latest/api/API_DeleteLayerVersion.html.
 func (s *Service) DeleteLayerVersion(ctx context.Context, in *api.DeleteLayerVersionInput) (*api.DeleteLayerVersionOutput, error) {
-	id, err := parseLayerName(ctx, in.LayerName)
+	id, err := layerVersionID(ctx, in.LayerName, in.VersionNumber)
 	if err != nil {
 		return nil, err
 	}
-	if in.VersionNumber == nil || *in.VersionNumber < 1 {
-		return nil, errLayerNumber
-	}
-	id.version = *in.VersionNumber
 	err = s.update(ctx, id.scope, func(e *edit) error {
 		l, err := getLayerVersion(e.tx, id)
 		if l == nil {

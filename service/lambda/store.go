@@ -13,14 +13,16 @@ import (
 
 // The tables of this service. Keys are the parts named beside them, joined by store.Key.
 var (
-	functions     = store.Table[function]{Name: "lambda.function"}          // name
-	versions      = store.Table[version]{Name: "lambda.version"}            // function, versionKey
-	aliases       = store.Table[alias]{Name: "lambda.alias"}                // function, name
-	invokeConfigs = store.Table[invokeConfig]{Name: "lambda.invoke-config"} // function, qualifier
-	layers        = store.Table[layer]{Name: "lambda.layer"}                // name
-	layerVersions = store.Table[layerVersion]{Name: "lambda.layer-version"} // layer, number in numberWidth digits
-	blobUses      = store.Table[blobUse]{Name: "lambda.blob"}               // blob id
-	usages        = store.Table[accountUse]{Name: "lambda.usage"}           // usageKey
+	functions     = store.Table[function]{Name: "lambda.function"}           // name
+	versions      = store.Table[version]{Name: "lambda.version"}             // function, versionKey
+	aliases       = store.Table[alias]{Name: "lambda.alias"}                 // function, name
+	invokeConfigs = store.Table[invokeConfig]{Name: "lambda.invoke-config"}  // function, qualifier
+	layers        = store.Table[layer]{Name: "lambda.layer"}                 // name
+	layerVersions = store.Table[layerVersion]{Name: "lambda.layer-version"}  // layer, number in numberWidth digits
+	policies      = store.Table[resourcePolicy]{Name: "lambda.policy"}       // function, qualifier or "$LATEST"
+	layerPolicies = store.Table[resourcePolicy]{Name: "lambda.layer-policy"} // as layerVersions
+	blobUses      = store.Table[blobUse]{Name: "lambda.blob"}                // blob id
+	usages        = store.Table[accountUse]{Name: "lambda.usage"}            // usageKey
 )
 
 const (
@@ -125,7 +127,8 @@ func (e *edit) deleteFunction(f *function) ([]version, error) {
 		}
 	}
 	return all, errors.Join(
-		deleteAll(e.tx, e.scope, aliases, store.Prefix(f.Name)), deleteAll(e.tx, e.scope, invokeConfigs, store.Prefix(f.Name)))
+		deleteAll(e.tx, e.scope, aliases, store.Prefix(f.Name)), deleteAll(e.tx, e.scope, invokeConfigs, store.Prefix(f.Name)),
+		deleteAll(e.tx, e.scope, policies, store.Prefix(f.Name)))
 }
 
 // putVersion stores a version. old is what it replaces; nil if it is new.
@@ -176,7 +179,8 @@ func (e *edit) deleteLayerVersion(l *layerVersion) error {
 	if err := e.useBlobs(nil, []string{l.Code.Blob}); err != nil {
 		return err
 	}
-	return layerVersions.Delete(e.tx, e.scope, layerKey(l.Layer, l.Version))
+	return errors.Join(layerVersions.Delete(e.tx, e.scope, layerKey(l.Layer, l.Version)),
+		ifThere(layerPolicies.Delete(e.tx, e.scope, layerKey(l.Layer, l.Version))))
 }
 
 func layerKey(name string, n int64) string { return store.Key(name, numberKey(fmt.Sprint(n))) }
