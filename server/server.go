@@ -31,7 +31,6 @@ import (
 	"github.com/enfold-run/enfold/sigv4"
 	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/store/sqlite"
-	"github.com/enfold-run/enfold/wire"
 	"github.com/enfold-run/enfold/worker"
 )
 
@@ -46,6 +45,7 @@ type Server struct {
 	shipper  *lambda.LogShipper
 	lambda   *lambda.Service
 	logs     *logs.Service
+	services []service
 }
 
 // New opens the data directory and listens. Nothing is served before Serve. On an error everything is closed again.
@@ -96,12 +96,10 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 		return s, err
 	}
 
-	calls.Register(lambdaapi.Service, s.lambda)
-	calls.Register(logsapi.Service, s.logs)
-	calls.Register(stsapi.Service, sts.New())
+	s.services = []service{{lambdaapi.Service, s.lambda}, {logsapi.Service, s.logs}, {stsapi.Service, sts.New()}}
 
 	front := gateway.New(gateway.Deps{
-		Router:   wire.NewRouter(lambdaapi.Service, logsapi.Service, stsapi.Service),
+		Router:   register(calls, s.services),
 		Verifier: sigv4.New(newKeys(cfg.Account, root)),
 		Doer:     calls, Region: cfg.Region, Log: cfg.Log,
 		Metrics: metrics, MetricsToken: cfg.MetricsToken,
