@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/enfold-run/enfold/sigv4"
 )
 
 // The credentials of every server of the tests.
@@ -27,6 +30,8 @@ const (
 	account   = "000000000000"
 	region    = "us-east-1"
 	role      = "arn:aws:iam::000000000000:role/lambda-role"
+
+	lambdaTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 )
 
 // server is a running `enfold serve`.
@@ -96,13 +101,38 @@ func (s *server) start() error {
 	}()
 	select {
 	case s.url = <-ready:
-		return nil
+		return s.makeRole()
 	case <-s.exited:
 		return fmt.Errorf("the server ended: %w\n%s", s.err, s.output)
 	case <-time.After(20 * time.Second):
 		s.cmd.Process.Kill()
 		return fmt.Errorf("the server was not ready after 20 s\n%s", s.output)
 	}
+}
+
+// makeRole makes the execution role of the tests' functions, unless an earlier start of the server has.
+func (s *server) makeRole() error {
+	body := url.Values{
+		"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {"lambda-role"}, "AssumeRolePolicyDocument": {lambdaTrust},
+	}.Encode()
+	req, err := http.NewRequest(http.MethodPost, s.url+"/", strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	sigv4.Sign(req, []byte(body), sigv4.Credentials{
+		AccessKeyID: accessKey, Secret: []byte(secretKey), Region: region, Service: "iam",
+	}, time.Now())
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("make the execution role: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusConflict {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		return fmt.Errorf("make the execution role: %s: %s", resp.Status, b)
+	}
+	return nil
 }
 
 // hostEnv is the environment less what would steer AWS clients or Enfold.

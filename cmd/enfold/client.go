@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -153,6 +154,13 @@ func newAPIError(resp *http.Response, body []byte) *apiError {
 		if e.Code == "" {
 			e.Code = said.Type
 		}
+	}
+	var xmlSaid struct { // of the query protocol
+		Code    string `xml:"Error>Code"`
+		Message string `xml:"Error>Message"`
+	}
+	if e.Code == "" && xml.Unmarshal(body, &xmlSaid) == nil {
+		e.Code, e.Message = xmlSaid.Code, xmlSaid.Message
 	}
 	if e.Code == "" {
 		e.Code = resp.Status

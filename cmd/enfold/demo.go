@@ -117,6 +117,10 @@ const functionsPath = "/2015-03-31/functions"
 
 // deploy creates or updates a function on the first of its runtimes that this host can run.
 func deploy(ctx context.Context, t *target, e examples.Example, code []byte) (runtime, skipped string, err error) {
+	role, err := executionRole(ctx, t, "enfold-demo")
+	if err != nil {
+		return "", "", err
+	}
 	path := functionsPath + "/" + demoName(e)
 	err = t.rest(ctx, http.MethodDelete, path, nil, nil)
 	var failed *apiError
@@ -125,7 +129,7 @@ func deploy(ctx context.Context, t *target, e examples.Example, code []byte) (ru
 	}
 	create := map[string]any{
 		"FunctionName": demoName(e), "Runtime": e.Runtimes[0], "Handler": e.Handler, "MemorySize": e.MemoryMB, "Timeout": 30,
-		"Role": "arn:aws:iam::000000000000:role/enfold-demo", "Description": "deployed by enfold demo",
+		"Role": role, "Description": "deployed by enfold demo",
 		"Code": map[string]any{"ZipFile": code},
 	}
 	if err := t.rest(ctx, http.MethodPost, functionsPath, create, nil); err != nil {

@@ -18,6 +18,7 @@ import (
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Start Enfold. Functions, layers, logs and keys live in the data directory."`
 	Env     envCmd     `cmd:"" help:"Print the export lines that point AWS clients at Enfold: eval \"$$(enfold env)\"."`
+	Account accountCmd `cmd:"" help:"Make and list AWS accounts: one server holds many, fully separate."`
 	Demo    demoCmd    `cmd:"" help:"Deploy the examples through the public API, call them and show the times."`
 	Invoke  invokeCmd  `cmd:"" help:"Call a function and print its answer."`
 	Logs    logsCmd    `cmd:"" help:"Print what a function has logged."`

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,9 +35,27 @@ func (c *client) call(ctx context.Context, method, path string, body []byte) (*a
 	if path == invokePath {
 		req.Header.Set("X-Amz-Log-Type", "Tail")
 	}
+	return c.send(ctx, "lambda", req, body)
+}
+
+// iam calls an operation of IAM, which speaks the query protocol.
+func (c *client) iam(ctx context.Context, in url.Values) error {
+	in.Set("Version", "2010-05-08")
+	body := []byte(in.Encode())
+	req, err := http.NewRequestWithContext(ctx, "POST", "http://"+c.address+"/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	_, err = c.send(ctx, "iam", req, body)
+	return err
+}
+
+// send signs a request and reads the answer to its end.
+func (c *client) send(ctx context.Context, service string, req *http.Request, body []byte) (*answer, error) {
 	hash := sha256.Sum256(body)
 	creds := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}
-	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hex.EncodeToString(hash[:]), "lambda", "us-east-1", time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hex.EncodeToString(hash[:]), service, "us-east-1", time.Now()); err != nil {
 		return nil, err
 	}
 	begun := time.Now()

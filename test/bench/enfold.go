@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ const (
 	keyID        = "AKIAENFOLDBENCH00000"
 	secret       = "a-key-that-lives-as-long-as-the-benchmark"
 	event        = `{"name":"x"}`
+	lambdaTrust  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 )
 
 // enfold is a running server with the function in it.
@@ -78,6 +80,11 @@ func (e *enfold) create(ctx context.Context, binary string) error {
 	code, err := bundle(binary)
 	if err != nil {
 		return err
+	}
+	if err := e.iam(ctx, url.Values{
+		"Action": {"CreateRole"}, "RoleName": {"bench"}, "AssumeRolePolicyDocument": {lambdaTrust},
+	}); err != nil {
+		return fmt.Errorf("create the role: %w", err)
 	}
 	body, err := json.Marshal(map[string]any{
 		"FunctionName": functionName, "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": "arn:aws:iam::000000000000:role/bench",
