@@ -1,0 +1,42 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// compile makes the Policy of a document that is as it should be.
+func (d *document) compile() (*Policy, *SyntaxError) {
+	p := &Policy{ID: d.id, Version: VersionOld, Kind: d.kind, statements: d.statements}
+	if d.version != "" {
+		p.Version = d.version
+	}
+	variables := p.Version == VersionCurrent
+	for _, s := range d.statements {
+		s.compile(variables)
+		if s.Effect == Allow {
+			p.allows = append(p.allows, s)
+		} else {
+			p.denys = append(p.denys, s)
+		}
+	}
+	return p, nil
+}
+
+func (s *Statement) compile(variables bool) {
+	for _, a := range slices.Concat(s.Actions, s.NotActions) {
+		s.actions = append(s.actions, compile(strings.ToLower(a), spelling{wildcards: true}))
+	}
+	for _, r := range slices.Concat(s.Resources, s.NotResources) {
+		s.resources = append(s.resources, compile(r, spelling{wildcards: true, variables: variables}))
+	}
+	for _, p := range slices.Concat(s.Principals, s.NotPrincipals) {
+		compiled, _ := compilePrincipal(p) // check has seen that it can be
+		s.principals = append(s.principals, compiled)
+	}
+	for _, c := range s.Conditions {
+		for _, v := range c.Values {
+			c.values = append(c.values, compileValue(c.test, v, variables))
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package policy
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Wildcards inside a compiled pattern are bytes that UTF-8 never has, so that what a variable brings in is never one.
+const (
+	anyRun = '\xff' // *
+	anyOne = '\xfe' // ?
+)
+
+// Matches says whether the whole of s is what the pattern describes: "*" is any run of characters, also of slashes and
+// colons, "?" any one character. It takes time linear in len(pattern) times len(s) at worst.
+func Matches(pattern, s string) bool {
+	if !strings.ContainsAny(pattern, "*?") {
+		return pattern == s
+	}
+	ok, _ := glob(encode(pattern), s)
+	return ok
+}
+
+// encode turns the wildcards of a pattern into their bytes and runs of stars into one.
+func encode(pattern string) string {
+	b := make([]byte, 0, len(pattern))
+	for i := range len(pattern) {
+		switch c := pattern[i]; c {
+		case '*':
+			b = appendRun(b)
+		case '?':
+			b = append(b, anyOne)
+		case anyRun, anyOne: // not UTF-8
+			b = utf8.AppendRune(b, utf8.RuneError)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+func appendRun(b []byte) []byte {
+	if len(b) > 0 && b[len(b)-1] == anyRun {
+		return b
+	}
+	return append(b, anyRun)
+}
+
+// glob matches an encoded pattern, and counts the steps that it took. A star that turns out to have taken too little takes
+// one character more; stars before it never need another look, which is what keeps the time down.
+func glob(p, s string) (ok bool, steps int) {
+	pi, si := 0, 0
+	star, from := -1, 0 // the last star, and where in s what follows it was tried
+	for si < len(s) {
+		steps++
+		switch {
+		case pi < len(p) && p[pi] == anyRun:
+			star, from = pi, si
+			pi++
+			if pi == len(p) {
+				return true, steps
+			}
+			continue
+		case pi < len(p) && p[pi] == anyOne:
+			pi++
+			si += width(s, si)
+			continue
+		case pi < len(p) && p[pi] == s[si]:
+			pi++
+			si++
+			continue
+		case star < 0:
+			return false, steps
+		}
+		from += width(s, from)
+		pi, si = star+1, from
+	}
+	for pi < len(p) && p[pi] == anyRun {
+		pi++
+	}
+	return pi == len(p), steps
+}
+
+// width is how many bytes the character at i has.
+func width(s string, i int) int {
+	if s[i] < utf8.RuneSelf {
+		return 1
+	}
+	_, n := utf8.DecodeRuneInString(s[i:])
+	return n
+}
