@@ -14,6 +14,7 @@ type Function struct {
 	Region   string
 	Name     string
 	Version  string // "$LATEST" or a number
+	Role     string // ARN of the execution role
 	Runtime  string // "python3.12", "provided.al2023"
 	Handler  string
 	MemoryMB int
