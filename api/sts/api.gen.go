@@ -10,7 +10,11 @@ import (
 
 // API is what an implementation of AWS Security Token Service must have: a method for every served op.
 type API interface {
+	AssumeRole(ctx context.Context, in *AssumeRoleInput) (*AssumeRoleOutput, error)
+	GetAccessKeyInfo(ctx context.Context, in *GetAccessKeyInfoInput) (*GetAccessKeyInfoOutput, error)
 	GetCallerIdentity(ctx context.Context, in *GetCallerIdentityInput) (*GetCallerIdentityOutput, error)
+	GetFederationToken(ctx context.Context, in *GetFederationTokenInput) (*GetFederationTokenOutput, error)
+	GetSessionToken(ctx context.Context, in *GetSessionTokenInput) (*GetSessionTokenOutput, error)
 }
 
 // Client calls the service in this process, by a Doer that authorizes and audits like the front door does.
@@ -34,7 +38,27 @@ func do[Out any](ctx context.Context, d aws.Doer, op *aws.Op, in any) (*Out, err
 	return out.(*Out), nil
 }
 
+// AssumeRole calls the op of that name.
+func (c *Client) AssumeRole(ctx context.Context, in *AssumeRoleInput) (*AssumeRoleOutput, error) {
+	return do[AssumeRoleOutput](ctx, c.doer, OpAssumeRole, in)
+}
+
+// GetAccessKeyInfo calls the op of that name.
+func (c *Client) GetAccessKeyInfo(ctx context.Context, in *GetAccessKeyInfoInput) (*GetAccessKeyInfoOutput, error) {
+	return do[GetAccessKeyInfoOutput](ctx, c.doer, OpGetAccessKeyInfo, in)
+}
+
 // GetCallerIdentity calls the op of that name.
 func (c *Client) GetCallerIdentity(ctx context.Context, in *GetCallerIdentityInput) (*GetCallerIdentityOutput, error) {
 	return do[GetCallerIdentityOutput](ctx, c.doer, OpGetCallerIdentity, in)
+}
+
+// GetFederationToken calls the op of that name.
+func (c *Client) GetFederationToken(ctx context.Context, in *GetFederationTokenInput) (*GetFederationTokenOutput, error) {
+	return do[GetFederationTokenOutput](ctx, c.doer, OpGetFederationToken, in)
+}
+
+// GetSessionToken calls the op of that name.
+func (c *Client) GetSessionToken(ctx context.Context, in *GetSessionTokenInput) (*GetSessionTokenOutput, error) {
+	return do[GetSessionTokenOutput](ctx, c.doer, OpGetSessionToken, in)
 }

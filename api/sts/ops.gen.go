@@ -20,19 +20,45 @@ func newService() *aws.Service {
 		Protocols:      []aws.Protocol{aws.Query},
 		ValidationCode: "ValidationError",
 		Absent: []aws.Absent{
-			{Name: "AssumeRole", Method: "POST", URI: "/"},
 			{Name: "AssumeRoleWithSAML", Method: "POST", URI: "/"},
 			{Name: "AssumeRoleWithWebIdentity", Method: "POST", URI: "/"},
 			{Name: "AssumeRoot", Method: "POST", URI: "/"},
 			{Name: "DecodeAuthorizationMessage", Method: "POST", URI: "/"},
-			{Name: "GetAccessKeyInfo", Method: "POST", URI: "/"},
 			{Name: "GetDelegatedAccessToken", Method: "POST", URI: "/"},
-			{Name: "GetFederationToken", Method: "POST", URI: "/"},
-			{Name: "GetSessionToken", Method: "POST", URI: "/"},
 			{Name: "GetWebIdentityToken", Method: "POST", URI: "/"},
 		},
 	}
-	s.Ops = make([]*aws.Op, 0, 1)
+	s.Ops = make([]*aws.Op, 0, 5)
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "AssumeRole",
+		Method:    "POST",
+		URI:       "/",
+		Status:    200,
+		Action:    "sts:AssumeRole",
+		Resource:  "${RoleArn}",
+		NewInput:  func() any { return new(AssumeRoleInput) },
+		NewOutput: func() any { return new(AssumeRoleOutput) },
+		Errors:    []*aws.ErrorType{ErrExpiredToken, ErrMalformedPolicyDocument, ErrPackedPolicyTooLarge, ErrRegionDisabled},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).AssumeRole(ctx, input.(*AssumeRoleInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "GetAccessKeyInfo",
+		Method:    "POST",
+		URI:       "/",
+		Status:    200,
+		Action:    "sts:GetAccessKeyInfo",
+		Resource:  "*",
+		ReadOnly:  true,
+		NewInput:  func() any { return new(GetAccessKeyInfoInput) },
+		NewOutput: func() any { return new(GetAccessKeyInfoOutput) },
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).GetAccessKeyInfo(ctx, input.(*GetAccessKeyInfoInput))
+		},
+	})
 	s.Ops = append(s.Ops, &aws.Op{
 		Service:   s,
 		Name:      "GetCallerIdentity",
@@ -49,10 +75,47 @@ func newService() *aws.Service {
 			return impl.(API).GetCallerIdentity(ctx, input.(*GetCallerIdentityInput))
 		},
 	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "GetFederationToken",
+		Method:    "POST",
+		URI:       "/",
+		Status:    200,
+		Action:    "sts:GetFederationToken",
+		Resource:  "arn:aws:sts::${Account}:federated-user/${Name}",
+		ReadOnly:  true,
+		NewInput:  func() any { return new(GetFederationTokenInput) },
+		NewOutput: func() any { return new(GetFederationTokenOutput) },
+		Errors:    []*aws.ErrorType{ErrMalformedPolicyDocument, ErrPackedPolicyTooLarge, ErrRegionDisabled},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).GetFederationToken(ctx, input.(*GetFederationTokenInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "GetSessionToken",
+		Method:    "POST",
+		URI:       "/",
+		Status:    200,
+		Action:    "sts:GetSessionToken",
+		Resource:  "*",
+		ReadOnly:  true,
+		NoAuth:    true,
+		NewInput:  func() any { return new(GetSessionTokenInput) },
+		NewOutput: func() any { return new(GetSessionTokenOutput) },
+		Errors:    []*aws.ErrorType{ErrRegionDisabled},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).GetSessionToken(ctx, input.(*GetSessionTokenInput))
+		},
+	})
 	return s
 }
 
 // The served ops.
 var (
-	OpGetCallerIdentity = Service.Ops[0]
+	OpAssumeRole         = Service.Ops[0]
+	OpGetAccessKeyInfo   = Service.Ops[1]
+	OpGetCallerIdentity  = Service.Ops[2]
+	OpGetFederationToken = Service.Ops[3]
+	OpGetSessionToken    = Service.Ops[4]
 )

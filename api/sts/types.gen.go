@@ -2,6 +2,64 @@
 
 package sts
 
+import (
+	"time"
+)
+
+// AssumeRoleInput is the input of AssumeRole.
+type AssumeRoleInput struct {
+	RoleArn           *string                 `wire:"RoleArn" check:"required,min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
+	RoleSessionName   *string                 `wire:"RoleSessionName" check:"required,min=2,max=64,pattern=[\\w+=,.@-]*"`
+	PolicyArns        []*PolicyDescriptorType `wire:"PolicyArns"`
+	Policy            *string                 `wire:"Policy" check:"min=1,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"`
+	DurationSeconds   *int                    `wire:"DurationSeconds" check:"min=900,max=43200"`
+	Tags              []*Tag                  `wire:"Tags" check:"max=50"`
+	TransitiveTagKeys []string                `wire:"TransitiveTagKeys" check:"max=50" check.e:"min=1,max=128,pattern=[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"`
+	ExternalID        *string                 `wire:"ExternalId" check:"min=2,max=1224,pattern=[\\w+=,.@:\\/-]*"`
+	SerialNumber      *string                 `wire:"SerialNumber" check:"min=9,max=256,pattern=[\\w+=/:,.@-]*"`
+	TokenCode         *string                 `wire:"TokenCode" check:"min=6,max=6,pattern=[\\d]*"`
+	SourceIdentity    *string                 `wire:"SourceIdentity" check:"min=2,max=64,pattern=[\\w+=,.@-]*"`
+	ProvidedContexts  []*ProvidedContext      `wire:"ProvidedContexts" check:"min=1,max=5"`
+}
+
+// AssumeRoleOutput is the answer of AssumeRole.
+type AssumeRoleOutput struct {
+	Credentials      *Credentials     `wire:"Credentials"`
+	AssumedRoleUser  *AssumedRoleUser `wire:"AssumedRoleUser"`
+	PackedPolicySize *int             `wire:"PackedPolicySize" check:"min=0"`
+	SourceIdentity   *string          `wire:"SourceIdentity" check:"min=2,max=64,pattern=[\\w+=,.@-]*"`
+}
+
+// AssumedRoleUser is the shape AssumedRoleUser of the model.
+type AssumedRoleUser struct {
+	AssumedRoleID *string `wire:"AssumedRoleId" check:"required,min=2,max=193,pattern=[\\w+=,.@:-]*"`
+	Arn           *string `wire:"Arn" check:"required,min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
+}
+
+// Credentials is the shape Credentials of the model.
+type Credentials struct {
+	AccessKeyID     *string    `wire:"AccessKeyId" check:"required,min=16,max=128,pattern=[\\w]*"`
+	SecretAccessKey *string    `wire:"SecretAccessKey" check:"required,secret"`
+	SessionToken    *string    `wire:"SessionToken" check:"required"`
+	Expiration      *time.Time `wire:"Expiration" check:"required"`
+}
+
+// FederatedUser is the shape FederatedUser of the model.
+type FederatedUser struct {
+	FederatedUserID *string `wire:"FederatedUserId" check:"required,min=2,max=193,pattern=[\\w+=,.@\\:-]*"`
+	Arn             *string `wire:"Arn" check:"required,min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
+}
+
+// GetAccessKeyInfoInput is the input of GetAccessKeyInfo.
+type GetAccessKeyInfoInput struct {
+	AccessKeyID *string `wire:"AccessKeyId" check:"required,min=16,max=128,pattern=[\\w]*"`
+}
+
+// GetAccessKeyInfoOutput is the answer of GetAccessKeyInfo.
+type GetAccessKeyInfoOutput struct {
+	Account *string `wire:"Account"`
+}
+
 // GetCallerIdentityInput is the input of GetCallerIdentity.
 type GetCallerIdentityInput struct {
 }
@@ -11,4 +69,49 @@ type GetCallerIdentityOutput struct {
 	UserID  *string `wire:"UserId"`
 	Account *string `wire:"Account"`
 	Arn     *string `wire:"Arn" check:"min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
+}
+
+// GetFederationTokenInput is the input of GetFederationToken.
+type GetFederationTokenInput struct {
+	Name            *string                 `wire:"Name" check:"required,min=2,max=32,pattern=[\\w+=,.@-]*"`
+	Policy          *string                 `wire:"Policy" check:"min=1,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"`
+	PolicyArns      []*PolicyDescriptorType `wire:"PolicyArns"`
+	DurationSeconds *int                    `wire:"DurationSeconds" check:"min=900,max=129600"`
+	Tags            []*Tag                  `wire:"Tags" check:"max=50"`
+}
+
+// GetFederationTokenOutput is the answer of GetFederationToken.
+type GetFederationTokenOutput struct {
+	Credentials      *Credentials   `wire:"Credentials"`
+	FederatedUser    *FederatedUser `wire:"FederatedUser"`
+	PackedPolicySize *int           `wire:"PackedPolicySize" check:"min=0"`
+}
+
+// GetSessionTokenInput is the input of GetSessionToken.
+type GetSessionTokenInput struct {
+	DurationSeconds *int    `wire:"DurationSeconds" check:"min=900,max=129600"`
+	SerialNumber    *string `wire:"SerialNumber" check:"min=9,max=256,pattern=[\\w+=/:,.@-]*"`
+	TokenCode       *string `wire:"TokenCode" check:"min=6,max=6,pattern=[\\d]*"`
+}
+
+// GetSessionTokenOutput is the answer of GetSessionToken.
+type GetSessionTokenOutput struct {
+	Credentials *Credentials `wire:"Credentials"`
+}
+
+// PolicyDescriptorType is the shape PolicyDescriptorType of the model.
+type PolicyDescriptorType struct {
+	Arn *string `wire:"arn" check:"min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
+}
+
+// ProvidedContext is the shape ProvidedContext of the model.
+type ProvidedContext struct {
+	ProviderArn      *string `wire:"ProviderArn" check:"min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
+	ContextAssertion *string `wire:"ContextAssertion" check:"min=4,max=2048"`
+}
+
+// Tag is the shape Tag of the model.
+type Tag struct {
+	Key   *string `wire:"Key" check:"required,min=1,max=128,pattern=[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"`
+	Value *string `wire:"Value" check:"required,min=0,max=256,pattern=[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"`
 }

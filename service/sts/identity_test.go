@@ -33,7 +33,7 @@ func TestGetCallerIdentity(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			// The account of the call is whose resources are meant; the answer is about the caller.
 			ctx := aws.WithCall(context.Background(), &aws.Call{Principal: tt.principal, Account: "999999999999"})
-			out, err := New().GetCallerIdentity(ctx, &api.GetCallerIdentityInput{})
+			out, err := New(Deps{}).GetCallerIdentity(ctx, &api.GetCallerIdentityInput{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +45,7 @@ func TestGetCallerIdentity(t *testing.T) {
 }
 
 func TestGetCallerIdentityOfNobody(t *testing.T) {
-	_, err := New().GetCallerIdentity(context.Background(), &api.GetCallerIdentityInput{})
+	_, err := New(Deps{}).GetCallerIdentity(context.Background(), &api.GetCallerIdentityInput{})
 	if !errors.Is(err, aws.ErrAccessDenied) {
 		t.Errorf("got %v, want %v", err, aws.ErrAccessDenied)
 	}
