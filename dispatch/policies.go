@@ -187,7 +187,13 @@ func (q *question) ask(ctx context.Context, action, arn string, also *aws.Permis
 	if decision.Allowed {
 		return nil
 	}
-	return aws.ErrAccessDenied.New(decision.Message(req)).Because(&Denial{Action: action, Resource: arn, Decision: decision})
+	denial := &Denial{Action: action, Resource: arn, Decision: decision}
+	if decision.CrossAccount && !decision.Explicit && decision.Layer == policy.ResourceBased {
+		// Across accounts no reason is told but this one, recorded from AWS: it says nothing about the other account's policies
+		// that the refusal does not say itself.
+		decision.CrossAccount = false
+	}
+	return aws.ErrAccessDenied.New(decision.Message(req)).Because(denial)
 }
 
 // isFree says that nothing on the principal's side can refuse it: the root user in its own account, with no control policy

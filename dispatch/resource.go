@@ -32,14 +32,14 @@ func (t *templates) resources(ctx context.Context, call *aws.Call, impl any) ([]
 	case op.Resource == everything || op.Resource == "":
 		return []string{everything}, nil
 	}
-	return []string{canonicalARN(t.of(op).expand(call))}, nil
+	return []string{canonicalARN(t.of(call).expand(call))}, nil
 }
 
-func (t *templates) of(op *aws.Op) *template {
-	if known, ok := t.m.Load(op); ok {
+func (t *templates) of(call *aws.Call) *template {
+	if known, ok := t.m.Load(call.Op); ok {
 		return known.(*template)
 	}
-	made, _ := t.m.LoadOrStore(op, newTemplate(op))
+	made, _ := t.m.LoadOrStore(call.Op, newTemplate(call.Op.Resource, reflect.TypeOf(call.Input)))
 	return made.(*template)
 }
 
@@ -107,16 +107,13 @@ type part struct {
 	field    int // of the input struct; -1 if the variable is none of its members
 }
 
-func newTemplate(op *aws.Op) *template {
-	var in reflect.Type
-	if op.NewInput != nil {
-		in = reflect.TypeOf(op.NewInput()).Elem()
-	}
+// newTemplate takes a template apart; in is a pointer to the op's input struct.
+func newTemplate(resource string, in reflect.Type) *template {
 	t := &template{}
-	for rest := op.Resource; rest != ""; {
+	for rest := resource; rest != ""; {
 		text, after, found := strings.Cut(rest, "${")
 		if text != "" {
-			t.parts = append(t.parts, part{text: text})
+			t.parts = append(t.parts, part{text: text, field: -1})
 		}
 		if !found {
 			break
@@ -124,8 +121,8 @@ func newTemplate(op *aws.Op) *template {
 		name, tail, _ := strings.Cut(after, "}")
 		rest = tail
 		p := part{variable: name, field: -1}
-		if in != nil {
-			if f, ok := in.FieldByName(name); ok && f.Type == reflect.TypeFor[*string]() {
+		if in != nil && in.Kind() == reflect.Pointer && in.Elem().Kind() == reflect.Struct {
+			if f, ok := in.Elem().FieldByName(name); ok && f.Type == reflect.TypeFor[*string]() {
 				p.field = f.Index[0]
 			}
 		}
