@@ -89,12 +89,12 @@ func checkResource(r string) *SyntaxError {
 	if r == "*" {
 		return nil
 	}
-	scheme, rest, found := strings.Cut(r, ":")
+	_, rest, found := strings.Cut(r, ":") // AWS does not mind what stands before the partition
 	if !found {
 		return wrong(`Resource %s must be in ARN format or "*".`, clip(r))
 	}
 	partition, rest, more := strings.Cut(rest, ":")
-	if scheme != "arn" || !isPartition(partition) {
+	if !isPartition(partition) {
 		return wrong(`Partition "%s" is not valid for resource "arn:%s:%s".`, clip(partition), clip(partition), fourParts(clip(rest)))
 	}
 	if !more {
@@ -135,7 +135,7 @@ func couldBegin(path, begin string) bool {
 // isPartition knows those that AWS has.
 func isPartition(s string) bool {
 	switch s {
-	case "aws", "aws-cn", "aws-us-gov", "*":
+	case "aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc", "*":
 		return true
 	}
 	return false

@@ -195,35 +195,6 @@ func (n number) float() *big.Float {
 	return new(big.Float).SetInt64(n.whole)
 }
 
-// layouts are the forms of ISO 8601 that https://www.w3.org/TR/NOTE-datetime has, and those without a zone.
-var layouts = []string{
-	time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04",
-	"2006-01-02T15:04:05Z0700", "2006-01-02Z07:00", "2006-01-02", "2006-01", "2006",
-}
-
-// parseTime reads a date of ISO 8601 or seconds since 1970.
-func parseTime(s string) (time.Time, bool) {
-	if len(s) > 64 {
-		return time.Time{}, false
-	}
-	if len(s) != 4 {
-		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return time.Unix(n, 0), n >= 0
-		}
-		if whole, part, found := strings.Cut(s, "."); found && strings.Trim(whole+part, "0123456789") == "" {
-			n, err := strconv.ParseInt(whole, 10, 64)
-			return time.Unix(n, 0), err == nil
-		}
-	}
-	s = strings.ToUpper(s)
-	for _, layout := range layouts {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
-}
-
 // parsePrefix reads an address or a range of them.
 func parsePrefix(s string) (netip.Prefix, bool) {
 	if strings.Contains(s, "/") {
