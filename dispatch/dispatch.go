@@ -86,6 +86,7 @@ func (d *Dispatcher) Do(ctx context.Context, call *aws.Call) (any, error) {
 		return nil, aws.ErrNotImplemented.Withf("Operation %s is not implemented.", call.Op.Name)
 	}
 	start := time.Now()
+	call.Authorized, call.Resolved = nil, nil // a call made inside another is a copy of it
 	out, err := d.run(aws.WithCall(ctx, call), e, call)
 	var refusal *aws.Error
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html.
 type requestKeys struct {
 	ctx         context.Context
-	q           *question
+	q           question
 	arn, owner  string
 	also        *aws.Permission // nil for the call's own action
 	asksService bool            // the resource is one of the service's that is called

@@ -167,6 +167,7 @@ func (q *question) ask(ctx context.Context, action, arn string, also *aws.Permis
 	if owner == "" {
 		owner = q.call.Account
 	}
+	q.call.Authorized = append(q.call.Authorized, aws.Access{Action: action, Resource: arn})
 	if q.plumbing(action, owner) {
 		return nil
 	}
@@ -181,7 +182,7 @@ func (q *question) ask(ctx context.Context, action, arn string, also *aws.Permis
 	if q.isFree(owner) && onResource == nil {
 		return nil
 	}
-	keys := &requestKeys{ctx: ctx, q: q, arn: arn, owner: owner, also: also, asksService: own}
+	keys := &requestKeys{ctx: ctx, q: *q, arn: arn, owner: owner, also: also, asksService: own}
 	req := &policy.Request{Principal: q.principal, Action: action, Resource: arn, ResourceAccount: owner, Keys: keys}
 	decision := policy.Evaluate(req, q.grants, onResource)
 	if decision.Allowed {

@@ -396,7 +396,7 @@ func TestConditionKeys(t *testing.T) {
 				c.edit(call)
 			}
 			a := NewPolicies(PolicyDeps{Organization: org{}, Now: func() time.Time { return now }})
-			q := &question{a: a, call: call, impl: service, principal: principalOf(call), target: ownThing}
+			q := question{a: a, call: call, impl: service, principal: principalOf(call), target: ownThing}
 			k := &requestKeys{ctx: t.Context(), q: q, arn: ownThing, owner: account, asksService: true}
 			got, ok := k.Values(c.key)
 			if !slices.Equal(got, c.want) || ok != (c.want != nil) {
@@ -456,8 +456,12 @@ func TestDoInAnotherAccount(t *testing.T) {
 	call := thingCall(&thingInput{Name: new(otherThing)})
 	call.Op.Service.Ops = []*aws.Op{call.Op}
 	d.Register(call.Op.Service, impl)
+	call.Resolved, call.Authorized = "of the call around it", []aws.Access{{Action: "other:Do", Resource: "*"}}
 	if _, err := d.Do(t.Context(), call); err != nil || !slices.Equal(impl.ran, []string{elsewhere}) {
 		t.Errorf("ran in %v, %v", impl.ran, err)
+	}
+	if call.Resolved != nil || !slices.Equal(call.Authorized, []aws.Access{{Action: "thing:Do", Resource: otherThing}}) {
+		t.Errorf("the call carries %v, %v", call.Resolved, call.Authorized)
 	}
 }
 
@@ -488,6 +492,7 @@ func BenchmarkAuthorize(b *testing.B) {
 			call.Principal = c.who
 			b.ReportAllocs()
 			for b.Loop() {
+				call.Authorized = nil
 				if err := a.Authorize(b.Context(), call, c.impl); (err != nil) != (c.name == "denied") {
 					b.Fatal(err)
 				}
