@@ -30,13 +30,35 @@ func newService() *aws.Service {
 	}
 	s.Ops = make([]*aws.Op, 0, 5)
 	s.Ops = append(s.Ops, &aws.Op{
-		Service:   s,
-		Name:      "AssumeRole",
-		Method:    "POST",
-		URI:       "/",
-		Status:    200,
-		Action:    "sts:AssumeRole",
-		Resource:  "${RoleArn}",
+		Service:  s,
+		Name:     "AssumeRole",
+		Method:   "POST",
+		URI:      "/",
+		Status:   200,
+		Action:   "sts:AssumeRole",
+		Resource: "${RoleArn}",
+		Also: []aws.Permission{
+			{
+				Action: "sts:TagSession",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*AssumeRoleInput)
+					if len(in.Tags) == 0 || in.RoleArn == nil || *in.RoleArn == "" {
+						return nil, nil
+					}
+					return []string{*in.RoleArn}, nil
+				},
+			},
+			{
+				Action: "sts:SetSourceIdentity",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*AssumeRoleInput)
+					if in.SourceIdentity == nil || *in.SourceIdentity == "" || in.RoleArn == nil || *in.RoleArn == "" {
+						return nil, nil
+					}
+					return []string{*in.RoleArn}, nil
+				},
+			},
+		},
 		NewInput:  func() any { return new(AssumeRoleInput) },
 		NewOutput: func() any { return new(AssumeRoleOutput) },
 		Errors:    []*aws.ErrorType{ErrExpiredToken, ErrMalformedPolicyDocument, ErrPackedPolicyTooLarge, ErrRegionDisabled},
@@ -76,13 +98,25 @@ func newService() *aws.Service {
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
-		Service:   s,
-		Name:      "GetFederationToken",
-		Method:    "POST",
-		URI:       "/",
-		Status:    200,
-		Action:    "sts:GetFederationToken",
-		Resource:  "arn:aws:sts::${Account}:federated-user/${Name}",
+		Service:  s,
+		Name:     "GetFederationToken",
+		Method:   "POST",
+		URI:      "/",
+		Status:   200,
+		Action:   "sts:GetFederationToken",
+		Resource: "arn:aws:sts::${Account}:federated-user/${Name}",
+		Also: []aws.Permission{
+			{
+				Action: "sts:TagSession",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*GetFederationTokenInput)
+					if len(in.Tags) == 0 || in.Name == nil || *in.Name == "" {
+						return nil, nil
+					}
+					return []string{"arn:aws:sts::" + aws.CallFrom(ctx).Account + ":federated-user/" + *in.Name}, nil
+				},
+			},
+		},
 		ReadOnly:  true,
 		NewInput:  func() any { return new(GetFederationTokenInput) },
 		NewOutput: func() any { return new(GetFederationTokenOutput) },
