@@ -9,6 +9,8 @@ import (
 const (
 	anyRun = '\xff' // *
 	anyOne = '\xfe' // ?
+
+	anyRunText = "\xff"
 )
 
 // Matches says whether the whole of s is what the pattern describes: "*" is any run of characters, also of slashes and

@@ -55,12 +55,25 @@ func fixed(text string) pattern {
 	switch {
 	case i < 0:
 		return pattern{shape: exact, text: text}
-	case text == string([]byte{anyRun}):
+	case text == anyRunText:
 		return pattern{shape: everything}
 	case i == len(text)-1 && text[i] == anyRun:
 		return pattern{shape: prefix, text: text[:i]}
 	}
 	return pattern{shape: wild, text: text}
+}
+
+// parts are the pieces of a pattern of any shape.
+func (p *pattern) parts() []piece {
+	switch p.shape {
+	case template:
+		return p.pieces
+	case everything:
+		return []piece{{text: anyRunText}}
+	case prefix:
+		return []piece{{text: p.text + anyRunText}}
+	}
+	return []piece{{text: p.text}}
 }
 
 // firstWildcard is where the first wildcard of an encoded text is, or -1.

@@ -16,7 +16,7 @@ import (
 type value struct {
 	raw     string
 	pattern pattern   // of strings and ARNs
-	arn     []pattern // six segments; nil if the text is not an ARN before its variables are known
+	arn     []pattern // the six segments; nil if they cannot be told before the variables are known
 	number  number
 	time    time.Time
 	prefix  netip.Prefix
@@ -96,7 +96,7 @@ func (v *value) matchesArn(e *eval, s string) (matched, resolved bool) {
 			return false, false
 		}
 		if segments = compileArn(p); segments == nil {
-			return p.match(e, s)
+			return false, true
 		}
 	}
 	for i := range segments {
@@ -114,18 +114,30 @@ func (v *value) matchesArn(e *eval, s string) (matched, resolved bool) {
 	return true, true
 }
 
-// compileArn cuts a pattern into the six segments of an ARN; nil if it has fewer.
+// compileArn cuts a pattern into the six segments of an ARN; a star at the end stands for those that are not there. It is
+// nil if there are fewer.
 func compileArn(p pattern) []pattern {
-	pieces := p.pieces
-	if p.shape != template {
-		text := p.text
-		if p.shape == prefix {
-			text += string([]byte{anyRun})
+	segments := p.segments()
+	if n := len(segments); n < 6 {
+		last := segments[n-1]
+		if len(last) == 0 || !strings.HasSuffix(last[len(last)-1].text, anyRunText) {
+			return nil
 		}
-		pieces = []piece{{text: text}}
 	}
+	for len(segments) < 6 {
+		segments = append(segments, []piece{{text: anyRunText}})
+	}
+	compiled := make([]pattern, 6)
+	for i, list := range segments {
+		compiled[i] = assemble(list)
+	}
+	return compiled
+}
+
+// segments are the pieces between the first five colons that do not come from a variable.
+func (p *pattern) segments() [][]piece {
 	segments := [][]piece{nil}
-	for _, part := range pieces {
+	for _, part := range p.parts() {
 		rest := part.text
 		for part.key == "" && len(segments) < 6 {
 			head, tail, found := strings.Cut(rest, ":")
@@ -138,14 +150,7 @@ func compileArn(p pattern) []pattern {
 		part.text = rest
 		segments[len(segments)-1] = append(segments[len(segments)-1], part)
 	}
-	if len(segments) < 6 {
-		return nil
-	}
-	compiled := make([]pattern, 6)
-	for i, list := range segments {
-		compiled[i] = assemble(list)
-	}
-	return compiled
+	return segments
 }
 
 // assemble is the pattern of pieces.
