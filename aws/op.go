@@ -104,9 +104,15 @@ type Call struct {
 	// Resolved is what the service found while it was asked which resources the call acts on, kept for its handler: what was
 	// authorized is what is acted on, though an alias moves in between.
 	Resolved any
+	// Authorized are the actions and resources that the authorizer decided on, in order, for the audit trail. The dispatcher
+	// clears it before it asks.
+	Authorized []Access
 	// BaseURL is how the client reached us ("http://127.0.0.1:4566"), for links in answers.
 	BaseURL string
 }
+
+// Access is one action on one resource.
+type Access struct{ Action, Resource string }
 
 type callKey struct{}
 
