@@ -40,6 +40,7 @@ type settings struct {
 	vpc                                 *api.VpcConfig
 	snapStart                           *api.SnapStart
 	kmsKey                              *string
+	sealed                              *newEnvironment // what env and kmsKey come to: see sealSettings
 	image                               *api.ImageConfig
 	files                               []*api.FileSystemConfig
 	durable                             *api.DurableConfig
@@ -138,8 +139,6 @@ func (s *settings) refuse() error {
 		return unsupported("ImageConfig")
 	case s.snapStart != nil && str(s.snapStart.ApplyOn) == api.SnapStartApplyOnPublishedVersions:
 		return unsupported("SnapStart on PublishedVersions")
-	case str(s.kmsKey) != "":
-		return unsupported("KMSKeyArn")
 	case s.durable != nil:
 		return unsupported("DurableConfig")
 	case s.capacity != nil:
@@ -240,12 +239,10 @@ func (s *settings) apply(c *config, name string) error {
 	if s.tmp != nil {
 		set(&c.Tmp, s.tmp.Size)
 	}
-	if s.env != nil {
-		vars := maps.Clone(s.env.Variables)
-		if vars == nil {
-			vars = map[string]string{}
+	if s.sealed != nil {
+		if err := s.sealed.apply(c); err != nil {
+			return err
 		}
-		c.Env = &vars
 	}
 	if s.deadLetter != nil {
 		c.DeadLetter = str(s.deadLetter.TargetArn)

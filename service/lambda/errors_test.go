@@ -528,6 +528,7 @@ func TestUnsupported(t *testing.T) {
 		{"no code", func(in *api.CreateFunctionInput) { in.Code = &api.FunctionCode{} }, "Please provide a source for function code."},
 	}
 	w := newWorld(t)
+	w.deps.KMS = nil
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := w.CreateFunction(w.ctx, w.simple("f", tt.change))

@@ -30,10 +30,13 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 	}
 	c := newConfig(r.name)
 	given := settingsOfCreate(in)
-	if err := given.apply(&c, r.name); err != nil {
+	if err := cmpErr(s.absent(ctx, r), s.checkRole(ctx, r, in.Role)); err != nil {
 		return nil, err
 	}
-	if err := s.absent(ctx, r); err != nil {
+	if err := s.sealSettings(ctx, r, &c, &given); err != nil {
+		return nil, err
+	}
+	if err := given.apply(&c, r.name); err != nil {
 		return nil, err
 	}
 	if c.Code, err = s.upload(ctx, in.Code.ZipFile); err != nil {
@@ -71,7 +74,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 		return nil, err
 	}
 	s.activateLater(r, latest, created.Version)
-	return configuration(r.scope, created, published(created.Version)), nil
+	return s.configuration(ctx, r.scope, created, published(created.Version))
 }
 
 // published is the qualifier of a numbered version, and empty for $LATEST.
@@ -164,7 +167,7 @@ func (s *Service) upload(ctx context.Context, zip []byte) (pkg, error) {
 	if err != nil {
 		return pkg{}, err
 	}
-	blob, err := s.deps.Store.Blobs().Put(ctx, bytes.NewReader(zip), maxZipped)
+	blob, err := s.blobs.Put(ctx, bytes.NewReader(zip), maxZipped)
 	if err != nil {
 		return pkg{}, fmt.Errorf("store deployment package: %w", err)
 	}
@@ -178,7 +181,7 @@ func (s *Service) discard(p pkg, why error) {
 	if !errors.As(why, &refused) && !errors.Is(why, context.Canceled) && !errors.Is(why, context.DeadlineExceeded) {
 		return
 	}
-	if err := s.deps.Store.Blobs().Delete(p.Blob); err != nil {
+	if err := s.blobs.Delete(p.Blob); err != nil {
 		s.deps.Log.Warn("delete deployment package", "blob", p.Blob, "error", err)
 	}
 }
@@ -211,8 +214,12 @@ func (s *Service) GetFunction(ctx context.Context, in *api.GetFunctionInput) (*a
 	if err != nil {
 		return nil, err
 	}
+	shown, err := s.configuration(ctx, r.scope, v, r.qualifier)
+	if err != nil {
+		return nil, err
+	}
 	out := &api.GetFunctionOutput{
-		Configuration: configuration(r.scope, v, r.qualifier),
+		Configuration: shown,
 		Code: &api.FunctionCodeLocation{
 			RepositoryType: new("S3"), Location: new(s.deps.CodeURL(ctx, v.Config.Code.Blob)),
 		},
@@ -239,7 +246,7 @@ func (s *Service) GetFunctionConfiguration(
 	if err != nil {
 		return nil, err
 	}
-	return configuration(r.scope, v, r.qualifier), nil
+	return s.configuration(ctx, r.scope, v, r.qualifier)
 }
 
 // find is a function and the version that the ref means, or ResourceNotFoundException.
@@ -280,14 +287,21 @@ func (s *Service) ListFunctions(ctx context.Context, in *api.ListFunctionsInput)
 		found, out.NextMarker, err = page(rows, list, pageSize(in.MaxItems))
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
 	for i := range found {
 		qualifier := ""
 		if all {
 			qualifier = found[i].Version
 		}
-		out.Functions = append(out.Functions, listed(sc, &found[i], qualifier))
+		item, err := s.listed(ctx, sc, &found[i], qualifier)
+		if err != nil {
+			return nil, err
+		}
+		out.Functions = append(out.Functions, item)
 	}
-	return out, err
+	return out, nil
 }
 
 // DeleteFunction deletes a function with everything that belongs to it, or one published version.

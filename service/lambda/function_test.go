@@ -45,7 +45,7 @@ func TestFunctionLifecycle(t *testing.T) {
 	if got.Tags != nil || got.Concurrency != nil {
 		t.Errorf("tags %v, concurrency %v", got.Tags, got.Concurrency)
 	}
-	f := must(w.store.Blobs().Open(strings.TrimPrefix(*got.Code.Location, "http://host/code/")))(t)
+	f := must(w.Service.blobs.Open(strings.TrimPrefix(*got.Code.Location, "http://host/code/")))(t)
 	stored, err := io.ReadAll(f)
 	f.Close()
 	if err != nil || !bytes.Equal(stored, in.Code.ZipFile) {

@@ -1,8 +1,8 @@
 package lambda
 
 import (
+	"context"
 	"encoding/base64"
-	"maps"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
@@ -15,26 +15,29 @@ func timestamp(t time.Time) *string { return new(t.UTC().Format("2006-01-02T15:0
 func base64Of(sha []byte) string { return base64.StdEncoding.EncodeToString(sha) }
 
 // configuration is a version as the API shows it. qualifier is how the caller named it; empty for the unqualified ARN.
-func configuration(s store.Scope, v *version, qualifier string) *api.FunctionConfiguration {
-	out := listed(s, v, qualifier)
+func (s *Service) configuration(ctx context.Context, sc store.Scope, v *version, qualifier string) (*api.FunctionConfiguration, error) {
+	out, err := s.listed(ctx, sc, v, qualifier)
+	if err != nil {
+		return nil, err
+	}
 	out.State = new(v.State.Is)
 	out.StateReason, out.StateReasonCode = given(v.State.Reason), given(v.State.Code)
 	out.LastUpdateStatus = given(v.LastUpdate.Is)
 	out.LastUpdateStatusReason, out.LastUpdateStatusReasonCode = given(v.LastUpdate.Reason), given(v.LastUpdate.Code)
-	out.RuntimeVersionConfig = &api.RuntimeVersionConfig{RuntimeVersionArn: new(runtimeVersionArn(s.Region, v.Config.Runtime))}
-	return out
+	out.RuntimeVersionConfig = &api.RuntimeVersionConfig{RuntimeVersionArn: new(runtimeVersionArn(sc.Region, v.Config.Runtime))}
+	return out, nil
 }
 
 // listed is a version as the List ops show it: without its state and runtime version.
 // See https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html.
-func listed(s store.Scope, v *version, qualifier string) *api.FunctionConfiguration {
+func (s *Service) listed(ctx context.Context, sc store.Scope, v *version, qualifier string) (*api.FunctionConfiguration, error) {
 	c := &v.Config
 	out := &api.FunctionConfiguration{
-		FunctionName: new(v.Function), FunctionArn: new(qualify(functionArn(s, v.Function), qualifier)), Version: new(v.Version),
+		FunctionName: new(v.Function), FunctionArn: new(qualify(functionArn(sc, v.Function), qualifier)), Version: new(v.Version),
 		RevisionID: new(v.Revision), LastModified: timestamp(v.Modified),
 		CodeSha256: new(base64Of(c.Code.SHA256)), CodeSize: new(c.Code.Size),
 		Runtime: new(c.Runtime), Handler: new(c.Handler), Role: new(c.Role), Description: new(c.Description),
-		Timeout: new(c.Timeout), MemorySize: new(c.Memory), PackageType: new(api.PackageTypeZip), Architectures: []string{c.Arch},
+		KMSKeyArn: given(c.KMSKey), Timeout: new(c.Timeout), MemorySize: new(c.Memory), PackageType: new(api.PackageTypeZip), Architectures: []string{c.Arch},
 		EphemeralStorage: &api.EphemeralStorage{Size: new(c.Tmp)},
 		TracingConfig:    &api.TracingConfigResponse{Mode: new(c.Tracing)},
 		SnapStart: &api.SnapStartResponse{
@@ -45,12 +48,9 @@ func listed(s store.Scope, v *version, qualifier string) *api.FunctionConfigurat
 			ApplicationLogLevel: given(c.Logging.App), SystemLogLevel: given(c.Logging.System),
 		},
 	}
-	if c.Env != nil {
-		vars := maps.Clone(*c.Env)
-		if vars == nil {
-			vars = map[string]string{}
-		}
-		out.Environment = &api.EnvironmentResponse{Variables: vars}
+	var err error
+	if out.Environment, err = s.showEnvironment(ctx, ref{scope: sc, name: v.Function}, c); err != nil {
+		return nil, err
 	}
 	if c.DeadLetter != "" {
 		out.DeadLetterConfig = &api.DeadLetterConfig{TargetArn: new(c.DeadLetter)}
@@ -63,7 +63,22 @@ func listed(s store.Scope, v *version, qualifier string) *api.FunctionConfigurat
 	for _, l := range c.Layers {
 		out.Layers = append(out.Layers, &api.Layer{Arn: new(l.Arn), CodeSize: new(l.Code.Size)})
 	}
-	return out
+	return out, nil
+}
+
+// showEnvironment is the variables as the client may see them: with a KMS key that does not let it decrypt, why not.
+func (s *Service) showEnvironment(ctx context.Context, r ref, c *config) (*api.EnvironmentResponse, error) {
+	vars, err := s.openEnvironment(ctx, r, c, "")
+	if err != nil {
+		if why := hidden(err); why != nil {
+			return &api.EnvironmentResponse{Error: why}, nil
+		}
+		return nil, err
+	}
+	if vars == nil {
+		return nil, nil
+	}
+	return &api.EnvironmentResponse{Variables: vars}, nil
 }
 
 // given is nil for what was not given.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -56,10 +55,11 @@ type functionKey struct {
 	name  string
 }
 
-// meanings is what the qualifiers of one function mean.
+// meanings is what the qualifiers of one function mean, and who may use it.
 type meanings struct {
-	mu sync.RWMutex
-	of map[string]*resolved
+	mu     sync.RWMutex
+	of     map[string]*resolved
+	access atomic.Pointer[access]
 }
 
 func newTargets() *targets {
@@ -250,18 +250,18 @@ func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*
 	c := v.serving()
 	w := &worker.Function{
 		Key: workerKey(r.scope, v, c), Owner: r.scope.Account + "/" + r.scope.Region + "/" + r.name + "/" + v.Version,
-		Account: r.scope.Account, Region: r.scope.Region, Name: r.name, Version: v.Version,
+		Account: r.scope.Account, Region: r.scope.Region, Name: r.name, Version: v.Version, Role: c.Role,
 		Runtime: c.Runtime, Handler: c.Handler, MemoryMB: c.Memory, TmpMB: c.Tmp,
 		Timeout:  time.Duration(c.Timeout) * time.Second,
 		LogGroup: c.Logging.Group, LogFormat: c.Logging.Format, LogLevel: c.Logging.App, SystemLog: c.Logging.System,
 	}
-	if c.Env != nil {
-		w.Env = maps.Clone(*c.Env)
+	var err error
+	if w.Env, err = s.openEnvironment(ctx, r, c, c.Role); err != nil {
+		return nil, undecryptable(err)
 	}
 	if w.RuntimeVersion = runtimeVersion(c.Runtime); w.RuntimeVersion != "" {
 		w.RuntimeVersionArn = runtimeVersionArn(r.scope.Region, c.Runtime)
 	}
-	var err error
 	if w.Task, err = s.code.ensure(ctx, c.Code); err != nil {
 		return nil, ours(err)
 	}

@@ -17,7 +17,7 @@ type pkg struct {
 type function struct {
 	Name      string
 	Versions  int64             // how many were published so far: numbers are never used again
-	Published string            // fingerprint of $LATEST when the last version was published
+	Published []byte            // fingerprint of $LATEST when the last version was published, sealed
 	Reserved  *int              // reserved concurrency
 	Tags      map[string]string `json:",omitempty"`
 	Recursion string            // RecursiveLoop
@@ -72,8 +72,9 @@ type config struct {
 	Memory      int // MB
 	Tmp         int // MB
 	Arch        string
-	Env         *map[string]string `json:",omitempty"` // nil if it was never given
-	Layers      []layerRef         `json:",omitempty"`
+	Env         *environment `json:",omitempty"` // nil if it was never given
+	KMSKey      string       `json:",omitempty"` // ARN; empty for Enfold's own
+	Layers      []layerRef   `json:",omitempty"`
 	Logging     logging
 	DeadLetter  string // ARN of the queue or topic
 	Tracing     string
@@ -109,14 +110,22 @@ func (c *config) dirs() []string {
 	return dirs
 }
 
-// fingerprint is equal for equal code and configuration, wherever the archive is kept.
-func (c config) fingerprint() (string, error) {
+// fingerprint is equal for equal code and configuration, wherever the archive is kept. Variables are those given, nil where
+// only KMS could open them: then they are equal if they are the ones that were set by the same op.
+func (c config) fingerprint(vars map[string]string) ([]byte, error) {
 	c.ID, c.Code.Blob = "", ""
-	b, err := json.Marshal(c)
-	if err != nil {
-		return "", fmt.Errorf("fingerprint configuration: %w", err)
+	if vars != nil {
+		c.Env = &environment{}
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(b)), nil
+	b, err := json.Marshal(struct {
+		Config    config
+		Variables map[string]string
+	}{c, vars})
+	if err != nil {
+		return nil, fmt.Errorf("fingerprint configuration: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return sum[:], nil
 }
 
 // alias is a name for one version, or for two with a weight.

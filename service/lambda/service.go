@@ -11,17 +11,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/seal"
 	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/worker"
 )
 
-// Deps is what the service needs. Every field but Metrics and Now is required.
+// Deps is what the service needs. Every field but KMS, Metrics and Now is required.
 type Deps struct {
 	Store store.Store
 	// DataDir is where unpacked code is kept, in "code" and "layers". All of it can be made again from the store.
 	DataDir  string
 	Runtimes Runtimes
 	Runner   worker.Runner
+	// Seal is the key of what lies on the disk: environment variables, and deployment packages as SealBlobs does it.
+	Seal  *seal.Key
+	Roles Roles
+	KMS   KMS // nil: KMSKeyArn is refused
 	// CodeURL is a link from which the blob can be downloaded for ten minutes, at the address that the caller reached us by.
 	CodeURL func(ctx context.Context, blob string) string
 	Metrics prometheus.Registerer
@@ -38,6 +43,7 @@ type Runtimes interface {
 // Service is AWS Lambda. Its methods are the ops of api.API.
 type Service struct {
 	deps    Deps
+	blobs   store.Blobs // sealed
 	code    *codeCache
 	cache   *targets
 	limiter *limiter
@@ -55,12 +61,16 @@ func New(d Deps) (*Service, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	c, err := openCodeCache(d.DataDir, d.Store.Blobs())
+	if d.Seal == nil || d.Roles == nil {
+		return nil, errors.New("lambda: Deps.Seal and Deps.Roles are required")
+	}
+	blobs := SealBlobs(d.Store.Blobs(), d.Seal)
+	c, err := openCodeCache(d.DataDir, blobs)
 	if err != nil {
 		return nil, err
 	}
 	return &Service{
-		deps: d, code: c, cache: newTargets(), limiter: newLimiter(), metrics: newMetrics(d.Metrics), jobs: newJobs(),
+		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(), metrics: newMetrics(d.Metrics), jobs: newJobs(),
 		settled: make(chan struct{}),
 	}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/seal"
 	"github.com/enfold-run/enfold/store"
 )
 
@@ -45,6 +46,7 @@ type edit struct {
 	call  *aws.Call // that it is part of
 	tx    store.Tx
 	scope store.Scope
+	seal  *seal.Key
 	usage accountUse
 	was   accountUse
 	dead  []string // blobs that no row needs any more
@@ -59,7 +61,7 @@ func (s *Service) update(ctx context.Context, scope store.Scope, fn func(e *edit
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		last = &edit{call: aws.CallFrom(ctx), tx: tx, scope: scope, usage: u.Value, was: u.Value}
+		last = &edit{call: aws.CallFrom(ctx), tx: tx, scope: scope, seal: s.deps.Seal, usage: u.Value, was: u.Value}
 		if err := fn(last); err != nil {
 			return err
 		}
@@ -72,7 +74,7 @@ func (s *Service) update(ctx context.Context, scope store.Scope, fn func(e *edit
 		return err
 	}
 	for _, id := range last.dead {
-		if err := s.deps.Store.Blobs().Delete(id); err != nil {
+		if err := s.blobs.Delete(id); err != nil {
 			s.deps.Log.Warn("delete deployment package", "blob", id, "error", err)
 		}
 	}

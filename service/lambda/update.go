@@ -45,7 +45,7 @@ func (s *Service) UpdateFunctionCode(ctx context.Context, in *api.UpdateFunction
 	if err := checkCodeUpdate(in); err != nil {
 		return nil, err
 	}
-	if err := s.updatable(ctx, r, in.RevisionID); err != nil {
+	if _, err := s.updatable(ctx, r, in.RevisionID); err != nil {
 		return nil, err
 	}
 	if in.DryRun != nil && *in.DryRun {
@@ -82,13 +82,13 @@ func checkCodeUpdate(in *api.UpdateFunctionCodeInput) error {
 	return checkSource(in.ZipFile, in.S3Bucket, in.S3Key, in.SourceKMSKeyArn)
 }
 
-// updatable spares an update that will be refused the unpacking. The transaction decides.
-func (s *Service) updatable(ctx context.Context, r ref, revision *string) error {
+// updatable is $LATEST as it is. It spares an update that will be refused the unpacking; the transaction decides.
+func (s *Service) updatable(ctx context.Context, r ref, revision *string) (*version, error) {
 	_, v, err := s.find(ctx, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return v.checkUpdate(r, revision)
+	return v, v.checkUpdate(r, revision)
 }
 
 func (v *version) checkUpdate(r ref, revision *string) error {
@@ -115,7 +115,7 @@ func (s *Service) dryRun(ctx context.Context, r ref, in *api.UpdateFunctionCodeI
 	if err := checkTotal(&v.Config); err != nil {
 		return nil, err
 	}
-	return configuration(r.scope, v, ""), nil
+	return s.configuration(ctx, r.scope, v, "")
 }
 
 // UpdateFunctionConfiguration changes $LATEST's configuration. Invocations use what was before until the update is through.
@@ -129,6 +129,13 @@ func (s *Service) UpdateFunctionConfiguration(
 	}
 	given := settingsOfUpdate(in)
 	if err := cmpErr(given.check(), checkLayerList(in.Layers)); err != nil {
+		return nil, err
+	}
+	now, err := s.updatable(ctx, r, in.RevisionID)
+	if err != nil {
+		return nil, err
+	}
+	if err := cmpErr(s.checkRole(ctx, r, in.Role), s.sealSettings(ctx, r, &now.Config, &given)); err != nil {
 		return nil, err
 	}
 	return s.change(ctx, r, change{revision: in.RevisionID, apply: func(e *edit, c *config) error {
@@ -197,7 +204,7 @@ func (s *Service) change(ctx context.Context, r ref, ch change) (*api.FunctionCo
 	if answer != next && answer.unsettled() {
 		s.activateLater(r, answer.Version)
 	}
-	return configuration(r.scope, answer, published(answer.Version)), nil
+	return s.configuration(ctx, r.scope, answer, published(answer.Version))
 }
 
 // setFunction changes what all versions of a function share.

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 
@@ -53,24 +54,32 @@ func (s *Service) PublishVersion(ctx context.Context, in *api.PublishVersionInpu
 	if v.unsettled() {
 		s.activateLater(r, v.Version)
 	}
-	return configuration(r.scope, v, v.Version), nil
+	return s.configuration(ctx, r.scope, v, v.Version)
 }
 
 // publish stores a copy of $LATEST under the next number, or answers the last published version if it is the same. The
 // caller stores f.
 func (e *edit) publish(f *function, from *version, description *string) (*version, error) {
-	print, err := from.Config.fingerprint()
+	var vars map[string]string
+	if env := from.Config.Env; env != nil && len(env.Wrapped) == 0 {
+		var err error
+		if vars, err = openVariables(e.seal, e.scope, f.Name, env); err != nil {
+			return nil, err
+		}
+	}
+	print, err := from.Config.fingerprint(vars)
 	if err != nil {
 		return nil, err
 	}
-	if f.Published == print {
+	where := []byte("published\x00" + e.scope.Account + "\x00" + e.scope.Region + "\x00" + f.Name)
+	if was, err := e.seal.Open(f.Published, where); err == nil && bytes.Equal(was, print) {
 		last, err := e.version(f.Name, strconv.FormatInt(f.Versions, 10))
 		if last != nil || err != nil {
 			return last, err
 		}
 	}
 	f.Versions++
-	f.Published = print
+	f.Published = e.seal.Seal(print, where)
 	v := *from
 	v.Version, v.Revision, v.Serving = strconv.FormatInt(f.Versions, 10), uuid.NewString(), nil
 	set(&v.Config.Description, description)
@@ -108,7 +117,11 @@ func (s *Service) ListVersionsByFunction(
 		return nil, err
 	}
 	for i := range found {
-		out.Versions = append(out.Versions, listed(r.scope, &found[i], found[i].Version))
+		item, err := s.listed(ctx, r.scope, &found[i], found[i].Version)
+		if err != nil {
+			return nil, err
+		}
+		out.Versions = append(out.Versions, item)
 	}
 	return out, nil
 }

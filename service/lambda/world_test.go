@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/seal"
 	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/store/sqlite"
 	"github.com/enfold-run/enfold/worker"
@@ -44,11 +46,21 @@ type world struct {
 	dir   string // the store's
 	pool  *pool
 	host  *host
+	roles *roles
+	kms   *kms
+	root  *seal.Root
 	stop  func()
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, data: t.TempDir(), dir: t.TempDir(), pool: &pool{}, host: &host{missing: map[string]string{}}}
+	root, err := seal.NewRoot(bytes.Repeat([]byte{7}, seal.RootSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, data: t.TempDir(), dir: t.TempDir(), pool: &pool{}, host: &host{missing: map[string]string{}},
+		roles: &roles{}, kms: &kms{key: root.Key("a customer's key")}, root: root,
+	}
 	w.ctx = callIn(account, region)
 	w.open()
 	t.Cleanup(w.close)
@@ -70,7 +82,7 @@ func (w *world) open() {
 	}
 	w.store = db
 	w.Service, err = New(Deps{
-		Store: db, DataDir: w.data, Runtimes: w.host, Runner: w.pool, Log: slog.New(slog.DiscardHandler),
+		Store: db, DataDir: w.data, Runtimes: w.host, Runner: w.pool, Seal: w.root.Key("lambda"), Roles: w.roles, KMS: w.kms, Log: slog.New(slog.DiscardHandler),
 		CodeURL: func(_ context.Context, blob string) string { return "http://host/code/" + blob },
 	})
 	if err != nil {
