@@ -17,7 +17,7 @@ func (d *document) compile() (*Policy, *SyntaxError) {
 		if s.Effect == Allow {
 			p.allows = append(p.allows, s)
 		} else {
-			p.denys = append(p.denys, s)
+			p.denies = append(p.denies, s)
 		}
 	}
 	return p, nil

@@ -138,7 +138,7 @@ func (e *eval) deny(policies []Named) (found, bool) {
 		if policies[i].Policy == nil {
 			continue
 		}
-		for _, s := range policies[i].denys {
+		for _, s := range policies[i].denies {
 			if r := s.applies(e); r != nobody {
 				return found{&policies[i], s, r}, true
 			}

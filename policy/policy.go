@@ -39,7 +39,7 @@ type Policy struct {
 	Kind    Kind
 
 	statements    []*Statement
-	allows, denys []*Statement
+	allows, denies []*Statement
 }
 
 // Statement is a statement as it was written. It belongs to its Policy and must not be changed.
