@@ -69,6 +69,7 @@ type API interface {
 	ListGroupPolicies(ctx context.Context, in *ListGroupPoliciesInput) (*ListGroupPoliciesOutput, error)
 	ListGroups(ctx context.Context, in *ListGroupsInput) (*ListGroupsOutput, error)
 	ListGroupsForUser(ctx context.Context, in *ListGroupsForUserInput) (*ListGroupsForUserOutput, error)
+	ListInstanceProfilesForRole(ctx context.Context, in *ListInstanceProfilesForRoleInput) (*ListInstanceProfilesForRoleOutput, error)
 	ListOpenIDConnectProviderTags(ctx context.Context, in *ListOpenIDConnectProviderTagsInput) (*ListOpenIDConnectProviderTagsOutput, error)
 	ListOpenIDConnectProviders(ctx context.Context, in *ListOpenIDConnectProvidersInput) (*ListOpenIDConnectProvidersOutput, error)
 	ListPolicies(ctx context.Context, in *ListPoliciesInput) (*ListPoliciesOutput, error)
@@ -422,6 +423,11 @@ func (c *Client) ListGroups(ctx context.Context, in *ListGroupsInput) (*ListGrou
 // ListGroupsForUser calls the op of that name.
 func (c *Client) ListGroupsForUser(ctx context.Context, in *ListGroupsForUserInput) (*ListGroupsForUserOutput, error) {
 	return do[ListGroupsForUserOutput](ctx, c.doer, OpListGroupsForUser, in)
+}
+
+// ListInstanceProfilesForRole calls the op of that name.
+func (c *Client) ListInstanceProfilesForRole(ctx context.Context, in *ListInstanceProfilesForRoleInput) (*ListInstanceProfilesForRoleOutput, error) {
+	return do[ListInstanceProfilesForRoleOutput](ctx, c.doer, OpListInstanceProfilesForRole, in)
 }
 
 // ListOpenIDConnectProviderTags calls the op of that name.

@@ -63,7 +63,6 @@ func newService() *aws.Service {
 			{Name: "ListDelegationRequests", Method: "POST", URI: "/"},
 			{Name: "ListInstanceProfileTags", Method: "POST", URI: "/"},
 			{Name: "ListInstanceProfiles", Method: "POST", URI: "/"},
-			{Name: "ListInstanceProfilesForRole", Method: "POST", URI: "/"},
 			{Name: "ListMFADeviceTags", Method: "POST", URI: "/"},
 			{Name: "ListMFADevices", Method: "POST", URI: "/"},
 			{Name: "ListOrganizationsFeatures", Method: "POST", URI: "/"},
@@ -102,7 +101,7 @@ func newService() *aws.Service {
 			{Name: "UploadSigningCertificate", Method: "POST", URI: "/"},
 		},
 	}
-	s.Ops = make([]*aws.Op, 0, 96)
+	s.Ops = make([]*aws.Op, 0, 97)
 	s.Ops = append(s.Ops, &aws.Op{
 		Service:   s,
 		Name:      "AddClientIDToOpenIDConnectProvider",
@@ -1130,6 +1129,25 @@ func newService() *aws.Service {
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "ListInstanceProfilesForRole",
+		Method:  "POST",
+		URI:     "/",
+		Status:  200,
+		Action:  "iam:ListInstanceProfilesForRole",
+		Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+			in := input.(*ListInstanceProfilesForRoleInput)
+			return roleARN(ctx, impl, in.RoleName)
+		},
+		ReadOnly:  true,
+		NewInput:  func() any { return new(ListInstanceProfilesForRoleInput) },
+		NewOutput: func() any { return new(ListInstanceProfilesForRoleOutput) },
+		Errors:    []*aws.ErrorType{ErrNoSuchEntity, ErrServiceFailure},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).ListInstanceProfilesForRole(ctx, input.(*ListInstanceProfilesForRoleInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
 		Service:   s,
 		Name:      "ListOpenIDConnectProviderTags",
 		Method:    "POST",
@@ -1831,41 +1849,42 @@ var (
 	OpListGroupPolicies                       = Service.Ops[56]
 	OpListGroups                              = Service.Ops[57]
 	OpListGroupsForUser                       = Service.Ops[58]
-	OpListOpenIDConnectProviderTags           = Service.Ops[59]
-	OpListOpenIDConnectProviders              = Service.Ops[60]
-	OpListPolicies                            = Service.Ops[61]
-	OpListPoliciesGrantingServiceAccess       = Service.Ops[62]
-	OpListPolicyTags                          = Service.Ops[63]
-	OpListPolicyVersions                      = Service.Ops[64]
-	OpListRolePolicies                        = Service.Ops[65]
-	OpListRoleTags                            = Service.Ops[66]
-	OpListRoles                               = Service.Ops[67]
-	OpListUserPolicies                        = Service.Ops[68]
-	OpListUserTags                            = Service.Ops[69]
-	OpListUsers                               = Service.Ops[70]
-	OpPutGroupPolicy                          = Service.Ops[71]
-	OpPutRolePermissionsBoundary              = Service.Ops[72]
-	OpPutRolePolicy                           = Service.Ops[73]
-	OpPutUserPermissionsBoundary              = Service.Ops[74]
-	OpPutUserPolicy                           = Service.Ops[75]
-	OpRemoveClientIDFromOpenIDConnectProvider = Service.Ops[76]
-	OpRemoveUserFromGroup                     = Service.Ops[77]
-	OpSetDefaultPolicyVersion                 = Service.Ops[78]
-	OpSimulateCustomPolicy                    = Service.Ops[79]
-	OpSimulatePrincipalPolicy                 = Service.Ops[80]
-	OpTagOpenIDConnectProvider                = Service.Ops[81]
-	OpTagPolicy                               = Service.Ops[82]
-	OpTagRole                                 = Service.Ops[83]
-	OpTagUser                                 = Service.Ops[84]
-	OpUntagOpenIDConnectProvider              = Service.Ops[85]
-	OpUntagPolicy                             = Service.Ops[86]
-	OpUntagRole                               = Service.Ops[87]
-	OpUntagUser                               = Service.Ops[88]
-	OpUpdateAccessKey                         = Service.Ops[89]
-	OpUpdateAssumeRolePolicy                  = Service.Ops[90]
-	OpUpdateGroup                             = Service.Ops[91]
-	OpUpdateOpenIDConnectProviderThumbprint   = Service.Ops[92]
-	OpUpdateRole                              = Service.Ops[93]
-	OpUpdateRoleDescription                   = Service.Ops[94]
-	OpUpdateUser                              = Service.Ops[95]
+	OpListInstanceProfilesForRole             = Service.Ops[59]
+	OpListOpenIDConnectProviderTags           = Service.Ops[60]
+	OpListOpenIDConnectProviders              = Service.Ops[61]
+	OpListPolicies                            = Service.Ops[62]
+	OpListPoliciesGrantingServiceAccess       = Service.Ops[63]
+	OpListPolicyTags                          = Service.Ops[64]
+	OpListPolicyVersions                      = Service.Ops[65]
+	OpListRolePolicies                        = Service.Ops[66]
+	OpListRoleTags                            = Service.Ops[67]
+	OpListRoles                               = Service.Ops[68]
+	OpListUserPolicies                        = Service.Ops[69]
+	OpListUserTags                            = Service.Ops[70]
+	OpListUsers                               = Service.Ops[71]
+	OpPutGroupPolicy                          = Service.Ops[72]
+	OpPutRolePermissionsBoundary              = Service.Ops[73]
+	OpPutRolePolicy                           = Service.Ops[74]
+	OpPutUserPermissionsBoundary              = Service.Ops[75]
+	OpPutUserPolicy                           = Service.Ops[76]
+	OpRemoveClientIDFromOpenIDConnectProvider = Service.Ops[77]
+	OpRemoveUserFromGroup                     = Service.Ops[78]
+	OpSetDefaultPolicyVersion                 = Service.Ops[79]
+	OpSimulateCustomPolicy                    = Service.Ops[80]
+	OpSimulatePrincipalPolicy                 = Service.Ops[81]
+	OpTagOpenIDConnectProvider                = Service.Ops[82]
+	OpTagPolicy                               = Service.Ops[83]
+	OpTagRole                                 = Service.Ops[84]
+	OpTagUser                                 = Service.Ops[85]
+	OpUntagOpenIDConnectProvider              = Service.Ops[86]
+	OpUntagPolicy                             = Service.Ops[87]
+	OpUntagRole                               = Service.Ops[88]
+	OpUntagUser                               = Service.Ops[89]
+	OpUpdateAccessKey                         = Service.Ops[90]
+	OpUpdateAssumeRolePolicy                  = Service.Ops[91]
+	OpUpdateGroup                             = Service.Ops[92]
+	OpUpdateOpenIDConnectProviderThumbprint   = Service.Ops[93]
+	OpUpdateRole                              = Service.Ops[94]
+	OpUpdateRoleDescription                   = Service.Ops[95]
+	OpUpdateUser                              = Service.Ops[96]
 )

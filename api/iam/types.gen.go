@@ -685,6 +685,20 @@ type ListGroupsOutput struct {
 	Marker      *string  `wire:"Marker"`
 }
 
+// ListInstanceProfilesForRoleInput is the input of ListInstanceProfilesForRole.
+type ListInstanceProfilesForRoleInput struct {
+	RoleName *string `wire:"RoleName" check:"required,min=1,max=64,pattern=[\\w+=,.@-]+"`
+	Marker   *string `wire:"Marker" check:"min=1,max=320,pattern=[\\u0020-\\u00FF]+"`
+	MaxItems *int    `wire:"MaxItems" check:"min=1,max=1000"`
+}
+
+// ListInstanceProfilesForRoleOutput is the answer of ListInstanceProfilesForRole.
+type ListInstanceProfilesForRoleOutput struct {
+	InstanceProfiles []*InstanceProfile `wire:"InstanceProfiles" check:"required"`
+	IsTruncated      *bool              `wire:"IsTruncated"`
+	Marker           *string            `wire:"Marker"`
+}
+
 // ListOpenIDConnectProviderTagsInput is the input of ListOpenIDConnectProviderTags.
 type ListOpenIDConnectProviderTagsInput struct {
 	OpenIDConnectProviderArn *string `wire:"OpenIDConnectProviderArn" check:"required,min=20,max=2048"`
