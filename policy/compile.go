@@ -6,7 +6,7 @@ import (
 )
 
 // compile makes the Policy of a document that is as it should be.
-func (d *document) compile() (*Policy, *SyntaxError) {
+func (d *document) compile() *Policy {
 	p := &Policy{ID: d.id, Version: VersionOld, Kind: d.kind, statements: d.statements}
 	if d.version != "" {
 		p.Version = d.version
@@ -20,7 +20,7 @@ func (d *document) compile() (*Policy, *SyntaxError) {
 			p.denies = append(p.denies, s)
 		}
 	}
-	return p, nil
+	return p
 }
 
 func (s *Statement) compile(variables bool) {

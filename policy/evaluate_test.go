@@ -151,18 +151,30 @@ func TestEvaluateSides(t *testing.T) {
 		{name: "across to root", who: aws.RootOf(theirs, ""), resource: to(`{"AWS":"` + theirs + `"}`), want: yes, layer: ResourceBased},
 
 		{name: "allow but for alice", who: alice, resource: allow + `,"Principal":{"AWS":"` + theirs + `"}`, want: no, layer: IdentityBased},
-		{name: "deny but for alice", who: alice, identity: allow,
-			resource: deny + `,"NotPrincipal":{"AWS":["` + alice.Arn + `","arn:aws:iam::` + ours + `:root"]}`, want: yes, layer: IdentityBased},
-		{name: "deny but for alice, account forgotten", who: alice, identity: allow,
-			resource: deny + `,"NotPrincipal":{"AWS":"` + alice.Arn + `"}`, want: no, layer: ResourceBased, explicit: true},
-		{name: "deny but for the account", who: alice, identity: allow,
-			resource: deny + `,"NotPrincipal":{"AWS":"` + ours + `"}`, want: no, layer: ResourceBased, explicit: true},
-		{name: "deny but for the session", who: role, identity: allow,
-			resource: deny + `,"NotPrincipal":{"AWS":["` + role.Arn + `","` + role.Session.Issuer + `","` + ours + `"]}`, want: yes, layer: IdentityBased},
-		{name: "deny but for the role", who: role, identity: allow,
-			resource: deny + `,"NotPrincipal":{"AWS":["` + role.Session.Issuer + `","` + ours + `"]}`, want: no, layer: ResourceBased, explicit: true},
-		{name: "deny but for the service", who: s3svc, want: no, layer: ResourceBased, explicit: true,
-			resource: deny + `,"NotPrincipal":{"Service":"sns.amazonaws.com"}`},
+		{
+			name: "deny but for alice", who: alice, identity: allow,
+			resource: deny + `,"NotPrincipal":{"AWS":["` + alice.Arn + `","arn:aws:iam::` + ours + `:root"]}`, want: yes, layer: IdentityBased,
+		},
+		{
+			name: "deny but for alice, account forgotten", who: alice, identity: allow,
+			resource: deny + `,"NotPrincipal":{"AWS":"` + alice.Arn + `"}`, want: no, layer: ResourceBased, explicit: true,
+		},
+		{
+			name: "deny but for the account", who: alice, identity: allow,
+			resource: deny + `,"NotPrincipal":{"AWS":"` + ours + `"}`, want: no, layer: ResourceBased, explicit: true,
+		},
+		{
+			name: "deny but for the session", who: role, identity: allow,
+			resource: deny + `,"NotPrincipal":{"AWS":["` + role.Arn + `","` + role.Session.Issuer + `","` + ours + `"]}`, want: yes, layer: IdentityBased,
+		},
+		{
+			name: "deny but for the role", who: role, identity: allow,
+			resource: deny + `,"NotPrincipal":{"AWS":["` + role.Session.Issuer + `","` + ours + `"]}`, want: no, layer: ResourceBased, explicit: true,
+		},
+		{
+			name: "deny but for the service", who: s3svc, want: no, layer: ResourceBased, explicit: true,
+			resource: deny + `,"NotPrincipal":{"Service":"sns.amazonaws.com"}`,
+		},
 	}
 	useless := `"Effect":"Allow","Action":"s3:GetObject","Resource":"*"`
 	for _, tt := range tests {

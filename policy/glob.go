@@ -19,8 +19,7 @@ func Matches(pattern, s string) bool {
 	if !strings.ContainsAny(pattern, "*?") {
 		return pattern == s
 	}
-	ok, _ := glob(encode(pattern), s)
-	return ok
+	return glob(encode(pattern), s)
 }
 
 // encode turns the wildcards of a pattern into their bytes and runs of stars into one.
@@ -48,19 +47,28 @@ func appendRun(b []byte) []byte {
 	return append(b, anyRun)
 }
 
-// glob matches an encoded pattern, and counts the steps that it took. A star that turns out to have taken too little takes
-// one character more; stars before it never need another look, which is what keeps the time down.
-func glob(p, s string) (ok bool, steps int) {
+// glob matches an encoded pattern.
+func glob(p, s string) bool {
+	var n steps
+	return n.glob(p, s)
+}
+
+// steps counts how far matching went, since a test of time would depend on the machine.
+type steps int
+
+// glob matches an encoded pattern. A star that turns out to have taken too little takes one character more; stars before it
+// never need another look, which is what keeps the time down.
+func (n *steps) glob(p, s string) bool {
 	pi, si := 0, 0
 	star, from := -1, 0 // the last star, and where in s what follows it was tried
 	for si < len(s) {
-		steps++
+		*n++
 		switch {
 		case pi < len(p) && p[pi] == anyRun:
 			star, from = pi, si
 			pi++
 			if pi == len(p) {
-				return true, steps
+				return true
 			}
 			continue
 		case pi < len(p) && p[pi] == anyOne:
@@ -72,7 +80,7 @@ func glob(p, s string) (ok bool, steps int) {
 			si++
 			continue
 		case star < 0:
-			return false, steps
+			return false
 		}
 		from += width(s, from)
 		pi, si = star+1, from
@@ -80,7 +88,7 @@ func glob(p, s string) (ok bool, steps int) {
 	for pi < len(p) && p[pi] == anyRun {
 		pi++
 	}
-	return pi == len(p), steps
+	return pi == len(p)
 }
 
 // width is how many bytes the character at i has.

@@ -160,14 +160,30 @@ func TestMessage(t *testing.T) {
 		{"deny by session", Decision{Explicit: true, Layer: SessionPolicy}, invoke, lambda + " with an explicit deny in a session policy"},
 		{"deny by control", Decision{Explicit: true, Layer: ServiceControl}, invoke, lambda + " with an explicit deny in a service control policy"},
 		{"across", Decision{CrossAccount: true, Layer: ResourceBased}, invoke, lambda},
-		{"no resource level", Decision{Layer: IdentityBased}, Request{Principal: alice, Action: "lambda:ListFunctions", Resource: "*"},
-			start + "lambda:ListFunctions on resource: * because no identity-based policy allows the lambda:ListFunctions action"},
-		{"no resource", Decision{Layer: IdentityBased}, Request{Principal: alice, Action: "ec2:DescribeVpcs"},
-			start + "ec2:DescribeVpcs because no identity-based policy allows the ec2:DescribeVpcs action"},
-		{"assume role", Decision{Layer: ResourceBased}, Request{Principal: alice, Action: "sts:AssumeRole", Resource: "arn:aws:iam::111122223333:role/r"},
-			start + "sts:AssumeRole on resource: arn:aws:iam::111122223333:role/r"},
-		{"anonymous", Decision{CrossAccount: true}, Request{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k"},
-			"User: anonymous is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k"},
+		{
+			"no resource level",
+			Decision{Layer: IdentityBased},
+			Request{Principal: alice, Action: "lambda:ListFunctions", Resource: "*"},
+			start + "lambda:ListFunctions on resource: * because no identity-based policy allows the lambda:ListFunctions action",
+		},
+		{
+			"no resource",
+			Decision{Layer: IdentityBased},
+			Request{Principal: alice, Action: "ec2:DescribeVpcs"},
+			start + "ec2:DescribeVpcs because no identity-based policy allows the ec2:DescribeVpcs action",
+		},
+		{
+			"assume role",
+			Decision{Layer: ResourceBased},
+			Request{Principal: alice, Action: "sts:AssumeRole", Resource: "arn:aws:iam::111122223333:role/r"},
+			start + "sts:AssumeRole on resource: arn:aws:iam::111122223333:role/r",
+		},
+		{
+			"anonymous",
+			Decision{CrossAccount: true},
+			Request{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k"},
+			"User: anonymous is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,5 +191,20 @@ func TestMessage(t *testing.T) {
 				t.Errorf("\n got %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestStatementPublic(t *testing.T) {
+	const what = `"Action":"sqs:*","Resource":"*",`
+	for statement, want := range map[string]bool{
+		`"Effect":"Allow",` + what + `"Principal":"*"`:                                        true,
+		`"Effect":"Allow",` + what + `"Principal":{"AWS":["111122223333","*"]}`:               true,
+		`"Effect":"Allow",` + what + `"Principal":{"Service":"s3.amazonaws.com"}`:             false,
+		`"Effect":"Deny",` + what + `"Principal":"*"`:                                         false,
+		`"Effect":"Deny",` + what + `"NotPrincipal":{"AWS":"arn:aws:iam::111122223333:root"}`: false,
+	} {
+		if got := resource(t, statement).Statements()[0].Public(); got != want {
+			t.Errorf("%s: public is %v", statement, got)
+		}
 	}
 }

@@ -84,7 +84,7 @@ func parse(text []byte, k Kind) (*Policy, *SyntaxError) {
 	if e := d.check(); e != nil {
 		return nil, e
 	}
-	return d.compile()
+	return d.compile(), nil
 }
 
 // namesPrincipals says whether statements must have a Principal.

@@ -185,8 +185,11 @@ func TestParseTrust(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { checkParse(t, KindTrust, tt.text, tt.want) })
 	}
-	t.Run("policy of a resource without resource", func(t *testing.T) {
+	t.Run("policy of a resource", func(t *testing.T) {
 		checkParse(t, KindResource, to(`"*"`), "Missing required field Resource")
+		checkParse(t, KindResource, st(`"Effect":"Allow","Resource":"*",`+lambda), "Missing required field Action")
+		checkParse(t, KindResource, st(`"Effect":"Allow","Action":"invoke","Resource":"*",`+lambda), sayVendor)
+		checkParse(t, KindResource, st(`"Effect":"Deny","Action":"lambda:*","Resource":"*","NotPrincipal":{"AWS":"111122223333"}`), "")
 	})
 }
 

@@ -172,8 +172,7 @@ func (p *pattern) match(e *eval, s string) (matched, resolved bool) {
 	case prefix:
 		return strings.HasPrefix(s, p.text), true
 	case wild:
-		ok, _ := glob(p.text, s)
-		return ok, true
+		return glob(p.text, s), true
 	}
 	r, ok := p.resolve(e)
 	if !ok {

@@ -38,7 +38,7 @@ type Policy struct {
 	Version string // VersionOld or VersionCurrent
 	Kind    Kind
 
-	statements    []*Statement
+	statements     []*Statement
 	allows, denies []*Statement
 }
 
@@ -100,11 +100,5 @@ func (p *Policy) ContextKeys() []string {
 
 // Public says whether the statement allows something to everybody: its Principal is "*". Its conditions may narrow that.
 func (s *Statement) Public() bool {
-	if s.Effect != Allow {
-		return false
-	}
-	if len(s.NotPrincipals) > 0 {
-		return true
-	}
-	return slices.ContainsFunc(s.Principals, func(p Principal) bool { return p.Type == "AWS" && p.Value == "*" })
+	return s.Effect == Allow && slices.ContainsFunc(s.Principals, func(p Principal) bool { return p.Type == "AWS" && p.Value == "*" })
 }
