@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestParseIdentity has what CreatePolicy says to documents, in the words that AWS was seen to use.
+// TestParseIdentity has what CreatePolicy says to documents, in the words that public reports and the tests of other IAM
+// implementations ascribe to AWS. We did not record them ourselves.
 func TestParseIdentity(t *testing.T) {
 	const ok, syntax = "", saySyntax
 	const bucket = `"Resource":"arn:aws:s3:::b"`
