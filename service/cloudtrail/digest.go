@@ -81,6 +81,7 @@ func getLogs(tx store.Tx, key *seal.Key) ([]logName, bool, error) {
 	return list, true, open(key, row.Value, logsName, &list)
 }
 
+// addLog puts a log without a digest into the list of logs. One that is in it has lost its digest, and that stays known.
 func (s *Service) addLog(tx store.Tx, l logID) error {
 	list, _, err := getLogs(tx, s.key)
 	if errors.Is(err, seal.ErrSealed) { // the digests of the logs that were in it are still there, and tell
@@ -90,7 +91,9 @@ func (s *Service) addLog(tx store.Tx, l logID) error {
 		return err
 	}
 	if slices.Contains(list, logName{l.account, l.kind}) {
-		return nil
+		s.log.Error("audit trail: the digest was removed on the disk; a new chain begins", "account", l.account, "kind", l.kind)
+		_, err := tx.Put(digestTable, l.scope(), brokenKey(l.kind), []byte("removed"), store.Cond{})
+		return err
 	}
 	b, err := json.Marshal(append(list, logName{l.account, l.kind}))
 	if err != nil {

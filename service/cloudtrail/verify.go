@@ -135,7 +135,7 @@ func (v *verifier) log(ctx context.Context, tx store.Tx, l logID) error {
 			return err
 		}
 		if rec.Key != "" {
-			v.problem("%s: the digest was changed once, and a new chain began", where)
+			v.problem("%s: the digest was changed or removed once, and a new chain began", where)
 		}
 	}
 	d, ok, err := getDigest(tx, v.key, l)
