@@ -432,8 +432,8 @@ func (w *world) recount() (u accountUse, blobs map[string]int) {
 		}
 		for _, v := range vs {
 			u.CodeSize += v.Config.Code.Size
-			for _, id := range v.blobs() {
-				blobs[id]++
+			for _, b := range v.blobs(sc) {
+				blobs[b.id]++
 			}
 		}
 		ls, err := collect(layerVersions.Scan(tx, sc, store.Range{}))

@@ -31,21 +31,27 @@ func (e *edit) resolveLayers(c *config, arns []string) error {
 	seen := map[string]string{} // layer -> its version's ARN
 	for _, arn := range arns {
 		id, _ := parseLayerArn(arn)
-		if id.scope.Account != e.scope.Account {
-			return denied(e.call, "lambda:GetLayerVersion", arn)
-		}
 		if id.scope.Region != e.scope.Region {
 			return invalid("Layers are not in the same region as the function. Layers are expected to be in region %s.", e.scope.Region)
+		}
+		if id.scope.Account != e.scope.Account {
+			// Whether this caller may use it was decided before the call, on the same policy: see the op's further permissions.
+			// Without any policy it is nobody's but its owner's.
+			p, err := getLayerPolicy(e.tx, id)
+			if p == nil {
+				return cmpErr(err, denied(e.call, "lambda:GetLayerVersion", arn))
+			}
 		}
 		l, err := getLayerVersion(e.tx, id)
 		if l == nil {
 			return cmpErr(err, invalid("Layer version %s does not exist.", arn))
 		}
-		if other, ok := seen[id.name]; ok {
+		layer := layerArn(id.scope, id.name)
+		if other, ok := seen[layer]; ok {
 			return invalid("Two different versions of the same layer are not allowed to be referenced in the same function. "+
 				"%s and %s are versions of the same layer.", other, arn)
 		}
-		seen[id.name] = arn
+		seen[layer] = arn
 		c.Layers = append(c.Layers, layerRef{Arn: arn, Code: l.Code})
 	}
 	return checkTotal(c)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/enfold-run/enfold/store"
 )
 
 // pkg is a deployment package: a function's code or a layer's content.
@@ -45,11 +47,17 @@ func (v *version) serving() *config {
 	return &v.Config
 }
 
-// blobs lists the blobs that a version needs, one entry per use.
-func (v *version) blobs() []string {
-	ids := v.Config.blobs(nil)
+// blobKey is a blob and whose it is: the account that uploaded it keeps count of its uses, by whomever.
+type blobKey struct {
+	scope store.Scope
+	id    string
+}
+
+// blobs lists the blobs that a version of sc needs, one entry per use.
+func (v *version) blobs(sc store.Scope) []blobKey {
+	ids := v.Config.blobs(sc)
 	if v.Serving != nil {
-		ids = v.Serving.blobs(ids)
+		ids = append(ids, v.Serving.blobs(sc)...)
 	}
 	return ids
 }
@@ -90,10 +98,11 @@ type layerRef struct {
 	Code pkg
 }
 
-func (c *config) blobs(ids []string) []string {
-	ids = append(ids, c.Code.Blob)
+func (c *config) blobs(sc store.Scope) []blobKey {
+	ids := []blobKey{{sc, c.Code.Blob}}
 	for _, l := range c.Layers {
-		ids = append(ids, l.Code.Blob)
+		id, _ := parseLayerArn(l.Arn)
+		ids = append(ids, blobKey{id.scope, l.Code.Blob})
 	}
 	return ids
 }

@@ -135,14 +135,14 @@ func (e *edit) deleteFunction(f *function) ([]version, error) {
 
 // putVersion stores a version. old is what it replaces; nil if it is new.
 func (e *edit) putVersion(v, old *version) error {
-	var drop []string
+	var drop []blobKey
 	if old != nil {
-		drop = old.blobs()
+		drop = old.blobs(e.scope)
 		e.usage.CodeSize -= old.Config.Code.Size
 		e.forget(old)
 	}
 	e.usage.CodeSize += v.Config.Code.Size
-	if err := e.useBlobs(v.blobs(), drop); err != nil {
+	if err := e.useBlobs(v.blobs(e.scope), drop); err != nil {
 		return err
 	}
 	_, err := versions.Put(e.tx, e.scope, store.Key(v.Function, versionKey(v.Version)), *v)
@@ -152,7 +152,7 @@ func (e *edit) putVersion(v, old *version) error {
 func (e *edit) deleteVersion(v *version) error {
 	e.usage.CodeSize -= v.Config.Code.Size
 	e.forget(v)
-	if err := e.useBlobs(nil, v.blobs()); err != nil {
+	if err := e.useBlobs(nil, v.blobs(e.scope)); err != nil {
 		return err
 	}
 	return versions.Delete(e.tx, e.scope, store.Key(v.Function, versionKey(v.Version)))
@@ -168,7 +168,7 @@ func (e *edit) forget(v *version) {
 
 func (e *edit) putLayerVersion(l *layerVersion) error {
 	e.usage.CodeSize += l.Code.Size
-	if err := e.useBlobs([]string{l.Code.Blob}, nil); err != nil {
+	if err := e.useBlobs([]blobKey{{e.scope, l.Code.Blob}}, nil); err != nil {
 		return err
 	}
 	_, err := layerVersions.Put(e.tx, e.scope, layerKey(l.Layer, l.Version), *l, store.IfAbsent())
@@ -178,7 +178,7 @@ func (e *edit) putLayerVersion(l *layerVersion) error {
 func (e *edit) deleteLayerVersion(l *layerVersion) error {
 	e.usage.CodeSize -= l.Code.Size
 	e.dirs = append(e.dirs, codeDir(l.Code.SHA256))
-	if err := e.useBlobs(nil, []string{l.Code.Blob}); err != nil {
+	if err := e.useBlobs(nil, []blobKey{{e.scope, l.Code.Blob}}); err != nil {
 		return err
 	}
 	return errors.Join(layerVersions.Delete(e.tx, e.scope, layerKey(l.Layer, l.Version)),
@@ -188,30 +188,30 @@ func (e *edit) deleteLayerVersion(l *layerVersion) error {
 func layerKey(name string, n int64) string { return store.Key(name, numberKey(fmt.Sprint(n))) }
 
 // useBlobs counts the uses of blobs up and down.
-func (e *edit) useBlobs(add, drop []string) error {
-	change := map[string]int{}
+func (e *edit) useBlobs(add, drop []blobKey) error {
+	change := map[blobKey]int{}
 	for _, id := range add {
 		change[id]++
 	}
 	for _, id := range drop {
 		change[id]--
 	}
-	for id, n := range change {
+	for b, n := range change {
 		if n == 0 {
 			continue
 		}
-		row, err := blobUses.Get(e.tx, e.scope, id)
+		row, err := blobUses.Get(e.tx, b.scope, b.id)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		if row.Value.Uses += n; row.Value.Uses > 0 {
-			_, err = blobUses.Put(e.tx, e.scope, id, row.Value)
+			_, err = blobUses.Put(e.tx, b.scope, b.id, row.Value)
 		} else {
-			e.dead = append(e.dead, id)
-			err = blobUses.Delete(e.tx, e.scope, id)
+			e.dead = append(e.dead, b.id)
+			err = blobUses.Delete(e.tx, b.scope, b.id)
 		}
 		if err != nil {
-			return fmt.Errorf("count uses of blob %s: %w", id, err)
+			return fmt.Errorf("count uses of blob %s: %w", b.id, err)
 		}
 	}
 	return nil
