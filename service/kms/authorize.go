@@ -23,6 +23,7 @@ func (s *Service) ResourceGrants(ctx context.Context, call *aws.Call, arn string
 	if !ok {
 		return nil, nil
 	}
+	s.knowReEncrypted(ctx, call)
 	var k *key
 	var covering []grantRow
 	err := s.db.View(ctx, func(tx store.Tx) (err error) {
@@ -182,7 +183,27 @@ func asked(call *aws.Call, arn string) []string {
 	return ops
 }
 
-// reEncrypted are the keys of a ReEncrypt, as far as the authorizer has asked for them.
+// knowReEncrypted finds both keys of a ReEncrypt before the authorizer asks for the second one.
+func (s *Service) knowReEncrypted(ctx context.Context, call *aws.Call) {
+	in, ok := call.Input.(*api.ReEncryptInput)
+	if !ok {
+		return
+	}
+	ctx = aws.WithCall(ctx, call)
+	for _, id := range []*string{in.SourceKeyID, in.DestinationKeyID} {
+		if id == nil {
+			continue
+		}
+		if _, ok := remembered(call, *id); !ok {
+			_, _ = s.FindKey(ctx, *id, true) // the authorizer gets the error itself
+		}
+	}
+	if _, ok := remembered(call, string(in.CiphertextBlob)); !ok && in.SourceKeyID == nil {
+		_, _ = s.FindCiphertext(ctx, in.CiphertextBlob)
+	}
+}
+
+// reEncrypted are the keys of a ReEncrypt; one that is not to be found is empty.
 func reEncrypted(call *aws.Call, in *api.ReEncryptInput) (from, to ref) {
 	if in.SourceKeyID != nil {
 		from, _ = remembered(call, *in.SourceKeyID)

@@ -20,6 +20,7 @@ func (s *Service) ConditionValues(ctx context.Context, call *aws.Call, arn, name
 	if call.Op == nil || call.Principal == nil || call.Op.Service != api.Service {
 		return nil, false
 	}
+	s.knowReEncrypted(ctx, call)
 	if v, ok := ofRequest(call, arn, name); ok {
 		return v, true
 	}
