@@ -23,6 +23,7 @@ type cli struct {
 	Invoke  invokeCmd  `cmd:"" help:"Call a function and print its answer."`
 	Logs    logsCmd    `cmd:"" help:"Print what a function has logged."`
 	Runtime runtimeCmd `cmd:"" help:"Show the language runtimes of this host, or install the SDKs that AWS's runtimes carry."`
+	Trail   trailCmd   `cmd:"" help:"Verify the audit trail."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this host can do, and what to do about what is missing."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

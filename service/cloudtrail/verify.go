@@ -28,7 +28,15 @@ type LogReport struct {
 	Events      int64     // in them
 	Expired     int64     // chunks that were removed because they were old
 	First, Last time.Time // of the events; zero if there are none
-	Digest      string    // hash of the whole chain, hex: it is in every later chain of the log
+	Digest      string    // hash of the whole chain, hex: every later chain of the log goes on from it
+
+	passed map[hash]bool // the hash at each of its chunks
+}
+
+// Has says that the log ended with this digest once, and that its chunk has not expired.
+func (r LogReport) Has(digest string) bool {
+	b, err := hex.DecodeString(digest)
+	return err == nil && len(b) == len(hash{}) && r.passed[hash(b)]
 }
 
 const maxProblems = 100
@@ -128,7 +136,7 @@ func (v *verifier) hasRow(tx store.Tx, table string, sc store.Scope, kind string
 
 // log holds one chain against its digest and its index.
 func (v *verifier) log(ctx context.Context, tx store.Tx, l logID) error {
-	r := LogReport{Account: l.account, Kind: l.kind}
+	r := LogReport{Account: l.account, Kind: l.kind, passed: map[hash]bool{}}
 	where := fmt.Sprintf("account %s, %s events", l.account, l.kind)
 	for rec, err := range tx.Scan(digestTable, l.scope(), store.Range{Prefix: brokenKey(l.kind), Limit: 1}) {
 		if err != nil {
@@ -179,6 +187,7 @@ func (v *verifier) log(ctx context.Context, tx store.Tx, l logID) error {
 		delete(index, c.Sequence)
 		number, last, before = n, c.Sequence, sum
 		r.add(c)
+		r.passed[sum] = true
 	}
 	for seq := range index {
 		v.problem("%s: the index has a chunk (%d) that is not in the log", where, seq)

@@ -28,6 +28,12 @@ func TestVerify(t *testing.T) {
 	if !r.OK() || len(r.Logs) != 2 || r.Logs[1].Kind != management || r.Logs[1].Events != 3 || r.Logs[1].Chunks != 3 || len(r.Logs[1].Digest) != 64 {
 		t.Errorf("report %+v", r)
 	}
+	f.written(1)
+	later, err := Verify(t.Context(), f.db, testKey())
+	f.check(err, "")
+	if l := later.Logs[1]; !l.Has(r.Logs[1].Digest) || !l.Has(l.Digest) || l.Has(strings.Repeat("0", 64)) || l.Has("x") {
+		t.Error("a later chain does not know the digest before")
+	}
 }
 
 // TestVerifyWhileOpen reads the files of a store that somebody else has open.
