@@ -441,6 +441,28 @@ func TestReEncryptToItselfKeepsBothConstraints(t *testing.T) {
 	}
 }
 
+// Whether a ReEncrypt stays on its key is known when either side is decided on.
+func TestReEncryptOnSameKey(t *testing.T) {
+	f := newFixture(t)
+	a, b := f.symmetric(), f.symmetric()
+	f.alias("alias/a", a)
+	alice := user(account, "alice")
+	c := f.through(policiesOf{alice.Arn: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:ReEncrypt*",` +
+		`"Resource":"*","Condition":{"Bool":{"kms:ReEncryptOnSameKey":"true"}}}]}`})
+	for _, row := range []struct {
+		source *string
+		to     string
+		want   string
+	}{{nil, a, ""}, {nil, "alias/a", ""}, {&a, "alias/a", ""}, {nil, b, "denied"}, {&a, b, "denied"}} {
+		_, err := c.ReEncrypt(as(t.Context(), alice, account), &api.ReEncryptInput{
+			CiphertextBlob: f.encrypt(a, "x", nil), SourceKeyID: row.source, DestinationKeyID: &row.to,
+		})
+		if got := verdict(err); got != row.want {
+			t.Errorf("to %s: %q (%v), want %q", row.to, got, err, row.want)
+		}
+	}
+}
+
 // The keys of AWS services serve everybody in the account through the service, and the service itself.
 func TestManagedKeys(t *testing.T) {
 	f := newFixture(t)

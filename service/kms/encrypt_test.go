@@ -308,7 +308,8 @@ func FuzzParseCiphertext(f *testing.F) {
 		if !bytes.Equal(append(bytes.Clone(c.head), c.body...), b) || !api.IsKeyID(c.key.id) || len(c.material) != 64 {
 			t.Fatalf("%x parses to %+v", b, c)
 		}
-		if got, err := c.open(secret, map[string]string{"a": "b"}); err == nil && !bytes.Equal(b, blob) {
+		// Each process that fuzzes has a seed of its own, so that what opens need not be this one's.
+		if got, err := c.open(secret, map[string]string{"a": "b"}); err == nil && string(got) != "plaintext" {
 			t.Fatalf("%x decrypts to %q", b, got)
 		}
 	})
