@@ -14,18 +14,27 @@
 // for twenty minutes after the last row that needed it is gone, which is longer than any invocation, so that a sandbox that was
 // retired while it ran keeps its code. Several layers are merged into one directory of hard links.
 //
-// What an invocation needs to know is in memory after the first one, and is forgotten right after a commit that changes it.
+// Environment variables and deployment packages are encrypted on the disk, variables bound to their function. Unpacked code is
+// not, because sandboxes read it: only this process and root get at its directory.
+//
+// A function, each of its versions and aliases, and each layer version may have a resource policy, which goes with it.
+//
+// What an invocation needs to know, its policy included, is in memory after the first one, and is forgotten right after a commit that changes it.
 //
 // # Not like AWS
 //
 // These are refused with InvalidParameterValueException, never accepted and ignored: PackageType Image and ImageConfig,
 // code in S3 (as AWS answers when there is no such bucket), VpcConfig with subnets or security groups, FileSystemConfigs,
-// CodeSigningConfigArn, KMSKeyArn, SourceKMSKeyArn, SnapStart on PublishedVersions, TenancyConfig, DurableConfig,
-// CapacityProviderConfig, PublishTo, and any architecture but the host's, which is also the default. Layers of other accounts are
-// refused with AccessDeniedException. These are accepted, stored and shown, and not acted on yet: DeadLetterConfig,
-// TracingConfig, EventInvokeConfig, RecursiveLoop. Roles are checked for their form only.
+// CodeSigningConfigArn, SourceKMSKeyArn, SnapStart on PublishedVersions, TenancyConfig, DurableConfig,
+// CapacityProviderConfig, PublishTo, and any architecture but the host's, which is also the default. These are accepted,
+// stored and shown, and not acted on yet: DeadLetterConfig, TracingConfig, EventInvokeConfig, RecursiveLoop.
 //
-// Environment variables are stored as they are, not encrypted; what exceeds 4 KB is measured with its keys sorted.
+// Environment variables that exceed 4 KB are measured with their keys sorted. With a KMSKeyArn the key encrypts a data key,
+// as the client; nothing is granted, so the execution role needs kms:Decrypt. It is asked for the variables when a function
+// is first invoked after a change or a start of the server, not with every sandbox.
+//
+// A policy's roles and users are kept by ARN: a role made anew under the same name has what the old one had. Whether they
+// are there is not checked. A function's policy is for its unqualified ARN only, as what AddPermission answers says.
 //
 // A function of a runtime that this host does not have is created, and goes to Failed with a StateReason that says what to
 // install; it is tried again when the server starts and when it is updated, where AWS wants it deleted. An invocation of a

@@ -562,7 +562,9 @@ func TestCreateInAnotherAccount(t *testing.T) {
 func TestTotalSize(t *testing.T) {
 	w := newWorld(t)
 	half := func(name string) string {
-		return w.layer(name, part{name: name, body: strings.Repeat("x", 120_000_000)})
+		return *must(w.PublishLayerVersion(w.ctx, &api.PublishLayerVersionInput{
+			LayerName: &name, Content: &api.LayerVersionContentInput{ZipFile: zeros(t, 120_000_000, name)},
+		}))(t).LayerVersionArn
 	}
 	a, b, c := half("a"), half("b"), half("c")
 	for _, tt := range []struct {
@@ -577,7 +579,7 @@ func TestTotalSize(t *testing.T) {
 	} {
 		_, err := w.CreateFunction(w.ctx, w.simple(fmt.Sprint("f", tt.size), func(in *api.CreateFunctionInput) {
 			in.Layers = tt.layers
-			in.Code.ZipFile = archive(t, part{name: "x", body: strings.Repeat("x", tt.size)})
+			in.Code.ZipFile = zeros(t, int64(tt.size), "x")
 		}))
 		if got := coded(err); got != tt.want {
 			t.Errorf("%d layers and %d bytes: %s", len(tt.layers), tt.size, got)
@@ -585,7 +587,7 @@ func TestTotalSize(t *testing.T) {
 	}
 	w.create("g", func(in *api.CreateFunctionInput) { in.Layers = []string{a, b} })
 	_, err := w.UpdateFunctionCode(w.ctx, &api.UpdateFunctionCodeInput{
-		FunctionName: new("g"), ZipFile: archive(t, part{name: "x", body: strings.Repeat("x", 30_000_000)}),
+		FunctionName: new("g"), ZipFile: zeros(t, 30_000_000, "x"),
 	})
 	if got := coded(err); !strings.HasSuffix(got, "The actual size is 270000000 bytes.") {
 		t.Errorf("update: %s", got)
