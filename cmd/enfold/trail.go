@@ -42,6 +42,10 @@ func (c trailVerifyCmd) Run(ctx context.Context) error {
 		fmt.Println("The audit trail is NOT whole.")
 		return exitCode(1)
 	}
+	if len(r.Logs) == 0 {
+		fmt.Println("The audit trail is empty: nothing was recorded yet on this directory, or all of its data was replaced.")
+		return nil
+	}
 	fmt.Println("The audit trail is whole: nothing was removed or changed.")
 	return nil
 }

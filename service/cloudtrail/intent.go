@@ -119,7 +119,7 @@ func (s *Service) newIntent(call *aws.Call) *intent {
 		e.params = elements(call.Input, "requestParameters")
 	}
 	i := &intent{scope: store.Scope{Account: e.recipient}, eventID: uuid.NewString()}
-	row := intentRow{Boot: s.boot, Data: e.data, At: e.at, Line: s.render(&e, i.eventID, identityOf(e.principal))}
+	row := intentRow{Boot: s.boot, Data: e.data, At: e.at, Line: e.render(nil, i.eventID, identityOf(e.principal))}
 	b, err := json.Marshal(row)
 	if err != nil { // only if a line were no JSON
 		panic(fmt.Sprintf("cloudtrail: encode intent: %v", err))

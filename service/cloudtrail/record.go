@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,8 +120,8 @@ func (e *entry) size() int {
 	return 512 + len(e.params) + len(e.response) + len(e.message) + len(e.line)
 }
 
-// render is a line of a chunk, see [line]. It is called with flushing held.
-func (s *Service) render(e *entry, id string, identity identity) []byte {
+// render is a line of a chunk, see [line]. It may use buf.
+func (e *entry) render(buf []byte, id string, who identity) []byte {
 	if e.line != nil {
 		return e.line
 	}
@@ -128,14 +129,15 @@ func (s *Service) render(e *entry, id string, identity identity) []byte {
 	if e.data {
 		e.params = elements(withARN(e.input, first), "requestParameters")
 	}
-	o := newObject(make([]byte, 0, 1024+len(e.params)+len(e.response)))
+	o := newObject(slices.Grow(buf, 1024+len(e.params)+len(e.response)))
 	o.text("op", e.op.Name)
 	o.text("action", e.op.Action)
-	o.raw("access", appendAccess(nil, e.access))
+	o.key("access")
+	o.b = appendAccess(o.b, e.access)
 	o.key("record")
 	r := newObject(o.b)
 	r.text("eventVersion", eventVersion)
-	r.raw("userIdentity", e.withVia(identity))
+	r.raw("userIdentity", e.withVia(who))
 	r.text("eventTime", eventTime(e.at))
 	r.text("eventSource", eventSource(e.op))
 	r.text("eventName", eventName(e.op))

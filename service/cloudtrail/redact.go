@@ -230,7 +230,8 @@ func appendMap(b []byte, v reflect.Value, depth int) []byte {
 
 // appendString adds a JSON string. A presigned link is a secret for as long as it is good.
 func appendString(b []byte, s string) []byte {
-	if strings.Contains(s, "X-Amz-Signature=") || strings.Contains(s, "X-Amz-Security-Token=") {
+	if len(s) > len("X-Amz-Signature=") && strings.Contains(s, "X-Amz-S") &&
+		(strings.Contains(s, "X-Amz-Signature=") || strings.Contains(s, "X-Amz-Security-Token=")) {
 		s = "HIDDEN_DUE_TO_SECURITY_REASONS"
 	}
 	for i := range len(s) {

@@ -19,6 +19,7 @@ const (
 	maxQueue   = 20_000                 // in memory; beyond, Record waits
 	maxBytes   = 64 << 20               // of them
 	maxAtOnce  = 5_000                  // of one transaction
+	maxBuffer  = 64 << 10               // of a line, to be used for the next
 	retryAfter = 500 * time.Millisecond // of a write that failed
 
 	sweepEvery = time.Hour
@@ -172,6 +173,7 @@ func (s *Service) write(ctx context.Context, entries []entry) error {
 		return nil
 	}
 	batch := newBatch()
+	var buf []byte
 	for i := range entries {
 		e := &entries[i]
 		var id string
@@ -184,8 +186,12 @@ func (s *Service) write(ctx context.Context, entries []entry) error {
 				id = uuid.NewString()
 			}
 		}
-		if err := batch.add(logID{e.recipient, kindOf(e.data)}, s.render(e, id, who), e.at); err != nil {
+		text := e.render(buf[:0], id, who)
+		if err := batch.add(logID{e.recipient, kindOf(e.data)}, text, e.at); err != nil {
 			return err
+		}
+		if e.line == nil && cap(text) <= maxBuffer {
+			buf = text
 		}
 	}
 	if err := batch.close(); err != nil {
