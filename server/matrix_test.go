@@ -1,0 +1,457 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/dispatch"
+	"github.com/enfold-run/enfold/policy"
+)
+
+// The exceptions of the op tables. What is not named here has the op's own name as its action, a resource level, and no
+// further permission: a row that is lost or widened by mistake is noticed.
+var (
+	// withoutPermission are the ops that everybody may call.
+	withoutPermission = []string{"sts:GetCallerIdentity", "sts:GetSessionToken"}
+	// otherActions are those whose action is not called like the op.
+	otherActions = map[string]string{
+		"lambda:GetLayerVersionByArn": "lambda:GetLayerVersion", "lambda:Invoke": "lambda:InvokeFunction",
+		"lambda:InvokeWithResponseStream": "lambda:InvokeFunction", "kms:ReEncrypt": "kms:ReEncryptTo",
+	}
+	// furtherPermissions are what ops ask for beyond their action.
+	furtherPermissions = map[string][]string{
+		"lambda:CreateFunction":              {"iam:PassRole", "lambda:GetLayerVersion", "lambda:TagResource"},
+		"lambda:UpdateFunctionConfiguration": {"iam:PassRole", "lambda:GetLayerVersion"},
+		"sts:AssumeRole":                     {"sts:TagSession", "sts:SetSourceIdentity"},
+		"sts:GetFederationToken":             {"sts:TagSession"},
+		"kms:CreateKey":                      {"kms:TagResource"},
+		"kms:ReEncrypt":                      {"kms:ReEncryptFrom"},
+	}
+	// withoutResource are the ops whose action has no resource level.
+	withoutResource = []string{
+		"lambda:GetAccountSettings", "lambda:ListFunctions", "lambda:ListLayerVersions", "lambda:ListLayers",
+		"logs:DescribeLogGroups", "sts:GetAccessKeyInfo", "sts:GetCallerIdentity", "sts:GetSessionToken",
+		"iam:GetServiceLinkedRoleDeletionStatus", "iam:CreateAccountAlias", "iam:DeleteAccountAlias", "iam:ListAccountAliases",
+		"iam:GetAccountSummary", "iam:GetAccountAuthorizationDetails", "iam:GenerateCredentialReport", "iam:GetCredentialReport",
+		"iam:SimulateCustomPolicy", "iam:GetContextKeysForCustomPolicy", "iam:GetServiceLastAccessedDetails",
+		"iam:ListOpenIDConnectProviders", "cloudtrail:DescribeTrails", "cloudtrail:ListTrails", "cloudtrail:LookupEvents",
+		"kms:CreateKey", "kms:ListKeys", "kms:GenerateRandom", "kms:ListAliases", "kms:ListRetirableGrants",
+	}
+)
+
+const (
+	matrixAccount = "000000000000"
+	matrixUser    = "arn:aws:iam::000000000000:user/nobody"
+)
+
+// granted is an Identities: one user with one policy, or none.
+type granted struct{ text string }
+
+func (g *granted) Grants(context.Context, *aws.Principal) (*policy.Grants, error) {
+	if g.text == "" {
+		return nil, nil
+	}
+	p, err := policy.Parse([]byte(g.text), policy.KindIdentity)
+	if err != nil {
+		return nil, err
+	}
+	return &policy.Grants{Identity: []policy.Named{{Name: "matrix", Policy: p}}}, nil
+}
+
+// permission is an action and what it is allowed on.
+type permission struct {
+	action string
+	arns   []string
+}
+
+// policyOf allows exactly these.
+func policyOf(list []permission) string {
+	type statement struct {
+		Effect, Action string
+		Resource       []string
+	}
+	doc := struct {
+		Version   string
+		Statement []statement
+	}{Version: "2012-10-17"}
+	for _, p := range list {
+		s := statement{Effect: "Allow", Action: p.action}
+		for _, arn := range p.arns {
+			if arn != "*" {
+				arn = strings.NewReplacer("$", "${$}", "*", "${*}", "?", "${?}").Replace(arn)
+			}
+			s.Resource = append(s.Resource, arn)
+		}
+		doc.Statement = append(doc.Statement, s)
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// matrix is the services of a server behind a dispatcher whose one user has the policy that the test gives it.
+type matrix struct {
+	t        *testing.T
+	server   *Server
+	services []service
+	user     granted
+	calls    *dispatch.Dispatcher
+	samples  sampler
+}
+
+func newMatrix(t *testing.T, edit func([]service) []service) *matrix {
+	s, err := New(t.Context(), config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	m := &matrix{t: t, server: s, services: s.services, samples: sampler{t: t}}
+	if edit != nil {
+		m.services = edit(s.services)
+	}
+	m.calls = dispatch.New(dispatch.Deps{
+		Authorizer: dispatch.NewPolicies(dispatch.PolicyDeps{Identities: &m.user}), Log: slog.New(slog.DiscardHandler),
+	})
+	register(m.calls, m.services)
+	m.seed()
+	return m
+}
+
+// root carries an op out as the account's root user, with an input that has these members and no other, and answers its
+// output; nil if it fails.
+func (m *matrix) root(service, name string, members map[string]any) reflect.Value {
+	for _, svc := range m.services {
+		for _, op := range svc.Ops {
+			if svc.Name != service || op.Name != name {
+				continue
+			}
+			in := op.NewInput()
+			for member, value := range members {
+				if text, ok := value.(string); ok {
+					value = &text
+				}
+				reflect.ValueOf(in).Elem().FieldByName(member).Set(reflect.ValueOf(value))
+			}
+			call := &aws.Call{Op: op, Account: matrixAccount, Region: "us-east-1", Principal: aws.RootOf(matrixAccount, ""), Input: in}
+			m.user.text = ""
+			if out, err := m.calls.Do(m.t.Context(), call); err == nil {
+				return reflect.ValueOf(out).Elem()
+			}
+		}
+	}
+	return reflect.Value{}
+}
+
+// seed makes what must exist for an op to be authorized: a role, whose trust policy has a say in who assumes it, and a key with
+// an alias and a ciphertext. What is there already stays; what an op deleted comes back.
+func (m *matrix) seed() {
+	m.root("iam", "CreateRole", map[string]any{
+		"RoleName": "assumed",
+		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + matrixAccount + `"},
+			"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}]}`,
+	})
+	if m.samples.fixed == nil {
+		m.samples.fixed = map[string]any{
+			"sts:RoleArn": "arn:aws:iam::" + matrixAccount + ":role/assumed",
+			// The keys of ciphertexts and of grants are found by KeyId.
+			"kms:AliasName": "alias/sample", "kms:GrantToken": nil, "kms:GrantTokens": nil,
+		}
+		if out := m.root("kms", "CreateKey", nil); out.IsValid() {
+			key := out.FieldByName("KeyMetadata").Elem().FieldByName("Arn").Elem().String()
+			for _, member := range []string{"KeyID", "SourceKeyID", "DestinationKeyID", "TargetKeyID"} {
+				m.samples.fixed["kms:"+member] = key
+			}
+			out = m.root("kms", "Encrypt", map[string]any{"KeyID": key, "Plaintext": []byte("sample")})
+			m.samples.fixed["kms:CiphertextBlob"] = out.FieldByName("CiphertextBlob").Bytes()
+		}
+	}
+	m.root("kms", "CreateAlias", map[string]any{"AliasName": "alias/sample", "TargetKeyID": m.samples.fixed["kms:KeyID"]})
+}
+
+// doctored is a copy of the service of an op, with this op changed.
+func doctored(name string, change func(*aws.Op)) func([]service) []service {
+	return func(all []service) []service {
+		out := slices.DeleteFunc(slices.Clone(all), func(s service) bool { return !strings.HasPrefix(name, s.Name+":") })
+		for i := range out {
+			svc := *out[i].Service
+			svc.Ops = slices.Clone(svc.Ops)
+			for j, op := range svc.Ops {
+				c := *op
+				if svc.Name+":"+op.Name == name {
+					change(&c)
+				}
+				svc.Ops[j] = &c
+			}
+			out[i].Service = &svc
+		}
+		return out
+	}
+}
+
+// call is the user's call of an op with its sample input.
+func (m *matrix) call(op *aws.Op) *aws.Call {
+	return &aws.Call{
+		Op: op, Account: matrixAccount, Region: "us-east-1", RequestID: "matrix", SourceIP: "127.0.0.1", UserAgent: "matrix",
+		Principal: &aws.Principal{Type: aws.User, Account: matrixAccount, Arn: matrixUser, ID: "AIDANOBODYNOBODYNOBOD"},
+		Input:     m.samples.input(op.Service.Name, op.Name, op.NewInput()),
+	}
+}
+
+// as carries the op out with these permissions.
+func (m *matrix) as(op *aws.Op, list ...permission) error {
+	m.user.text = ""
+	if len(list) > 0 {
+		m.user.text = policyOf(list)
+	}
+	ctx, cancel := context.WithTimeout(m.t.Context(), 10*time.Second)
+	defer cancel()
+	_, err := m.calls.Do(ctx, m.call(op))
+	return err
+}
+
+// refused says that the policies refused this very action.
+func refused(err error, action string) bool {
+	d := (*dispatch.Denial)(nil)
+	return errors.Is(err, aws.ErrAccessDenied) && errors.As(err, &d) && d.Action == action &&
+		strings.Contains(err.Error(), "User: "+matrixUser+" is not authorized to perform: "+action+" on resource: ")
+}
+
+// needs is what the op asks for, by its row in the table.
+func (m *matrix) needs(op *aws.Op, impl any) (own permission, also []permission, err error) {
+	call := m.call(op)
+	ctx := aws.WithCall(m.t.Context(), call)
+	own = permission{action: op.Action}
+	if op.Resources != nil {
+		own.arns, err = op.Resources(ctx, impl, call.Input)
+	} else {
+		own.arns = []string{expanded(op.Resource, call)}
+	}
+	for _, p := range op.Also {
+		arns, e := p.Resources(ctx, impl, call.Input)
+		err = errors.Join(err, e)
+		also = append(also, permission{p.Action, arns})
+	}
+	return own, also, err
+}
+
+// expanded is the test's own reading of an ARN template.
+func expanded(template string, call *aws.Call) string {
+	template = strings.NewReplacer("${Partition}", "aws", "${Region}", call.Region, "${Account}", call.Account).Replace(template)
+	in := reflect.ValueOf(call.Input).Elem()
+	for i := range in.NumField() {
+		if s, ok := in.Field(i).Interface().(*string); ok && s != nil {
+			template = strings.ReplaceAll(template, "${"+in.Type().Field(i).Name+"}", *s)
+		}
+	}
+	return template
+}
+
+// other is the permission for another resource.
+func (p permission) other() permission {
+	o := permission{action: p.action}
+	for _, arn := range p.arns {
+		o.arns = append(o.arns, arn+"-other")
+	}
+	return o
+}
+
+// checkRow compares an op's row with the exceptions above.
+func checkRow(svc *aws.Service, op *aws.Op) (problems []string) {
+	name := svc.Name + ":" + op.Name
+	want := name
+	if other := otherActions[name]; other != "" {
+		want = other
+	}
+	if op.Action != want {
+		problems = append(problems, fmt.Sprintf("%s: its action is %q, want %q", name, op.Action, want))
+	}
+	if op.NoAuth != slices.Contains(withoutPermission, name) {
+		problems = append(problems, fmt.Sprintf("%s: needs a permission = %t", name, !op.NoAuth))
+	}
+	if bare := op.Resource == "*"; bare != slices.Contains(withoutResource, name) {
+		problems = append(problems, fmt.Sprintf("%s: has no resource = %t", name, bare))
+	}
+	if op.Resource == "" && op.Resources == nil {
+		problems = append(problems, fmt.Sprintf("%s: nothing says what it acts on", name))
+	}
+	var also []string
+	for _, p := range op.Also {
+		also = append(also, p.Action)
+	}
+	if !slices.Equal(also, furtherPermissions[name]) {
+		problems = append(problems, fmt.Sprintf("%s: asks for %v beyond its action, want %v", name, also, furtherPermissions[name]))
+	}
+	return problems
+}
+
+// checkDenied calls the op as somebody without a policy: denied, and nothing changed.
+func (m *matrix) checkDenied(op *aws.Op) (problems []string) {
+	before := m.state()
+	err := m.as(op)
+	switch {
+	case op.NoAuth && errors.Is(err, aws.ErrAccessDenied):
+		problems = append(problems, fmt.Sprintf("%s needs no permission, and is refused: %v", op.Action, err))
+	case !op.NoAuth && !refused(err, op.Action):
+		problems = append(problems, fmt.Sprintf("%s without a policy: %v", op.Action, err))
+	}
+	if m.state() != before {
+		problems = append(problems, fmt.Sprintf("%s without a policy changed something", op.Action))
+	}
+	return problems
+}
+
+// checkAllowed calls the op with exactly what it needs, with less, and with the same for another resource.
+func (m *matrix) checkAllowed(op *aws.Op, impl any) (problems []string) {
+	if op.NoAuth {
+		return nil
+	}
+	own, also, err := m.needs(op, impl)
+	if err != nil || len(own.arns) == 0 {
+		return []string{fmt.Sprintf("%s: what it acts on: %v, %v", op.Action, own.arns, err)}
+	}
+	if err := m.as(op, append([]permission{own}, also...)...); errors.Is(err, aws.ErrAccessDenied) {
+		problems = append(problems, fmt.Sprintf("%s with exactly %v, %v: %v", op.Action, own, also, err))
+	}
+	if op.Resource != "*" {
+		if err := m.as(op, append([]permission{own.other()}, also...)...); !refused(err, op.Action) {
+			problems = append(problems, fmt.Sprintf("%s with the action on %v: %v", op.Action, own.other().arns, err))
+		}
+	}
+	if err := m.as(op, append([]permission{{"other:" + op.Name, own.arns}}, also...)...); !refused(err, op.Action) {
+		problems = append(problems, fmt.Sprintf("%s with another action: %v", op.Action, err))
+	}
+	for i, p := range also {
+		if len(p.arns) == 0 {
+			problems = append(problems, fmt.Sprintf("%s: the sample input does not ask for %s", op.Action, p.action))
+			continue
+		}
+		rest := append([]permission{own}, slices.Delete(slices.Clone(also), i, i+1)...)
+		if err := m.as(op, rest...); !refused(err, p.action) {
+			problems = append(problems, fmt.Sprintf("%s without %s: %v", op.Action, p.action, err))
+		}
+		if err := m.as(op, append(rest, p.other())...); !refused(err, p.action) {
+			problems = append(problems, fmt.Sprintf("%s with %s on another resource: %v", op.Action, p.action, err))
+		}
+	}
+	return problems
+}
+
+// state is a digest of all that the server keeps.
+func (m *matrix) state() [sha256.Size]byte {
+	h := sha256.New()
+	root := m.server.cfg.Data
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, "-shm") { // where SQLite notes who reads
+			return err
+		}
+		b, err := os.ReadFile(path)
+		fmt.Fprintf(h, "%s %d\n", path, len(b))
+		h.Write(b)
+		return err
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// run checks every op of every service: first, while nothing was done, that those without a policy change nothing.
+func (m *matrix) run() (ops int, problems []string) {
+	for _, svc := range m.services {
+		for _, op := range svc.Ops {
+			ops++
+			problems = append(problems, checkRow(svc.Service, op)...)
+			problems = append(problems, m.checkDenied(op)...)
+		}
+	}
+	for _, svc := range m.services {
+		for _, op := range svc.Ops {
+			m.seed()
+			problems = append(problems, m.checkAllowed(op, svc.impl)...)
+		}
+	}
+	return ops, problems
+}
+
+// TestMatrix calls every operation of every service with no permission, with exactly the one that it needs, and with the one
+// for another resource. An operation joins by being in its service's table, a service by being in the server's list.
+func TestMatrix(t *testing.T) {
+	m := newMatrix(t, nil)
+	ops, problems := m.run()
+	for _, p := range problems {
+		t.Error(p)
+	}
+	var names []string
+	want := 0
+	for _, svc := range m.server.services {
+		names = append(names, svc.Name)
+		want += len(svc.Ops)
+	}
+	tables, err := filepath.Glob(filepath.Join("..", "api", "*", "ops.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables {
+		if svc := filepath.Base(filepath.Dir(table)); !slices.Contains(names, svc) {
+			t.Errorf("api/%s has a table of ops, and the server does not serve it", svc)
+		}
+	}
+	if ops != want || ops < 50 || len(names) != len(tables) {
+		t.Errorf("%d of %d ops in %d of %d services", ops, want, len(names), len(tables))
+	}
+	t.Logf("%d ops of %d services; %d without a permission, %d without a resource level", ops, len(names), len(withoutPermission), len(withoutResource))
+	known := slices.Concat(withoutPermission, withoutResource, slices.Collect(maps.Keys(otherActions)), slices.Collect(maps.Keys(furtherPermissions)))
+	for _, name := range known {
+		if !slices.ContainsFunc(m.services, func(s service) bool {
+			return slices.ContainsFunc(s.Ops, func(o *aws.Op) bool { return s.Name+":"+o.Name == name })
+		}) {
+			t.Errorf("%s is an exception, and no op", name)
+		}
+	}
+}
+
+// TestMatrixNotices shows that the matrix fails when a row of the tables is wrong.
+func TestMatrixNotices(t *testing.T) {
+	for _, c := range []struct {
+		name, op string
+		change   func(*aws.Op)
+		want     string // in one of the problems
+	}{
+		{"no permission needed", "logs:CreateLogGroup", func(op *aws.Op) { op.NoAuth = true }, "changed something"},
+		{"another action", "logs:DeleteLogGroup", func(op *aws.Op) { op.Action = "logs:Delete" }, `its action is "logs:Delete"`},
+		{"any resource", "lambda:DeleteFunction", func(op *aws.Op) { op.Resource, op.Resources = "*", nil }, "has no resource = true"},
+		{"no resource", "lambda:DeleteFunction", func(op *aws.Op) { op.Resources = nil }, "nothing says what it acts on"},
+		{"PassRole gone", "lambda:CreateFunction", func(op *aws.Op) { op.Also = op.Also[1:] }, "beyond its action"},
+		{"PassRole on nothing", "lambda:CreateFunction", func(op *aws.Op) {
+			op.Also = slices.Clone(op.Also)
+			op.Also[0].Resources = func(context.Context, any, any) ([]string, error) { return nil, nil }
+		}, "does not ask for iam:PassRole"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, problems := newMatrix(t, doctored(c.op, c.change)).run()
+			if !slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, c.want) }) {
+				t.Errorf("the matrix says %q, and not that %q", problems, c.want)
+			}
+		})
+	}
+}
