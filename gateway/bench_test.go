@@ -33,7 +33,7 @@ func BenchmarkWarmInvoke(b *testing.B) {
 }
 
 func benchmark(b *testing.B, h http.Handler, payload string) {
-	addr := listen(b, NewServer(h))
+	addr := listen(b, NewServer(h, nil))
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		b.Fatal(err)

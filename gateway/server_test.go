@@ -22,7 +22,7 @@ import (
 )
 
 // listen serves h on a loopback port until the test ends.
-func listen(t testing.TB, srv *http.Server) string {
+func listen(t testing.TB, srv *Server) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *client) closed() {
 }
 
 func TestKeepAliveAndPipelining(t *testing.T) {
-	c := dial(t, listen(t, NewServer(newHouse())))
+	c := dial(t, listen(t, NewServer(newHouse(), nil)))
 	for i := range 3 {
 		c.send(text(t, echo(fmt.Sprint("one by one ", i)), fmt.Sprint("one by one ", i)))
 		if resp, body := c.answer(); resp.StatusCode != 200 || body != fmt.Sprint("one by one ", i) {
@@ -125,7 +125,7 @@ func TestExpect(t *testing.T) {
 		{"unknown path", with(sign(newRequest("POST", "/nothing", "x"), "fake", "x"), "Expect", "100-continue"), "x", 404},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			conn := dial(t, listen(t, NewServer(newHouse())))
+			conn := dial(t, listen(t, NewServer(newHouse(), nil)))
 			head, _, _ := strings.Cut(text(t, c.r, c.body), "\r\n\r\n")
 			conn.send(head + "\r\n\r\n")
 			resp, body := conn.answer()
@@ -137,7 +137,7 @@ func TestExpect(t *testing.T) {
 		})
 	}
 	t.Run("in order", func(t *testing.T) {
-		conn := dial(t, listen(t, NewServer(newHouse())))
+		conn := dial(t, listen(t, NewServer(newHouse(), nil)))
 		head, body, _ := strings.Cut(text(t, signed("hello"), "hello"), "\r\n\r\n")
 		conn.send(head + "\r\n\r\n")
 		if resp, err := http.ReadResponse(conn.r, nil); err != nil || resp.StatusCode != 100 {
@@ -152,7 +152,7 @@ func TestExpect(t *testing.T) {
 
 // TestTransferChunked sends bodies whose length is not said.
 func TestTransferChunked(t *testing.T) {
-	addr := listen(t, NewServer(newHouse()))
+	addr := listen(t, NewServer(newHouse(), nil))
 	for _, c := range []struct {
 		size, status int
 	}{{0, 200}, {5, 200}, {maxEcho, 200}, {maxEcho + 1, 413}, {3 * maxEcho, 413}} {
@@ -179,7 +179,7 @@ func TestTransferChunked(t *testing.T) {
 }
 
 func TestLargeHead(t *testing.T) {
-	c := dial(t, listen(t, NewServer(newHouse())))
+	c := dial(t, listen(t, NewServer(newHouse(), nil)))
 	go func() { // the server closes before it read it all
 		_, _ = io.WriteString(c.Conn, "GET / HTTP/1.1\r\nHost: a\r\nX-Large: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")
 	}()
@@ -192,7 +192,7 @@ func TestLargeHead(t *testing.T) {
 // TestHalfABody checks that a body that ends too soon is no call.
 func TestHalfABody(t *testing.T) {
 	h := newHouse()
-	c := dial(t, listen(t, NewServer(h)))
+	c := dial(t, listen(t, NewServer(h, nil)))
 	whole := text(t, echo("hello world"), "hello world")
 	c.send(whole[:len(whole)-3])
 	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
@@ -221,7 +221,7 @@ func TestDisconnect(t *testing.T) {
 			}
 			return nil, ctx.Err()
 		}
-		c := dial(t, listen(t, NewServer(h)))
+		c := dial(t, listen(t, NewServer(h, nil)))
 		c.send(text(t, echo(body), body))
 		<-began
 		_ = c.Close()
@@ -243,7 +243,7 @@ func TestShutdown(t *testing.T) {
 		<-finish
 		return &echoOutput{Payload: []byte("done")}, nil
 	}
-	srv := NewServer(h)
+	srv := NewServer(h, nil)
 	c := dial(t, listen(t, srv))
 	c.send(text(t, echo("x"), "x"))
 	<-began
@@ -273,7 +273,7 @@ func TestCutOff(t *testing.T) {
 			}
 		}
 	}
-	c := dial(t, listen(t, NewServer(h)))
+	c := dial(t, listen(t, NewServer(h, nil)))
 	c.send(text(t, sign(newRequest("GET", "/things/t/stream", ""), "fake", ""), ""))
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
@@ -290,7 +290,7 @@ func TestCutOff(t *testing.T) {
 func TestHTTP2(t *testing.T) {
 	h := newHouse()
 	ts := httptest.NewUnstartedServer(nil)
-	ts.Config = NewServer(h)
+	ts.Config = NewTLSServer(h)
 	ts.EnableHTTP2 = true
 	ts.StartTLS()
 	defer ts.Close()
@@ -316,7 +316,7 @@ func TestHTTP2(t *testing.T) {
 
 func TestTLSNeedsTLS(t *testing.T) {
 	ts := httptest.NewUnstartedServer(nil)
-	ts.Config = NewServer(newHouse())
+	ts.Config = NewTLSServer(newHouse())
 	ts.Config.ErrorLog = log.New(io.Discard, "", 0)
 	ts.StartTLS()
 	defer ts.Close()
@@ -346,7 +346,7 @@ func TestManyConnections(t *testing.T) {
 	if n < maxConns+10 {
 		t.Skipf("the limit on open files (%d) is too low for more than %d connections", limit.Cur, maxConns)
 	}
-	addr := listen(t, NewServer(newHouse()))
+	addr := listen(t, NewServer(newHouse(), nil))
 	first := dial(t, addr)
 	conns := make([]net.Conn, n)
 	var wg sync.WaitGroup

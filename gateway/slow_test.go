@@ -41,7 +41,7 @@ func bubble(t *testing.T, h http.Handler, f func(t *testing.T, dial func() *clie
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-		srv := NewServer(h)
+		srv := NewServer(h, nil)
 		done := make(chan error, 1)
 		go func() { done <- srv.Serve(l) }()
 		var open []net.Conn

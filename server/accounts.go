@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"regexp"
 
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/service/iam"
 	"github.com/enfold-run/enfold/sigv4"
 )
 
@@ -27,7 +29,7 @@ type Account struct {
 // accountKeeper keeps accounts: IAM.
 type accountKeeper interface {
 	CreateAccount(ctx context.Context, name string) (id, accessKeyID, secret string, err error)
-	ListAccounts(ctx context.Context) ([]Account, error)
+	Accounts(ctx context.Context) ([]iam.Account, error)
 }
 
 // accountsHandler serves AccountsPath.
@@ -35,7 +37,7 @@ type accountsHandler struct {
 	verifier *sigv4.Verifier
 	first    string // the account whose root user may ask
 	keeper   accountKeeper
-	fail     func(err error)
+	log      *slog.Logger
 }
 
 const maxAccountBody = 4 << 10
@@ -57,7 +59,7 @@ func (h *accountsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var answer any
 	switch r.Method {
 	case http.MethodGet:
-		answer, err = h.keeper.ListAccounts(r.Context())
+		answer, err = h.list(r.Context())
 	case http.MethodPost:
 		var in Account
 		if json.Unmarshal(body, &in) != nil || !accountName.MatchString(in.Name) {
@@ -71,11 +73,20 @@ func (h *accountsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		h.fail(err)
+		h.log.Error("make or list accounts", "error", err)
 		http.Error(w, "The account could not be made or read: see the server's log.", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_ = json.NewEncoder(w).Encode(answer) // the client is gone: nothing to be done
+}
+
+func (h *accountsHandler) list(ctx context.Context) ([]Account, error) {
+	known, err := h.keeper.Accounts(ctx)
+	all := make([]Account, len(known))
+	for i, a := range known {
+		all[i] = Account{ID: a.ID, Name: a.Name}
+	}
+	return all, err
 }

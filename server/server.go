@@ -2,10 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/base32"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	cloudtrailapi "github.com/enfold-run/enfold/api/cloudtrail"
+	iamapi "github.com/enfold-run/enfold/api/iam"
+	kmsapi "github.com/enfold-run/enfold/api/kms"
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
 	logsapi "github.com/enfold-run/enfold/api/logs"
 	stsapi "github.com/enfold-run/enfold/api/sts"
@@ -25,6 +25,9 @@ import (
 	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
+	"github.com/enfold-run/enfold/service/cloudtrail"
+	"github.com/enfold-run/enfold/service/iam"
+	"github.com/enfold-run/enfold/service/kms"
 	"github.com/enfold-run/enfold/service/lambda"
 	"github.com/enfold-run/enfold/service/logs"
 	"github.com/enfold-run/enfold/service/sts"
@@ -38,13 +41,16 @@ import (
 type Server struct {
 	cfg      Config
 	listener net.Listener
-	http     *http.Server
+	http     front
 	store    store.Store
 	driver   sandbox.Driver
 	pool     *worker.Pool
 	shipper  *lambda.LogShipper
 	lambda   *lambda.Service
 	logs     *logs.Service
+	iam      *iam.Service
+	kms      *kms.Service
+	trail    *cloudtrail.Service
 	services []service
 }
 
@@ -69,60 +75,73 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	if s.store, err = sqlite.Open(ctx, cfg.Data, sqlite.Options{}); err != nil {
 		return s, err
 	}
-	root, err := rootKey(cfg)
-	if err != nil {
-		return s, err
-	}
 	if s.driver, err = newDriver(cfg); err != nil {
 		return s, err
 	}
-
-	metrics := prometheus.NewRegistry()
-	calls := dispatch.New(dispatch.Deps{Metrics: metrics, Log: cfg.Log})
-	s.logs = logs.New(logs.Deps{Store: s.store, Log: cfg.Log})
-	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), cfg.Log)
-	rt := runtimes.New(runtimes.Options{DataDir: cfg.Data, Map: cfg.RuntimeMap})
-	s.pool = worker.New(worker.Deps{
-		Driver: s.driver, Runtimes: rt, Logger: s.shipper, Credentials: credentials, Log: cfg.Log, Idle: cfg.IdleTime,
-	})
-	links := newCodeLinks(s.store.Blobs(), cfg.Region)
-	if s.lambda, err = lambda.New(lambda.Deps{
-		Store: s.store, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-	}); err != nil {
+	if err := s.build(ctx); err != nil {
 		return s, err
 	}
-	registerPoolMetrics(metrics, s.pool)
-	if err := s.sweepAfterCrash(ctx); err != nil {
-		return s, err
-	}
-
-	s.services = []service{{lambdaapi.Service, s.lambda}, {logsapi.Service, s.logs}, {stsapi.Service, sts.New()}}
-
-	front := gateway.New(gateway.Deps{
-		Router:   register(calls, s.services),
-		Verifier: sigv4.New(newKeys(cfg.Account, root)),
-		Doer:     calls, Region: cfg.Region, Log: cfg.Log,
-		Metrics: metrics, MetricsToken: cfg.MetricsToken,
-		Health:   s.health,
-		Internal: map[string]http.Handler{codePath: links},
-	})
-	s.http, err = s.httpServer(front)
-	return s, err
+	return s, s.sweepAfterCrash(ctx)
 }
 
-// credentials are a sandbox's own: nothing is served to them until roles are, so they open nothing.
-func credentials(context.Context, *worker.Function) (worker.Credentials, error) {
-	var id [10]byte
-	var secret [30]byte
-	var token [96]byte
-	rand.Read(id[:]) // never fails
-	rand.Read(secret[:])
-	rand.Read(token[:])
-	return worker.Credentials{
-		AccessKeyID:     "ASIA" + base32.StdEncoding.EncodeToString(id[:]),
-		SecretAccessKey: base64.StdEncoding.EncodeToString(secret[:]),
-		SessionToken:    base64.StdEncoding.EncodeToString(token[:]),
-	}, nil
+// build makes the services and the front door.
+func (s *Server) build(ctx context.Context) error {
+	cfg := s.cfg
+	key, err := rootKey(cfg)
+	if err != nil {
+		return err
+	}
+	root, err := sealRoot(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	s.trail = cloudtrail.New(cloudtrail.Deps{Store: s.store, Seal: root.Key(cloudtrail.SealPurpose), Log: cfg.Log})
+	db := s.trail.Wrap(s.store) // what a call changes and the trail's note of it are one transaction
+	s.iam = iam.New(iam.Deps{Store: db, Seal: root.Key("iam"), Log: cfg.Log})
+	if err := s.iam.EnsureAccount(ctx, cfg.Account); err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	calls := dispatch.New(dispatch.Deps{
+		Authorizer: dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam}), Auditor: s.trail, Metrics: metrics, Log: cfg.Log,
+	})
+	tokens := sts.New(sts.Deps{Roles: roles{s.iam}, Seal: root.Key("sts session")})
+	s.kms = kms.New(kms.Deps{Store: db, Seal: root.Key("kms"), Log: cfg.Log})
+	s.logs = logs.New(logs.Deps{Store: db, Log: cfg.Log})
+	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), cfg.Log)
+
+	rt := runtimes.New(runtimes.Options{DataDir: cfg.Data, Map: cfg.RuntimeMap})
+	assume := functionRoles{stsapi.NewClient(calls)}
+	inside := &sandboxAPI{log: cfg.Log}
+	s.pool = worker.New(worker.Deps{
+		Driver: s.driver, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
+		Log: cfg.Log, Idle: cfg.IdleTime,
+	})
+	sealLambda := root.Key("lambda")
+	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
+	if s.lambda, err = lambda.New(lambda.Deps{
+		Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
+		Seal: sealLambda, Roles: assume, KMS: functionKeys{assume, tokens, kmsapi.NewClient(calls)},
+	}); err != nil {
+		return err
+	}
+	registerPoolMetrics(metrics, s.pool)
+
+	s.services = []service{
+		{lambdaapi.Service, s.lambda}, {logsapi.Service, s.logs}, {iamapi.Service, s.iam}, {stsapi.Service, tokens},
+		{kmsapi.Service, s.kms}, {cloudtrailapi.Service, s.trail},
+	}
+	verifier := sigv4.New(access{newKeys(cfg.Account, key), s.iam, tokens})
+	inside.front = gateway.New(gateway.Deps{
+		Router: register(calls, s.services), Verifier: verifier, Doer: calls, Region: cfg.Region, Log: cfg.Log,
+		Metrics: metrics, MetricsToken: cfg.MetricsToken, Health: s.health,
+		Internal: map[string]http.Handler{
+			codePath:     links,
+			AccountsPath: &accountsHandler{verifier: verifier, first: cfg.Account, keeper: s.iam, log: cfg.Log},
+		},
+	})
+	s.http, err = s.httpServer(inside.front)
+	return err
 }
 
 // URL is where clients find the server.
@@ -150,6 +169,12 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	var running errgroup.Group
 	running.Go(func() error { return s.lambda.Run(background) })
 	running.Go(func() error { return s.logs.Run(background) })
+	running.Go(func() error { return s.iam.Run(background) })
+	running.Go(func() error { return s.kms.Run(background) })
+	recording, stopTrail := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopTrail()
+	recorded := make(chan error, 1)
+	go func() { recorded <- s.trail.Run(recording) }()
 	shipping, stopShipping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopShipping()
 	shipped := make(chan error, 1)
@@ -169,20 +194,16 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	stop()
 	err = errors.Join(err, running.Wait())
 	stopShipping()
-	return errors.Join(err, <-shipped, s.close())
+	err = errors.Join(err, <-shipped)
+	stopTrail() // last: all of the others' calls are in it
+	return errors.Join(err, <-recorded, s.close())
 }
 
 func (s *Server) serveHTTP() error {
-	var err error
-	if s.cfg.TLSCert != "" {
-		err = s.http.ServeTLS(s.listener, s.cfg.TLSCert, s.cfg.TLSKey)
-	} else {
-		err = s.http.Serve(s.listener)
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("serve: %w", err)
+	return nil
 }
 
 // drain lets requests finish, then ends every sandbox. hurry ends the patience at once.
@@ -226,15 +247,28 @@ func (s *Server) close() error {
 	return errors.Join(errs...)
 }
 
-func (s *Server) httpServer(h http.Handler) (*http.Server, error) {
-	srv := gateway.NewServer(h)
-	srv.ErrorLog = slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)
+// front is what serves the gateway: gateway.Server, or tlsServer.
+type front interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+	Close() error
+}
+
+// tlsServer serves TLS wherever it is told to serve.
+type tlsServer struct{ *http.Server }
+
+func (t tlsServer) Serve(l net.Listener) error { return t.ServeTLS(l, "", "") }
+
+func (s *Server) httpServer(h http.Handler) (front, error) {
 	if s.cfg.TLSCert == "" {
-		return srv, nil
+		return gateway.NewServer(h, s.cfg.Log), nil
 	}
-	if _, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey); err != nil {
+	cert, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
+	if err != nil {
 		return nil, fmt.Errorf("load the TLS certificate: %w", err)
 	}
-	srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	return srv, nil
+	srv := gateway.NewTLSServer(h)
+	srv.ErrorLog = slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)
+	srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	return tlsServer{srv}, nil
 }

@@ -1,0 +1,14 @@
+//go:build !linux && !darwin && !freebsd
+
+package http1
+
+import "syscall"
+
+const canPeek = false
+
+func readNow(uintptr, []byte) (int, error) { panic("http1: no reading without waiting here") }
+
+func wouldBlock(error) bool { return false }
+
+// gone cannot tell on this system.
+func gone(syscall.RawConn) bool { return false }

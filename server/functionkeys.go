@@ -1,0 +1,66 @@
+package server
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	kmsapi "github.com/enfold-run/enfold/api/kms"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/service/lambda"
+	"github.com/enfold-run/enfold/service/sts"
+)
+
+// functionKeys uses KMS keys for Lambda, in the name of the client or of a function's role: the key's policy decides, and
+// the audit trail has it.
+type functionKeys struct {
+	roles  functionRoles
+	tokens *sts.Service
+	kms    kmsapi.API
+}
+
+// Encrypt implements lambda.KMS.
+func (k functionKeys) Encrypt(ctx context.Context, use lambda.KMSUse, plaintext []byte) ([]byte, error) {
+	ctx, err := k.as(ctx, use)
+	if err != nil {
+		return nil, err
+	}
+	out, err := k.kms.Encrypt(ctx, &kmsapi.EncryptInput{KeyID: &use.Key, Plaintext: plaintext, EncryptionContext: use.Context})
+	if err != nil {
+		return nil, err
+	}
+	return out.CiphertextBlob, nil
+}
+
+// Decrypt implements lambda.KMS.
+func (k functionKeys) Decrypt(ctx context.Context, use lambda.KMSUse, ciphertext []byte) ([]byte, error) {
+	ctx, err := k.as(ctx, use)
+	if err != nil {
+		return nil, err
+	}
+	out, err := k.kms.Decrypt(ctx, &kmsapi.DecryptInput{KeyID: &use.Key, CiphertextBlob: ciphertext, EncryptionContext: use.Context})
+	if err != nil {
+		return nil, err
+	}
+	return out.Plaintext, nil
+}
+
+// as is a context whose calls are the client's, through Lambda, or those of a session of the function's role.
+func (k functionKeys) as(ctx context.Context, use lambda.KMSUse) (context.Context, error) {
+	call := *use.Call
+	call.RequestID = uuid.NewString()
+	call.SourceIP, call.UserAgent = lambdaService.Service, lambdaService.Service
+	if use.Role == "" {
+		return aws.WithCall(ctx, &call), nil
+	}
+	creds, err := k.roles.assume(ctx, call.Account, call.Region, use.Role, use.Function)
+	if err != nil {
+		return nil, err
+	}
+	_, p, err := k.tokens.Open(*creds.AccessKeyID, *creds.SessionToken)
+	if err != nil {
+		return nil, err
+	}
+	call.Principal, call.Account = p, p.Account
+	return aws.WithCall(ctx, &call), nil
+}
