@@ -146,7 +146,7 @@ type sandboxAPI struct {
 }
 
 // serve implements worker.Deps.API.
-func (a sandboxAPI) serve(l net.Listener, f *worker.Function) (stop func()) {
+func (a *sandboxAPI) serve(l net.Listener, f *worker.Function) (stop func()) {
 	srv := gateway.NewServer(apiOnly{a.front}, a.log)
 	done := make(chan struct{})
 	go func() {

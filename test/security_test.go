@@ -91,11 +91,11 @@ func TestDeniedMeansDenied(t *testing.T) {
 			`"Condition":{"StringEquals":{"sts:ExternalId":"eleven"}}}]}`
 		root.run("iam", "create-role", "--role-name", "reader", "--assume-role-policy-document", trust)
 		arn := "arn:aws:iam::" + account + ":role/reader"
-		assume := []string{"sts", "assume-role", "--role-arn", arn, "--role-session-name", "s"}
+		assume := []string{"sts", "assume-role", "--role-arn", arn, "--role-session-name", "job"}
 		alice.fails("An error occurred (AccessDenied) when calling the AssumeRole operation: User: "+me+
 			" is not authorized to perform: sts:AssumeRole on resource: "+arn, assume...)
 		reader := alice.session(alice.run(append(assume, "--external-id", "eleven")...))
-		who := "arn:aws:sts::" + account + ":assumed-role/reader/s"
+		who := "arn:aws:sts::" + account + ":assumed-role/reader/job"
 		reader.want(reader.run("sts", "get-caller-identity"), "Arn", who)
 		reader.fails(denied(who, "lambda:GetFunctionConfiguration", fn, "because no identity-based policy allows the lambda:GetFunctionConfiguration action"), get...)
 		root.allow("reader", "lambda:*")

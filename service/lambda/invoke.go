@@ -144,6 +144,9 @@ func platformError(err error) error {
 	if errors.Is(err, worker.ErrDraining) {
 		return aws.ErrUnavailable.New("The server is shutting down. Retry the request.").Because(err)
 	}
+	if errors.Is(err, worker.ErrRole) {
+		return aws.ErrAccessDenied.New("The role defined for the function cannot be assumed by Lambda.").Because(err)
+	}
 	return api.ErrService.New("An error occurred while the execution environment was prepared. The server's log says why.").Because(err)
 }
 
