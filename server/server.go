@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	analyzerapi "github.com/enfold-run/enfold/api/accessanalyzer"
 	cloudtrailapi "github.com/enfold-run/enfold/api/cloudtrail"
 	iamapi "github.com/enfold-run/enfold/api/iam"
 	kmsapi "github.com/enfold-run/enfold/api/kms"
@@ -25,6 +26,7 @@ import (
 	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
+	"github.com/enfold-run/enfold/service/accessanalyzer"
 	"github.com/enfold-run/enfold/service/cloudtrail"
 	"github.com/enfold-run/enfold/service/iam"
 	"github.com/enfold-run/enfold/service/kms"
@@ -51,6 +53,7 @@ type Server struct {
 	iam      *iam.Service
 	kms      *kms.Service
 	trail    *cloudtrail.Service
+	analyzer *accessanalyzer.Service
 	services []service
 }
 
@@ -126,10 +129,11 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	registerPoolMetrics(metrics, s.pool)
+	s.analyzer = accessanalyzer.New(accessanalyzer.Deps{Store: db, Trail: analyzedTrail{s.trail}, Log: cfg.Log})
 
 	s.services = []service{
 		{lambdaapi.Service, s.lambda}, {logsapi.Service, s.logs}, {iamapi.Service, s.iam}, {stsapi.Service, tokens},
-		{kmsapi.Service, s.kms}, {cloudtrailapi.Service, s.trail},
+		{kmsapi.Service, s.kms}, {cloudtrailapi.Service, s.trail}, {analyzerapi.Service, s.analyzer},
 	}
 	verifier := sigv4.New(access{newKeys(cfg.Account, key), s.iam, tokens})
 	inside.front = gateway.New(gateway.Deps{
@@ -234,6 +238,9 @@ func (s *Server) close() error {
 	}
 	if s.driver != nil {
 		errs = append(errs, s.driver.Close())
+	}
+	if s.analyzer != nil {
+		errs = append(errs, s.analyzer.Close())
 	}
 	if s.lambda != nil {
 		errs = append(errs, s.lambda.Close())
