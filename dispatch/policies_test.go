@@ -183,39 +183,57 @@ func TestPolicies(t *testing.T) {
 		{"decisive resource policy is silent", byName(), identity(allow("*", "*")), &thing{decisive: true, policies: map[string]string{
 			ownThing: statements(allow("thing:Other", "*", from("AWS", userArn))),
 		}}, refusal + " because no resource-based policy allows the thing:Do action", ""},
-		{"another partition is no way round a deny", thingCall(&thingInput{Name: new("arn:aws-cn:thing:eu-west-1:" + account + ":thing/n")}),
-			identity(allow("*", "*"), deny("*", ownThing)), &thing{}, refusal + " with an explicit deny in an identity-based policy", ""},
+		{
+			"another partition is no way round a deny", thingCall(&thingInput{Name: new("arn:aws-cn:thing:eu-west-1:" + account + ":thing/n")}),
+			identity(allow("*", "*"), deny("*", ownThing)), &thing{}, refusal + " with an explicit deny in an identity-based policy", "",
+		},
 
 		{"another account's, allowed by both", foreign(), identity(allow("thing:Do", otherThing)), &thing{policies: map[string]string{
 			otherThing: statements(allow("thing:Do", "*", from("AWS", account))),
 		}}, "", elsewhere},
-		{"another account's, not allowed there", foreign(), identity(allow("*", "*")), &thing{},
-			"User: " + userArn + " is not authorized to perform: thing:Do on resource: " + otherThing + " because no resource-based policy allows the thing:Do action", ""},
+		{
+			"another account's, not allowed there", foreign(), identity(allow("*", "*")), &thing{},
+			"User: " + userArn + " is not authorized to perform: thing:Do on resource: " + otherThing + " because no resource-based policy allows the thing:Do action", "",
+		},
 		{"another account's, not allowed here", foreign(), identity(), &thing{policies: map[string]string{
 			otherThing: statements(allow("thing:Do", "*", from("AWS", account))),
 		}}, "User: " + userArn + " is not authorized to perform: thing:Do on resource: " + otherThing, ""},
 
-		{"passes a role", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + account + ":role/r")}),
-			identity(allow("thing:Do", "*"), allow("iam:PassRole", "arn:aws:iam::*:role/r", when("StringEquals", "iam:PassedToService", "thing.amazonaws.com"))), &thing{}, "", ""},
-		{"passes a role to another service", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + account + ":role/r")}),
+		{
+			"passes a role", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + account + ":role/r")}),
+			identity(allow("thing:Do", "*"), allow("iam:PassRole", "arn:aws:iam::*:role/r", when("StringEquals", "iam:PassedToService", "thing.amazonaws.com"))), &thing{}, "", "",
+		},
+		{
+			"passes a role to another service", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + account + ":role/r")}),
 			identity(allow("thing:Do", "*"), allow("iam:PassRole", "*", when("StringEquals", "iam:PassedToService", "ec2.amazonaws.com"))), &thing{},
 			"User: " + userArn + " is not authorized to perform: iam:PassRole on resource: arn:aws:iam::" + account +
-				":role/r because no identity-based policy allows the iam:PassRole action", ""},
-		{"a role passed for one resource only", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + account + ":role/r")}),
-			identity(allow("thing:Do", "*"), allow("iam:PassRole", "*", when("ArnLike", "iam:AssociatedResourceArn", ownThing))), &thing{}, "", ""},
-		{"passes another account's role", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + elsewhere + ":role/r")}),
-			identity(allow("*", "*")), &thing{}, "Cross-account pass role is not allowed.", ""},
-		{"a role's policy has no say in passing it", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + account + ":role/r")}),
+				":role/r because no identity-based policy allows the iam:PassRole action", "",
+		},
+		{
+			"a role passed for one resource only", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + account + ":role/r")}),
+			identity(allow("thing:Do", "*"), allow("iam:PassRole", "*", when("ArnLike", "iam:AssociatedResourceArn", ownThing))), &thing{}, "", "",
+		},
+		{
+			"passes another account's role", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + elsewhere + ":role/r")}),
+			identity(allow("*", "*")), &thing{}, "Cross-account pass role is not allowed.", "",
+		},
+		{
+			"a role's policy has no say in passing it", thingCall(&thingInput{Name: new("n"), Role: new("arn:aws:iam::" + account + ":role/r")}),
 			identity(allow("thing:Do", "*")), &thing{policies: map[string]string{
 				"arn:aws:iam::" + account + ":role/r": statements(allow("*", "*", from("AWS", userArn))),
 			}}, "User: " + userArn + " is not authorized to perform: iam:PassRole on resource: arn:aws:iam::" + account +
-				":role/r because no identity-based policy allows the iam:PassRole action", ""},
+				":role/r because no identity-based policy allows the iam:PassRole action", "",
+		},
 
 		{"Lambda's own plumbing", lambdaCall("logs:PutLogEvents", account), nil, &thing{}, "", ""},
-		{"Lambda, anything else", lambdaCall("logs:DeleteLogGroup", account), nil, &thing{},
-			"User: lambda.amazonaws.com is not authorized to perform: logs:DeleteLogGroup on resource: " + ownThing + " because no resource-based policy allows the logs:DeleteLogGroup action", ""},
-		{"Lambda for another account", lambdaCall("logs:PutLogEvents", elsewhere), nil, &thing{},
-			"User: lambda.amazonaws.com is not authorized to perform: logs:PutLogEvents on resource: " + ownThing + " because no resource-based policy allows the logs:PutLogEvents action", ""},
+		{
+			"Lambda, anything else", lambdaCall("logs:DeleteLogGroup", account), nil, &thing{},
+			"User: lambda.amazonaws.com is not authorized to perform: logs:DeleteLogGroup on resource: " + ownThing + " because no resource-based policy allows the logs:DeleteLogGroup action", "",
+		},
+		{
+			"Lambda for another account", lambdaCall("logs:PutLogEvents", elsewhere), nil, &thing{},
+			"User: lambda.amazonaws.com is not authorized to perform: logs:PutLogEvents on resource: " + ownThing + " because no resource-based policy allows the logs:PutLogEvents action", "",
+		},
 		{"a service that the resource trusts", lambdaCall("thing:Do", elsewhere), nil, &thing{policies: map[string]string{
 			ownThing: statements(allow("thing:Do", "*", from("Service", "lambda.amazonaws.com"), when("StringEquals", "aws:SourceAccount", elsewhere))),
 		}}, "", ""},

@@ -132,8 +132,13 @@ func (s *Server) build(ctx context.Context) error {
 	s.analyzer = accessanalyzer.New(accessanalyzer.Deps{Store: db, Trail: analyzedTrail{s.trail}, Log: cfg.Log})
 
 	s.services = []service{
-		{lambdaapi.Service, s.lambda}, {logsapi.Service, s.logs}, {iamapi.Service, s.iam}, {stsapi.Service, tokens},
-		{kmsapi.Service, s.kms}, {cloudtrailapi.Service, s.trail}, {analyzerapi.Service, s.analyzer},
+		{lambdaapi.Service, s.lambda},
+		{logsapi.Service, s.logs},
+		{iamapi.Service, s.iam},
+		{stsapi.Service, tokens},
+		{kmsapi.Service, s.kms},
+		{cloudtrailapi.Service, s.trail},
+		{analyzerapi.Service, s.analyzer},
 	}
 	verifier := sigv4.New(access{newKeys(cfg.Account, key), s.iam, tokens})
 	inside.front = gateway.New(gateway.Deps{

@@ -141,8 +141,12 @@ func TestTwoAccounts(t *testing.T) {
 	id, b := s.account(t, a, "other")
 	b.want(b.run("sts", "get-caller-identity"), "Account", id, "Arn", "arn:aws:iam::"+id+":root")
 	for _, c := range []struct{ list, member string }{
-		{"lambda list-functions", "Functions"}, {"iam list-roles", "Roles"}, {"iam list-users", "Users"},
-		{"logs describe-log-groups", "logGroups"}, {"lambda list-layers", "Layers"}, {"kms list-keys", "Keys"},
+		{"lambda list-functions", "Functions"},
+		{"iam list-roles", "Roles"},
+		{"iam list-users", "Users"},
+		{"logs describe-log-groups", "logGroups"},
+		{"lambda list-layers", "Layers"},
+		{"kms list-keys", "Keys"},
 	} {
 		out := b.run(strings.Fields(c.list)...)
 		if all, ok := out[c.member].([]any); !ok || len(all) != 0 {

@@ -41,7 +41,7 @@ func TestListUsersPages(t *testing.T) {
 	for _, name := range []string{"e", "B", "a", "D", "c"} {
 		f.user(name)
 	}
-	var all, pages = []*api.User{}, 0
+	all, pages := []*api.User{}, 0
 	in := &api.ListUsersInput{MaxItems: new(2)}
 	for {
 		out, err := f.ListUsers(f.ctx, in)

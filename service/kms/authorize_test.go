@@ -99,8 +99,11 @@ func TestKeyPolicyDecides(t *testing.T) {
 		{"a policy that names the user", only(alice.Arn, "kms:Encrypt"), alice, nil, ""},
 		{"a policy that names the role", only("arn:aws:iam::"+account+":role/worker", "kms:Encrypt"), role, nil, ""},
 		{"a policy for another action", only(alice.Arn, "kms:Decrypt"), alice, nil, "denied"},
-		{"another account, with its own consent", only("arn:aws:iam::"+other+":root", "kms:Encrypt"), user(other, "eve"),
-			policiesOf{user(other, "eve").Arn: allow("kms:Encrypt", keyARN(id))}, ""},
+		{
+			"another account, with its own consent", only("arn:aws:iam::"+other+":root", "kms:Encrypt"), user(other, "eve"),
+			policiesOf{user(other, "eve").Arn: allow("kms:Encrypt", keyARN(id))},
+			"",
+		},
 		{"another account, without its own consent", only("arn:aws:iam::"+other+":root", "kms:Encrypt"), user(other, "eve"), nil, "denied"},
 		{"another account, not invited", "", user(other, "eve"), policiesOf{user(other, "eve").Arn: allow("kms:*", "*")}, "denied"},
 		{"the root user of another account", "", aws.RootOf(other, "AKIB"), nil, "denied"},

@@ -28,22 +28,36 @@ func TestCreateKey(t *testing.T) {
 		"nothing":      {api.CreateKeyInput{}, ""},
 		"ECC signs":    {api.CreateKeyInput{KeySpec: new("ECC_NIST_P256"), KeyUsage: new("SIGN_VERIFY")}, ""},
 		"multi-Region": {api.CreateKeyInput{MultiRegion: new(true)}, ""},
-		"no usage": {api.CreateKeyInput{KeySpec: new("HMAC_256")},
-			"ValidationException: You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."},
-		"wrong usage": {api.CreateKeyInput{KeySpec: new("RSA_2048"), KeyUsage: new("KEY_AGREEMENT")},
-			"ValidationException: KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048"},
-		"secp256k1": {api.CreateKeyInput{KeySpec: new("ECC_SECG_P256K1"), KeyUsage: new("SIGN_VERIFY")},
-			"UnsupportedOperationException: KeySpec ECC_SECG_P256K1 is not supported."},
-		"imported": {api.CreateKeyInput{Origin: new("EXTERNAL")},
-			"UnsupportedOperationException: Only keys of origin AWS_KMS are supported."},
-		"reserved tag": {api.CreateKeyInput{Tags: []*api.Tag{{TagKey: new("AWS:x"), TagValue: new("")}}},
-			"TagException: Tags beginning with aws: are reserved"},
-		"the same tag twice": {api.CreateKeyInput{Tags: []*api.Tag{{TagKey: new("x"), TagValue: new("")}, {TagKey: new("x"), TagValue: new("")}}},
-			"TagException: Duplicate tag keys"},
+		"no usage": {
+			api.CreateKeyInput{KeySpec: new("HMAC_256")},
+			"ValidationException: You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+		},
+		"wrong usage": {
+			api.CreateKeyInput{KeySpec: new("RSA_2048"), KeyUsage: new("KEY_AGREEMENT")},
+			"ValidationException: KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048",
+		},
+		"secp256k1": {
+			api.CreateKeyInput{KeySpec: new("ECC_SECG_P256K1"), KeyUsage: new("SIGN_VERIFY")},
+			"UnsupportedOperationException: KeySpec ECC_SECG_P256K1 is not supported.",
+		},
+		"imported": {
+			api.CreateKeyInput{Origin: new("EXTERNAL")},
+			"UnsupportedOperationException: Only keys of origin AWS_KMS are supported.",
+		},
+		"reserved tag": {
+			api.CreateKeyInput{Tags: []*api.Tag{{TagKey: new("AWS:x"), TagValue: new("")}}},
+			"TagException: Tags beginning with aws: are reserved",
+		},
+		"the same tag twice": {
+			api.CreateKeyInput{Tags: []*api.Tag{{TagKey: new("x"), TagValue: new("")}, {TagKey: new("x"), TagValue: new("")}}},
+			"TagException: Duplicate tag keys",
+		},
 		"a policy that locks out": {api.CreateKeyInput{Policy: new(allow("kms:*", "*"))}, "MalformedPolicyDocumentException"},
-		"a policy for somebody else": {api.CreateKeyInput{Policy: new(
-			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/bob"},"Action":"kms:*","Resource":"*"}]}`)},
-			"MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the future."},
+		"a policy for somebody else": {
+			api.CreateKeyInput{Policy: new(
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/bob"},"Action":"kms:*","Resource":"*"}]}`)},
+			"MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the future.",
+		},
 		"a policy that is none": {api.CreateKeyInput{Policy: new(`{}`)}, "MalformedPolicyDocumentException"},
 	} {
 		t.Run(name, func(t *testing.T) {

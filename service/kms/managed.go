@@ -113,8 +113,10 @@ func managedPolicy(sc store.Scope, service string) string {
 			Sid:       fmt.Sprintf("Allow access through %s for all principals in the account that are authorized to use %s", title, title),
 			Effect:    "Allow",
 			Principal: map[string]string{"AWS": "*"},
-			Action: []string{"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant",
-				"kms:DescribeKey"},
+			Action: []string{
+				"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant",
+				"kms:DescribeKey",
+			},
 			Resource: "*",
 			Condition: map[string]map[string]string{"StringEquals": {
 				"kms:CallerAccount": sc.Account, "kms:ViaService": viaService(service+".amazonaws.com", sc.Region),

@@ -46,24 +46,36 @@ func TestStatements(t *testing.T) {
 		want   string
 	}{
 		{"a service", func(*api.AddPermissionInput) {}, head + `"Principal":{"Service":"s3.amazonaws.com"},` + tail + `}`},
-		{"an account", func(in *api.AddPermissionInput) { in.Principal = new("111122223333") },
-			head + `"Principal":{"AWS":"arn:aws:iam::111122223333:root"},` + tail + `}`},
-		{"a role", func(in *api.AddPermissionInput) { in.Principal = new("arn:aws:iam::111122223333:role/team/r") },
-			head + `"Principal":{"AWS":"arn:aws:iam::111122223333:role/team/r"},` + tail + `}`},
+		{
+			"an account", func(in *api.AddPermissionInput) { in.Principal = new("111122223333") },
+			head + `"Principal":{"AWS":"arn:aws:iam::111122223333:root"},` + tail + `}`,
+		},
+		{
+			"a role", func(in *api.AddPermissionInput) { in.Principal = new("arn:aws:iam::111122223333:role/team/r") },
+			head + `"Principal":{"AWS":"arn:aws:iam::111122223333:role/team/r"},` + tail + `}`,
+		},
 		{"everybody", func(in *api.AddPermissionInput) { in.Principal = new("*") }, head + `"Principal":"*",` + tail + `}`},
-		{"a bucket", func(in *api.AddPermissionInput) { in.SourceArn = new("arn:aws:s3:::b<&>") },
-			head + `"Principal":{"Service":"s3.amazonaws.com"},` + tail + `,"Condition":{"ArnLike":{"AWS:SourceArn":"arn:aws:s3:::b<&>"}}}`},
-		{"a bucket of an account", func(in *api.AddPermissionInput) { in.SourceArn, in.SourceAccount = new("arn:aws:s3:::b"), new(account) },
+		{
+			"a bucket", func(in *api.AddPermissionInput) { in.SourceArn = new("arn:aws:s3:::b<&>") },
+			head + `"Principal":{"Service":"s3.amazonaws.com"},` + tail + `,"Condition":{"ArnLike":{"AWS:SourceArn":"arn:aws:s3:::b<&>"}}}`,
+		},
+		{
+			"a bucket of an account", func(in *api.AddPermissionInput) { in.SourceArn, in.SourceAccount = new("arn:aws:s3:::b"), new(account) },
 			head + `"Principal":{"Service":"s3.amazonaws.com"},` + tail +
-				`,"Condition":{"StringEquals":{"AWS:SourceAccount":"123456789012"},"ArnLike":{"AWS:SourceArn":"arn:aws:s3:::b"}}}`},
-		{"an organization", func(in *api.AddPermissionInput) { in.Principal, in.PrincipalOrgID = new("*"), new("o-1234567890") },
-			head + `"Principal":"*",` + tail + `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1234567890"}}}`},
+				`,"Condition":{"StringEquals":{"AWS:SourceAccount":"123456789012"},"ArnLike":{"AWS:SourceArn":"arn:aws:s3:::b"}}}`,
+		},
+		{
+			"an organization", func(in *api.AddPermissionInput) { in.Principal, in.PrincipalOrgID = new("*"), new("o-1234567890") },
+			head + `"Principal":"*",` + tail + `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1234567890"}}}`,
+		},
 		{"an event source token", func(in *api.AddPermissionInput) {
 			in.Principal, in.EventSourceToken = new("alexa-appkit.amazon.com"), new("amzn1.ask.skill.1")
 		}, head + `"Principal":{"Service":"alexa-appkit.amazon.com"},` + tail +
 			`,"Condition":{"StringEquals":{"lambda:EventSourceToken":"amzn1.ask.skill.1"}}}`},
-		{"only by URL", func(in *api.AddPermissionInput) { in.Principal, in.InvokedViaFunctionURL = new("*"), new(true) },
-			head + `"Principal":"*",` + tail + `,"Condition":{"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}}`},
+		{
+			"only by URL", func(in *api.AddPermissionInput) { in.Principal, in.InvokedViaFunctionURL = new("*"), new(true) },
+			head + `"Principal":"*",` + tail + `,"Condition":{"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}}`,
+		},
 		{"a public URL", func(in *api.AddPermissionInput) {
 			in.Principal, in.Action, in.FunctionURLAuthType = new("*"), new("lambda:InvokeFunctionUrl"), new(api.FunctionUrlAuthTypeNone)
 		}, head + `"Principal":"*","Action":"lambda:InvokeFunctionUrl","Resource":"` + fnArn + `f"` +
@@ -111,23 +123,37 @@ func TestPermissionErrors(t *testing.T) {
 		{"$LATEST", grant("f", qualified(latest)), "InvalidParameterValueException: We currently do not support adding policies for $LATEST."},
 		{"twice", grant("f", qualified("")), "ResourceConflictException: The statement id (s3) provided already exists. " +
 			"Please provide a new statement id, or remove the existing statement."},
-		{"a host", grant("f", func(in *api.AddPermissionInput) { in.Principal = new("invalid.nonaws.com") }),
-			"InvalidParameterValueException: The provided principal was invalid. Please check the principal and try again."},
-		{"a partial wildcard", grant("f", func(in *api.AddPermissionInput) { in.Principal = new("arn:aws:iam::111122223333:role/*") }),
-			"InvalidParameterValueException: The provided principal was invalid. Please check the principal and try again."},
-		{"a URL's type for an invocation", grant("f", func(in *api.AddPermissionInput) { in.FunctionURLAuthType = new("NONE") }),
-			"InvalidParameterValueException: FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action"},
+		{
+			"a host", grant("f", func(in *api.AddPermissionInput) { in.Principal = new("invalid.nonaws.com") }),
+			"InvalidParameterValueException: The provided principal was invalid. Please check the principal and try again.",
+		},
+		{
+			"a partial wildcard", grant("f", func(in *api.AddPermissionInput) { in.Principal = new("arn:aws:iam::111122223333:role/*") }),
+			"InvalidParameterValueException: The provided principal was invalid. Please check the principal and try again.",
+		},
+		{
+			"a URL's type for an invocation", grant("f", func(in *api.AddPermissionInput) { in.FunctionURLAuthType = new("NONE") }),
+			"InvalidParameterValueException: FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action",
+		},
 		{"add by an old revision", grant("f", func(in *api.AddPermissionInput) { in.RevisionID = new("x") }), errText(errPolicyRevision)},
 		{"show no function's", show("none", ""), "ResourceNotFoundException: Function not found: " + fnArn + "none"},
 		{"show none", show("f", "1"), "ResourceNotFoundException: The resource you requested does not exist."},
-		{"remove no function's", remove(api.RemovePermissionInput{FunctionName: new("none"), StatementID: new("s3")}),
-			"ResourceNotFoundException: No policy found for: " + fnArn + "none"},
-		{"remove where there is none", remove(api.RemovePermissionInput{FunctionName: new("f"), StatementID: new("s3"), Qualifier: new("1")}),
-			"ResourceNotFoundException: No policy is associated with the given resource."},
-		{"remove another", remove(api.RemovePermissionInput{FunctionName: new("f"), StatementID: new("none")}),
-			"ResourceNotFoundException: Statement none is not found in resource policy."},
-		{"remove by an old revision", remove(api.RemovePermissionInput{FunctionName: new("f"), StatementID: new("s3"), RevisionID: new("x")}),
-			errText(errRevision)},
+		{
+			"remove no function's", remove(api.RemovePermissionInput{FunctionName: new("none"), StatementID: new("s3")}),
+			"ResourceNotFoundException: No policy found for: " + fnArn + "none",
+		},
+		{
+			"remove where there is none", remove(api.RemovePermissionInput{FunctionName: new("f"), StatementID: new("s3"), Qualifier: new("1")}),
+			"ResourceNotFoundException: No policy is associated with the given resource.",
+		},
+		{
+			"remove another", remove(api.RemovePermissionInput{FunctionName: new("f"), StatementID: new("none")}),
+			"ResourceNotFoundException: Statement none is not found in resource policy.",
+		},
+		{
+			"remove by an old revision", remove(api.RemovePermissionInput{FunctionName: new("f"), StatementID: new("s3"), RevisionID: new("x")}),
+			errText(errRevision),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := errText(tt.do()); got != tt.want {
