@@ -78,11 +78,11 @@ func (w *response) Write(p []byte) (int, error) {
 	if err := w.admit(len(p)); err != nil || len(p) == 0 {
 		return 0, err
 	}
-	if w.head {
-		return len(p), nil
-	}
 	if !w.typed {
 		w.sniff(p)
+	}
+	if w.head {
+		return len(p), nil
 	}
 	w.err = w.body(p)
 	if w.err != nil {

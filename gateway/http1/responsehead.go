@@ -122,9 +122,9 @@ func (w *response) frame(length int64) {
 		w.last = true
 	}
 	switch {
-	case w.last:
+	case w.last && !w.old:
 		w.out = append(w.out, "Connection: close\r\n"...)
-	case w.old:
+	case w.old && !w.last:
 		w.out = append(w.out, "Connection: keep-alive\r\n"...)
 	}
 	w.out = append(w.out, "\r\n"...)
@@ -186,7 +186,11 @@ func appendStatus(b []byte, old bool, status int) []byte {
 	}
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, ' ')
-	b = append(b, http.StatusText(status)...)
+	text := http.StatusText(status)
+	if text == "" {
+		text = "Unknown"
+	}
+	b = append(b, text...)
 	return append(b, "\r\n"...)
 }
 
