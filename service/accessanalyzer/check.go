@@ -150,11 +150,7 @@ func hasResources(action string) bool {
 
 // principals warns of who is let in by a resource or trust policy.
 func (c *checker) principals(st *policy.Statement) {
-	if len(st.NotPrincipals) > 0 {
-		c.add(st, Finding{Severity: SecurityWarning, Code: "ALLOW_WITH_NOT_PRINCIPAL", Path: []any{"NotPrincipal"},
-			Details: "Allow with NotPrincipal lets in everybody but the listed ones, anonymous callers included. List the principals."})
-	}
-	if isPublic(st) && len(st.NotPrincipals) == 0 {
+	if isPublic(st) {
 		c.add(st, Finding{Severity: SecurityWarning, Code: "PUBLIC_PRINCIPAL", Path: []any{"Principal"},
 			Details: `The principal "*" lets in everybody, and no condition says whom. Name principals, or add aws:PrincipalOrgID, aws:SourceAccount or the like.`})
 	}

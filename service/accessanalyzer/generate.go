@@ -33,7 +33,10 @@ type Event struct {
 // use is one action on one resource. service is whom a role was passed to; empty for other actions.
 type use struct{ action, resource, service string }
 
-const passRole = "iam:PassRole"
+const (
+	passRole = "iam:PassRole"
+	passedTo = "iam:PassedToService"
+)
 
 // Seen gathers what events show. The zero value is ready.
 type Seen struct{ uses map[use]struct{} }
@@ -162,7 +165,7 @@ func statementsOf(groups map[string]*group) []statement {
 		for part := range cut(g.resources) {
 			st := statement{Effect: policy.Allow, Action: g.actions, Resource: exactly(part)}
 			if g.service != "" {
-				st.Condition = map[string]map[string]string{"StringEquals": {"iam:PassedToService": g.service}}
+				st.Condition = map[string]map[string]string{"StringEquals": {passedTo: g.service}}
 			}
 			all = append(all, st)
 		}
@@ -171,7 +174,10 @@ func statementsOf(groups map[string]*group) []statement {
 		if n := slices.Compare(a.Action, b.Action); n != 0 {
 			return n
 		}
-		return slices.Compare(a.Resource, b.Resource)
+		if n := slices.Compare(a.Resource, b.Resource); n != 0 {
+			return n
+		}
+		return strings.Compare(a.Condition["StringEquals"][passedTo], b.Condition["StringEquals"][passedTo])
 	})
 	return all
 }

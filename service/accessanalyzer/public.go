@@ -15,7 +15,7 @@ func Public(p *policy.Policy) []*policy.Statement {
 
 // isPublic says that a statement allows something to everybody and no condition narrows whom.
 func isPublic(st *policy.Statement) bool {
-	if st.Effect != policy.Allow || !st.Public() && len(st.NotPrincipals) == 0 {
+	if st.Effect != policy.Allow || !st.Public() {
 		return false
 	}
 	return !restricts(st, narrowing...)
