@@ -21,6 +21,7 @@ type body struct {
 	left    int64 // of the body, or of the chunk
 	state   chunkState
 	spent   int   // bytes of chunk extensions and trailers so far
+	whole   bool  // it was read to its end
 	err     error // io.EOF at the end; anything else: there is no telling where the next request begins
 }
 
@@ -63,9 +64,13 @@ func (d *body) read(p []byte) (int, error) {
 		}
 	}
 	if d.chunked {
-		if d.err = d.chunk(); d.err != nil {
-			d.ended()
-			return 0, d.err
+		switch more, err := d.chunk(); {
+		case err != nil:
+			d.err = err
+			return 0, err
+		case !more:
+			d.end()
+			return 0, io.EOF
 		}
 	}
 	n, err := d.c.in.into(p[:min(int64(len(p)), d.left)])
@@ -73,57 +78,52 @@ func (d *body) read(p []byte) (int, error) {
 	if err != nil {
 		d.err = err
 	} else if d.left == 0 && !d.chunked {
-		d.err = io.EOF
-		d.ended()
+		d.end()
 	}
 	return n, d.err
 }
 
-// ended tells the connection that nothing but the next request can come now.
-func (d *body) ended() {
-	if d.err == io.EOF { //nolint:errorlint // our own, of a whole body
-		d.x.watchable.Store(d.c.in.buffered() == 0)
-	}
+// end notes that nothing but the next request can come now.
+func (d *body) end() {
+	d.whole, d.err = true, io.EOF
+	d.x.watchable.Store(d.c.in.buffered() == 0)
 }
 
-// over says whether the body was read to its end.
-func (d *body) over() bool { return d.err == io.EOF } //nolint:errorlint // as above
-
-// chunk gets to where bytes of a chunk are. io.EOF: there are no more.
-func (d *body) chunk() error {
+// chunk gets to where bytes of a chunk are, if there are more.
+func (d *body) chunk() (more bool, err error) {
 	for {
 		switch d.state {
 		case chunkData:
 			if d.left > 0 {
-				return nil
+				return true, nil
 			}
 			d.state = chunkTail
 		case chunkTail:
 			line, err := d.c.in.line()
 			if err != nil {
-				return err
+				return false, err
 			}
 			if len(line) > 0 {
-				return errSyntax
+				return false, errSyntax
 			}
 			d.state = chunkHead
 		case chunkHead:
 			if err := d.size(); err != nil {
-				return err
+				return false, err
 			}
 		case chunkTrail:
 			line, err := d.c.in.line()
 			if err != nil {
-				return err
+				return false, err
 			}
 			if len(line) == 0 {
-				return io.EOF
+				return false, nil
 			}
 			if d.spent += len(line) + 2; d.spent > maxExtensions {
-				return errSyntax
+				return false, errSyntax
 			}
 			if _, _, err := splitField(string(line)); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
@@ -191,7 +191,7 @@ func (d *body) close() (over bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	return d.over()
+	return d.whole
 }
 
 // discard reads what is left, if it is max bytes at most. It reports whether the connection is at the next request.
@@ -205,7 +205,7 @@ func (d *body) discard(max int64) bool {
 	defer buffers.Put(sink)
 	for {
 		n, err := d.read(sink[:])
-		if max -= int64(n); d.over() {
+		if max -= int64(n); d.whole {
 			return true
 		}
 		if err != nil || max < 0 {
@@ -216,7 +216,7 @@ func (d *body) discard(max int64) bool {
 
 // drains says whether what is left may be read away: it is not too long, and the client does not wait to be asked for it.
 func (d *body) drains(max int64) bool {
-	return d.over() || d.err == nil && !d.expects && (d.chunked || d.left <= max)
+	return d.whole || d.err == nil && !d.expects && (d.chunked || d.left <= max)
 }
 
 // answered is called when the answer begins, after which the client is not asked for the body any more. It reports whether

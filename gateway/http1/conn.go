@@ -135,12 +135,12 @@ func (c *conn) awaitFirst() error {
 // first reads if there is something to be read. If not, the buffer goes back until there is.
 func (c *conn) first(fd uintptr) bool {
 	c.in.acquire()
-	n, err := readNow(fd, c.in.buf)
-	if wouldBlock(err) {
+	n, waits, err := readNow(fd, c.in.buf)
+	if waits {
 		c.in.release()
 		return false
 	}
-	c.in.r, c.in.w = 0, max(n, 0)
+	c.in.r, c.in.w = 0, n
 	c.firstN, c.firstErr = n, err
 	return true
 }

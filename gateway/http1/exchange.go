@@ -2,7 +2,6 @@ package http1
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -53,8 +52,7 @@ func (x *exchange) parse(text string, lines int) error {
 	switch {
 	case h.length == 0:
 		r.Body = http.NoBody
-		x.body.err = io.EOF
-		x.watchable.Store(x.c.in.buffered() == 0)
+		x.body.end()
 	case h.length < 0:
 		r.TransferEncoding = []string{"chunked"}
 	}

@@ -180,9 +180,27 @@ func TestChunkSizes(t *testing.T) {
 		n    int64
 		ok   bool
 	}{
-		{"0", 0, true}, {"aF", 0xaf, true}, {"000000000000001", 1, true}, {"7fffffffffffff", 0x7fffffffffffff, true}, {"1;a=b", 1, true}, {"1;", 1, true},
-		{"", 0, false}, {";a", 0, false}, {"-1", 0, false}, {"+1", 0, false}, {"0x1", 0, false}, {" 1", 0, false}, {"1 ", 0, false}, {"1 ;a", 0, false},
-		{"1\t", 0, false}, {"1\r", 0, false}, {"1;\x00", 0, false}, {"1_0", 0, false}, {"g", 0, false}, {"ffffffffffffffff", 0, false}, {"0000000000000000", 0, false},
+		{"0", 0, true},
+		{"aF", 0xaf, true},
+		{"000000000000001", 1, true},
+		{"7fffffffffffff", 0x7fffffffffffff, true},
+		{"1;a=b", 1, true},
+		{"1;", 1, true},
+		{"", 0, false},
+		{";a", 0, false},
+		{"-1", 0, false},
+		{"+1", 0, false},
+		{"0x1", 0, false},
+		{" 1", 0, false},
+		{"1 ", 0, false},
+		{"1 ;a", 0, false},
+		{"1\t", 0, false},
+		{"1\r", 0, false},
+		{"1;\x00", 0, false},
+		{"1_0", 0, false},
+		{"g", 0, false},
+		{"ffffffffffffffff", 0, false},
+		{"0000000000000000", 0, false},
 	} {
 		if n, _, ok := parseChunkSize([]byte(c.line)); ok != c.ok || ok && n != c.n {
 			t.Errorf("%q = %d, %t", c.line, n, ok)

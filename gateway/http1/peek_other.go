@@ -6,9 +6,7 @@ import "syscall"
 
 const canPeek = false
 
-func readNow(uintptr, []byte) (int, error) { panic("http1: no reading without waiting here") }
-
-func wouldBlock(error) bool { return false }
+func readNow(uintptr, []byte) (int, bool, error) { panic("http1: no reading without waiting here") }
 
 // gone cannot tell on this system.
 func gone(syscall.RawConn) bool { return false }

@@ -7,17 +7,19 @@ import "syscall"
 // canPeek says that a connection's file descriptor may be read from without waiting.
 const canPeek = true
 
-// readNow reads what is there.
-func readNow(fd uintptr, p []byte) (int, error) {
+// readNow reads what is there; waits says that there is nothing yet.
+func readNow(fd uintptr, p []byte) (n int, waits bool, err error) {
 	for {
-		n, err := syscall.Read(int(fd), p)
-		if err != syscall.EINTR { //nolint:errorlint // an Errno as it comes
-			return n, err
+		n, err = syscall.Read(int(fd), p)
+		switch errno, _ := err.(syscall.Errno); errno {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, true, nil
+		default:
+			return max(n, 0), false, err
 		}
 	}
 }
-
-func wouldBlock(err error) bool { return err == syscall.EAGAIN } //nolint:errorlint // an Errno as it comes
 
 // gone reports whether the client has closed its side and all that it sent is read.
 func gone(raw syscall.RawConn) bool {
@@ -32,8 +34,11 @@ func gone(raw syscall.RawConn) bool {
 	}); err != nil {
 		return true
 	}
-	if peek != nil {
-		return peek != syscall.EAGAIN && peek != syscall.EINTR //nolint:errorlint // an Errno as it comes
+	switch errno, _ := peek.(syscall.Errno); errno {
+	case 0:
+		return n == 0
+	case syscall.EAGAIN, syscall.EINTR:
+		return false
 	}
-	return n == 0
+	return true
 }

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -45,7 +46,7 @@ var answers = map[string]http.HandlerFunc{
 	"length of nothing": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "0") },
 	"no content": func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(204)
-		if _, err := io.WriteString(w, "x"); err != http.ErrBodyNotAllowed { //nolint:errorlint // as it is
+		if _, err := io.WriteString(w, "x"); !errors.Is(err, http.ErrBodyNotAllowed) {
 			panic(err)
 		}
 	},
@@ -98,7 +99,7 @@ var answers = map[string]http.HandlerFunc{
 		w.Header().Set(http.TrailerPrefix+"D", "4")
 	},
 	"not found":    http.NotFound,
-	"redirect":     http.RedirectHandler("/x", 302).ServeHTTP,
+	"redirect":     http.RedirectHandler("/x", http.StatusFound).ServeHTTP,
 	"empty writes": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil) },
 	"content": func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "a.txt", time.Unix(0, 0), strings.NewReader(strings.Repeat("0123456789", 10_000)))
@@ -174,7 +175,7 @@ func TestAgainstItself(t *testing.T) {
 		{"more than its length", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "5")
 			_, _ = io.WriteString(w, "hello")
-			if _, err := io.WriteString(w, "!"); err != http.ErrContentLength { //nolint:errorlint // as it is
+			if _, err := io.WriteString(w, "!"); !errors.Is(err, http.ErrContentLength) {
 				t.Error(err)
 			}
 		}, "HTTP/1.1 200 OK, 5 bytes"},

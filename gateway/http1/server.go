@@ -74,7 +74,7 @@ func (s *Server) Serve(l net.Listener) error {
 		if s.closing() {
 			return http.ErrServerClosed
 		}
-		if temporary := (net.Error)(nil); !errors.As(err, &temporary) || errors.Is(err, net.ErrClosed) {
+		if temporary := net.Error(nil); !errors.As(err, &temporary) || errors.Is(err, net.ErrClosed) {
 			return err
 		}
 		pause = min(2*pause+5*time.Millisecond, time.Second) // no file descriptors: they come back

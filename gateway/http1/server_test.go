@@ -29,6 +29,7 @@ func TestShutdown(t *testing.T) {
 		idle.want(200, "")
 		busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
 		<-began
+		synctest.Wait()
 		down := make(chan error, 1)
 		go func() { down <- s.Shutdown(t.Context()) }()
 		synctest.Wait()
@@ -102,6 +103,7 @@ func TestCrowd(t *testing.T) {
 		for _, conn := range []*client{b, a, c} {
 			get(conn, "/")
 			conn.want(200, "")
+			synctest.Wait()
 		}
 		d := l.dial(t)
 		b.closed() // waits longest
