@@ -179,6 +179,9 @@ func (m *matrix) seed() {
 			// The keys of ciphertexts and of grants are found by KeyId.
 			"kms:AliasName": "alias/sample", "kms:GrantToken": nil, "kms:GrantTokens": nil,
 			"sts:SerialNumber": nil, "sts:TokenCode": nil, // there are no MFA devices
+			"accessanalyzer:PrincipalArn":  "arn:aws:iam::" + matrixAccount + ":role/assumed",
+			"accessanalyzer:AccessRole":    "arn:aws:iam::" + matrixAccount + ":role/assumed",
+			"accessanalyzer:CloudTrailArn": "arn:aws:cloudtrail:us-east-1:" + matrixAccount + ":trail/sample",
 		}
 		if out := m.root("kms", "CreateKey", nil); out.IsValid() {
 			key := out.FieldByName("KeyMetadata").Elem().FieldByName("Arn").Elem().String()
