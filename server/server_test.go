@@ -142,7 +142,11 @@ func TestCodeLinks(t *testing.T) {
 		t.Errorf("downloaded %q", got)
 	}
 	get(t, strings.Replace(link, blob.ID, "another", 1), 403)
-	get(t, link[:len(link)-1]+"0", 403)
+	last := "0"
+	if strings.HasSuffix(link, last) {
+		last = "1"
+	}
+	get(t, link[:len(link)-1]+last, 403)
 	get(t, strings.SplitN(link, "?", 2)[0], 403)
 	get(t, links.link(ctx, "../enfold.db"), 404)
 	// A link of an earlier process, or of another server, opens nothing here.

@@ -91,8 +91,8 @@ func TestRouteRefuses(t *testing.T) {
 			message: "Enfold does not implement StartQuery of CloudWatch Logs.",
 		},
 		{
-			name: "absent query op", method: "GET", target: "/?Action=AssumeRole&Version=2011-06-15", want: aws.ErrNotImplemented,
-			message: "Enfold does not implement AssumeRole of STS.",
+			name: "absent query op", method: "GET", target: "/?Action=AssumeRoleWithSAML&Version=2011-06-15", want: aws.ErrNotImplemented,
+			message: "Enfold does not implement AssumeRoleWithSAML of STS.",
 		},
 		{name: "unknown JSON op", method: "POST", target: "/", amzTarget: "Logs_20140328.Nothing", want: aws.ErrUnknownOp},
 		{name: "unknown target", method: "POST", target: "/", amzTarget: "Nothing.Nothing", want: aws.ErrUnknownOp},
