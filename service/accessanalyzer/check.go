@@ -50,8 +50,10 @@ func Check(s Subject) []Finding {
 	}
 	c := &checker{subject: s, policy: p}
 	if p.Version == policy.VersionOld {
-		c.add(nil, Finding{Severity: Warning, Code: "MISSING_VERSION",
-			Details: "The policy has no Version 2012-10-17: policy variables in it are plain text."})
+		c.add(nil, Finding{
+			Severity: Warning, Code: "MISSING_VERSION",
+			Details: "The policy has no Version 2012-10-17: policy variables in it are plain text.",
+		})
 	}
 	for _, st := range p.Statements() {
 		c.statement(st)
@@ -92,12 +94,16 @@ func (c *checker) statement(st *policy.Statement) {
 // wildcards warns of actions and resources that mean everything.
 func (c *checker) wildcards(st *policy.Statement) {
 	if len(st.NotActions) > 0 {
-		c.add(st, Finding{Severity: SecurityWarning, Code: "ALLOW_WITH_NOT_ACTION", Path: []any{"NotAction"},
-			Details: "Allow with NotAction allows every action but the listed ones, those of services to come included. List the actions."})
+		c.add(st, Finding{
+			Severity: SecurityWarning, Code: "ALLOW_WITH_NOT_ACTION", Path: []any{"NotAction"},
+			Details: "Allow with NotAction allows every action but the listed ones, those of services to come included. List the actions.",
+		})
 	}
 	if len(st.NotResources) > 0 {
-		c.add(st, Finding{Severity: SecurityWarning, Code: "ALLOW_WITH_NOT_RESOURCE", Path: []any{"NotResource"},
-			Details: "Allow with NotResource allows every resource but the listed ones. List the resources."})
+		c.add(st, Finding{
+			Severity: SecurityWarning, Code: "ALLOW_WITH_NOT_RESOURCE", Path: []any{"NotResource"},
+			Details: "Allow with NotResource allows every resource but the listed ones. List the resources.",
+		})
 	}
 	wild := false
 	for i, a := range st.Actions {
@@ -105,14 +111,20 @@ func (c *checker) wildcards(st *policy.Statement) {
 		switch {
 		case strings.Trim(a, "*") == "":
 			wild = true
-			c.add(st, Finding{Severity: SecurityWarning, Code: "ALL_ACTIONS", Path: []any{"Action", i},
-				Details: `The action "*" allows every action of every service.`})
+			c.add(st, Finding{
+				Severity: SecurityWarning, Code: "ALL_ACTIONS", Path: []any{"Action", i},
+				Details: `The action "*" allows every action of every service.`,
+			})
 		case strings.Trim(name, "*") == "":
-			c.add(st, Finding{Severity: SecurityWarning, Code: "ALL_ACTIONS_OF_SERVICE", Path: []any{"Action", i},
-				Details: fmt.Sprintf("%q allows every action of %s, those that grant permissions or delete included.", a, service)})
+			c.add(st, Finding{
+				Severity: SecurityWarning, Code: "ALL_ACTIONS_OF_SERVICE", Path: []any{"Action", i},
+				Details: fmt.Sprintf("%q allows every action of %s, those that grant permissions or delete included.", a, service),
+			})
 		case strings.Contains(name, "*"):
-			c.add(st, Finding{Severity: Suggestion, Code: "WILDCARD_ACTION", Path: []any{"Action", i},
-				Details: fmt.Sprintf("%q also allows actions of that name that are yet to come.", a)})
+			c.add(st, Finding{
+				Severity: Suggestion, Code: "WILDCARD_ACTION", Path: []any{"Action", i},
+				Details: fmt.Sprintf("%q also allows actions of that name that are yet to come.", a),
+			})
 		}
 	}
 	for i, r := range st.Resources {
@@ -124,11 +136,15 @@ func (c *checker) wildcards(st *policy.Statement) {
 			if !slices.ContainsFunc(st.Actions, func(a string) bool { return strings.EqualFold(a, passRole) }) {
 				code = "PASS_ROLE_WITH_STAR_IN_ACTION_AND_RESOURCE"
 			}
-			c.add(st, Finding{Severity: SecurityWarning, Code: code, Path: []any{"Resource", i},
-				Details: "iam:PassRole on every resource passes any role, the most powerful ones included. Name the roles."})
+			c.add(st, Finding{
+				Severity: SecurityWarning, Code: code, Path: []any{"Resource", i},
+				Details: "iam:PassRole on every resource passes any role, the most powerful ones included. Name the roles.",
+			})
 		} else if c.identity() && len(st.Conditions) == 0 && (wild || slices.ContainsFunc(st.Actions, hasResources)) {
-			c.add(st, Finding{Severity: Warning, Code: "ALL_RESOURCES", Path: []any{"Resource", i},
-				Details: `The resource "*" allows the actions on every resource. Name the resources, or add a condition.`})
+			c.add(st, Finding{
+				Severity: Warning, Code: "ALL_RESOURCES", Path: []any{"Resource", i},
+				Details: `The resource "*" allows the actions on every resource. Name the resources, or add a condition.`,
+			})
 		}
 	}
 }
@@ -151,8 +167,10 @@ func hasResources(action string) bool {
 // principals warns of who is let in by a resource or trust policy.
 func (c *checker) principals(st *policy.Statement) {
 	if isPublic(st) {
-		c.add(st, Finding{Severity: SecurityWarning, Code: "PUBLIC_PRINCIPAL", Path: []any{"Principal"},
-			Details: `The principal "*" lets in everybody, and no condition says whom. Name principals, or add aws:PrincipalOrgID, aws:SourceAccount or the like.`})
+		c.add(st, Finding{
+			Severity: SecurityWarning, Code: "PUBLIC_PRINCIPAL", Path: []any{"Principal"},
+			Details: `The principal "*" lets in everybody, and no condition says whom. Name principals, or add aws:PrincipalOrgID, aws:SourceAccount or the like.`,
+		})
 	}
 	for _, p := range st.Principals {
 		switch p.Type {
@@ -168,9 +186,11 @@ func (c *checker) servicePrincipal(st *policy.Statement, service string) {
 	if restricts(st, "aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths") {
 		return
 	}
-	f := Finding{Severity: SecurityWarning, Code: "RESTRICT_ACCESS_TO_SERVICE_PRINCIPAL", Path: []any{"Principal", "Service"},
+	f := Finding{
+		Severity: SecurityWarning, Code: "RESTRICT_ACCESS_TO_SERVICE_PRINCIPAL", Path: []any{"Principal", "Service"},
 		Details: "Granting access to " + service + " without a source lets it act here for anybody. " +
-			"Add a condition on aws:SourceArn, aws:SourceAccount, aws:SourceOrgID or aws:SourceOrgPaths."}
+			"Add a condition on aws:SourceArn, aws:SourceAccount, aws:SourceOrgID or aws:SourceOrgPaths.",
+	}
 	if c.subject.Kind == policy.KindTrust {
 		f.Severity = Suggestion // who may hand the role to a service is iam:PassRole's to say, in the role's own account
 	}
@@ -189,8 +209,10 @@ func (c *checker) foreign(st *policy.Statement, principal string) {
 	if len(account) != 12 || account == c.subject.Account || restricts(st, "sts:externalid", "aws:principalorgid", "aws:principalorgpaths") {
 		return
 	}
-	c.add(st, Finding{Severity: SecurityWarning, Code: "TRUST_WITHOUT_EXTERNAL_ID", Path: []any{"Principal", "AWS"},
-		Details: "Account " + account + " may assume the role for anybody whom it serves. Add a condition on sts:ExternalId, or on aws:PrincipalOrgID within an organization."})
+	c.add(st, Finding{
+		Severity: SecurityWarning, Code: "TRUST_WITHOUT_EXTERNAL_ID", Path: []any{"Principal", "AWS"},
+		Details: "Account " + account + " may assume the role for anybody whom it serves. Add a condition on sts:ExternalId, or on aws:PrincipalOrgID within an organization.",
+	})
 }
 
 // matchesAction says whether a statement is about an action, its conditions aside.

@@ -35,8 +35,10 @@ func TestCheck(t *testing.T) {
 		"not action":  {policy.KindIdentity, doc(allow + `"NotAction":"iam:*","Resource":` + fn + `}`), "ALLOW_WITH_NOT_ACTION PRIVILEGE_ESCALATION"},
 		"a denial":    {policy.KindIdentity, doc(`{"Effect":"Deny","Action":"*","Resource":"*"}`), ""},
 		"any role":    {policy.KindIdentity, doc(allow + `"Action":"iam:PassRole","Resource":"*"}`), "PASS_ROLE_WITH_STAR_IN_RESOURCE"},
-		"escalates": {policy.KindIdentity, doc(allow + `"Action":"iam:PassRole","Resource":` + role + `},` + allow + `"Action":"Lambda:createfunction","Resource":` + fn + `}`),
-			"PRIVILEGE_ESCALATION"},
+		"escalates": {
+			policy.KindIdentity, doc(allow + `"Action":"iam:PassRole","Resource":` + role + `},` + allow + `"Action":"Lambda:createfunction","Resource":` + fn + `}`),
+			"PRIVILEGE_ESCALATION",
+		},
 		"passes elsewhere": {policy.KindIdentity, doc(allow + `"Action":"iam:PassRole","Resource":` + role + `,"Condition":{"StringEquals":{"iam:PassedToService":"ec2.amazonaws.com"}}},` +
 			allow + `"Action":"lambda:CreateFunction","Resource":` + fn + `}`), ""},
 		"escalation denied": {policy.KindIdentity, doc(allow + `"Action":"iam:PutRolePolicy","Resource":` + role + `},{"Effect":"Deny","Action":"iam:Put*","Resource":"*"}`), ""},

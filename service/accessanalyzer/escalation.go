@@ -71,8 +71,10 @@ func (c *checker) escalation() {
 			}
 		}
 		if first != nil {
-			c.add(first, Finding{Severity: SecurityWarning, Code: "PRIVILEGE_ESCALATION",
-				Details: strings.Join(p.actions, " + ") + ": its holder " + p.how + "."})
+			c.add(first, Finding{
+				Severity: SecurityWarning, Code: "PRIVILEGE_ESCALATION",
+				Details: strings.Join(p.actions, " + ") + ": its holder " + p.how + ".",
+			})
 		}
 	}
 }

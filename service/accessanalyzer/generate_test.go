@@ -60,16 +60,26 @@ func TestGenerate(t *testing.T) {
 		"nothing":         {nil, ""},
 		"denied":          {[]Event{denied}, ""},
 		"needs no rights": {[]Event{did("sts.amazonaws.com")}, ""},
-		"one": {[]Event{did("l", "lambda:GetFunction", arnOf("f")), did("l", "lambda:GetFunction", arnOf("f")), denied},
-			head + `{"Effect":"Allow","Action":"lambda:GetFunction","Resource":"` + arnOf("f") + `"}]}`},
-		"the same resource": {[]Event{did("l", "lambda:Invoke", arnOf("f")), did("l", "lambda:GetFunction", arnOf("f"))},
-			head + `{"Effect":"Allow","Action":["lambda:GetFunction","lambda:Invoke"],"Resource":"` + arnOf("f") + `"}]}`},
-		"no cross product": {[]Event{did("l", "lambda:A", arnOf("f")), did("l", "lambda:B", arnOf("g"))},
-			head + `{"Effect":"Allow","Action":"lambda:A","Resource":"` + arnOf("f") + `"},{"Effect":"Allow","Action":"lambda:B","Resource":"` + arnOf("g") + `"}]}`},
-		"a wildcard in an ARN is a character": {[]Event{did("l", "logs:X", "arn:aws:logs:us-east-1:"+account+":log-group:$a?:*")},
-			head + `{"Effect":"Allow","Action":"logs:X","Resource":"arn:aws:logs:us-east-1:` + account + `:log-group:${$}a${?}:${*}"}]}`},
-		"a role passed to a service": {[]Event{did("lambda.amazonaws.com", "iam:PassRole", "arn:aws:iam::"+account+":role/r")},
-			head + `{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::` + account + `:role/r","Condition":{"StringEquals":{"iam:PassedToService":"lambda.amazonaws.com"}}}]}`},
+		"one": {
+			[]Event{did("l", "lambda:GetFunction", arnOf("f")), did("l", "lambda:GetFunction", arnOf("f")), denied},
+			head + `{"Effect":"Allow","Action":"lambda:GetFunction","Resource":"` + arnOf("f") + `"}]}`,
+		},
+		"the same resource": {
+			[]Event{did("l", "lambda:Invoke", arnOf("f")), did("l", "lambda:GetFunction", arnOf("f"))},
+			head + `{"Effect":"Allow","Action":["lambda:GetFunction","lambda:Invoke"],"Resource":"` + arnOf("f") + `"}]}`,
+		},
+		"no cross product": {
+			[]Event{did("l", "lambda:A", arnOf("f")), did("l", "lambda:B", arnOf("g"))},
+			head + `{"Effect":"Allow","Action":"lambda:A","Resource":"` + arnOf("f") + `"},{"Effect":"Allow","Action":"lambda:B","Resource":"` + arnOf("g") + `"}]}`,
+		},
+		"a wildcard in an ARN is a character": {
+			[]Event{did("l", "logs:X", "arn:aws:logs:us-east-1:"+account+":log-group:$a?:*")},
+			head + `{"Effect":"Allow","Action":"logs:X","Resource":"arn:aws:logs:us-east-1:` + account + `:log-group:${$}a${?}:${*}"}]}`,
+		},
+		"a role passed to a service": {
+			[]Event{did("lambda.amazonaws.com", "iam:PassRole", "arn:aws:iam::"+account+":role/r")},
+			head + `{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::` + account + `:role/r","Condition":{"StringEquals":{"iam:PassedToService":"lambda.amazonaws.com"}}}]}`,
+		},
 	} {
 		if got := compact(generated(t, c.events...)); got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)

@@ -130,7 +130,8 @@ func TestGeneration(t *testing.T) {
 		t.Errorf("another account reads the job: %v", err)
 	}
 	if _, err := s.StartPolicyGeneration(other, &api.StartPolicyGenerationInput{
-		PolicyGenerationDetails: &api.PolicyGenerationDetails{PrincipalArn: new(roleARN)}}); code(err) != "ValidationException" {
+		PolicyGenerationDetails: &api.PolicyGenerationDetails{PrincipalArn: new(roleARN)},
+	}); code(err) != "ValidationException" {
 		t.Errorf("another account analyzes the role: %v", err)
 	}
 }
@@ -141,8 +142,10 @@ func TestGenerationOfRegions(t *testing.T) {
 	s, ctx := newService(t, &fakeTrail{events: []Event{far, did("lambda.amazonaws.com", "lambda:GetFunction", arnOf("f"))}})
 	out, err := s.StartPolicyGeneration(ctx, &api.StartPolicyGenerationInput{
 		PolicyGenerationDetails: &api.PolicyGenerationDetails{PrincipalArn: new(roleARN)},
-		CloudTrailDetails: &api.CloudTrailDetails{AccessRole: new(roleARN), StartTime: new(noon.Add(-time.Hour)),
-			Trails: []*api.Trail{{CloudTrailArn: new("arn:aws:cloudtrail:us-east-1:" + account + ":trail/t")}}},
+		CloudTrailDetails: &api.CloudTrailDetails{
+			AccessRole: new(roleARN), StartTime: new(noon.Add(-time.Hour)),
+			Trails: []*api.Trail{{CloudTrailArn: new("arn:aws:cloudtrail:us-east-1:" + account + ":trail/t")}},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +173,8 @@ func TestGenerationIsCancelledAndRepeated(t *testing.T) {
 		t.Errorf("the same token is job %s, then %s", id, again)
 	}
 	_, err := s.StartPolicyGeneration(ctx, &api.StartPolicyGenerationInput{
-		PolicyGenerationDetails: &api.PolicyGenerationDetails{PrincipalArn: new(roleARN + "2")}, ClientToken: new("token")})
+		PolicyGenerationDetails: &api.PolicyGenerationDetails{PrincipalArn: new(roleARN + "2")}, ClientToken: new("token"),
+	})
 	if code(err) != "ConflictException" {
 		t.Errorf("the token with another role: %v", err)
 	}
@@ -207,7 +211,8 @@ func TestGenerationIsCancelledAndRepeated(t *testing.T) {
 		}
 	}
 	if _, err := s.StartPolicyGeneration(ctx, &api.StartPolicyGenerationInput{
-		PolicyGenerationDetails: &api.PolicyGenerationDetails{PrincipalArn: new(roleARN)}}); err == nil {
+		PolicyGenerationDetails: &api.PolicyGenerationDetails{PrincipalArn: new(roleARN)},
+	}); err == nil {
 		t.Error("a job starts after Close")
 	}
 }
@@ -224,8 +229,10 @@ func TestChecksOfAPI(t *testing.T) {
 	if err != nil || *public.Result != "PASS" || public.Reasons != nil {
 		t.Errorf("a policy of one account: %+v, %v", public, err)
 	}
-	granted, err := s.CheckAccessNotGranted(ctx, &api.CheckAccessNotGrantedInput{PolicyDocument: &mine, PolicyType: new("RESOURCE_POLICY"),
-		Access: []*api.Access{{Actions: []string{"lambda:DeleteFunction"}}}})
+	granted, err := s.CheckAccessNotGranted(ctx, &api.CheckAccessNotGrantedInput{
+		PolicyDocument: &mine, PolicyType: new("RESOURCE_POLICY"),
+		Access: []*api.Access{{Actions: []string{"lambda:DeleteFunction"}}},
+	})
 	if err != nil || *granted.Result != "PASS" {
 		t.Errorf("access that is not granted: %+v, %v", granted, err)
 	}
