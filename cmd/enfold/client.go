@@ -163,7 +163,10 @@ func newAPIError(resp *http.Response, body []byte) *apiError {
 		e.Code, e.Message = xmlSaid.Code, xmlSaid.Message
 	}
 	if e.Code == "" {
-		e.Code = resp.Status
+		e.Code = http.StatusText(resp.StatusCode)
+		if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") { // of what is ours and not AWS's
+			e.Message = strings.TrimSpace(string(body[:min(len(body), 1<<10)]))
+		}
 	}
 	return e
 }
