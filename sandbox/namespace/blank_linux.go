@@ -160,17 +160,18 @@ func (b *blank) build() error {
 // destroy kills everything in it and removes it. All of it is gone when destroy returns without error.
 func (b *blank) destroy() error {
 	var errs []error
-	for _, l := range []net.Listener{b.runtimeAPI, b.awsAPI} {
-		if l != nil {
-			l.Close()
-		}
-	}
 	if b.gone != nil {
 		b.process.Kill()
 		select {
 		case <-b.gone: // the kernel lets a first process end only after all others of its pid namespace
 		case <-time.After(patience):
 			errs = append(errs, fmt.Errorf("first process %d does not die", b.process.Pid))
+		}
+	}
+	// Not before all processes are dead: a runtime that loses its connection says so in the function's log.
+	for _, l := range []net.Listener{b.runtimeAPI, b.awsAPI} {
+		if l != nil {
+			l.Close()
 		}
 	}
 	if b.control != nil {
