@@ -128,11 +128,11 @@ func (s *box) Destroy() error {
 		s.destroyed = true
 		p := s.process
 		s.mu.Unlock()
-		s.listener.Close()
 		if p != nil {
 			p.Kill()
 			<-p.done
 		}
+		s.listener.Close() // after the process: it would say in the function's log that it lost its connection
 		if s.destroyErr = os.RemoveAll(s.dir); s.destroyErr != nil {
 			s.destroyErr = fmt.Errorf("destroy sandbox %s: %w", s.spec.ID, s.destroyErr)
 		}
