@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,12 +23,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fakeTrail struct {
 	events []Event
 	err    error
+	mu     sync.Mutex
 	asked  Query
 	hold   chan struct{} // nil: at once
 }
 
 func (f *fakeTrail) Events(ctx context.Context, q Query) iter.Seq2[Event, error] {
+	f.mu.Lock()
 	f.asked = q
+	f.mu.Unlock()
 	return func(yield func(Event, error) bool) {
 		if f.hold != nil {
 			select {
@@ -118,6 +122,8 @@ func TestGeneration(t *testing.T) {
 		!strings.Contains(*out.GeneratedPolicyResult.GeneratedPolicies[0].Policy, arnOf("f")) {
 		t.Errorf("the job is %s: %+v", *out.JobDetails.Status, out.GeneratedPolicyResult)
 	}
+	trail.mu.Lock()
+	defer trail.mu.Unlock()
 	if trail.asked != (Query{Account: account, Principal: roleARN, From: noon.Add(-historyStart), To: noon}) {
 		t.Errorf("the trail was asked for %+v", trail.asked)
 	}
