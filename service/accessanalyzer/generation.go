@@ -252,7 +252,12 @@ func (s *Service) ListPolicyGenerations(ctx context.Context, in *api.ListPolicyG
 		out.NextToken = &all[limit-1].Key
 	}
 	for _, row := range all {
-		j := s.asItStands(jobID{sc, row.Key}, row.Value)
+		j := row.Value
+		if s.isLost(jobID{sc, row.Key}, j) {
+			if j, err = s.find(ctx, sc, row.Key); err != nil {
+				return nil, err
+			}
+		}
 		g := &api.PolicyGeneration{JobID: new(strings.Clone(row.Key)), PrincipalArn: &j.Principal, Status: &j.Status, StartedOn: &j.Started}
 		if !j.Completed.IsZero() {
 			g.CompletedOn = &j.Completed

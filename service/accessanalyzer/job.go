@@ -102,27 +102,33 @@ func (s *Service) generate(ctx context.Context, account string, j *job) ([]strin
 	return Generate(&seen)
 }
 
-// find is a job as it stands now. A row that says it runs, though it does not, is of a process that ended.
+// find is a job as it stands now.
 func (s *Service) find(ctx context.Context, sc store.Scope, id string) (j job, err error) {
-	err = s.deps.Store.View(ctx, func(tx store.Tx) error {
-		row, err := jobs.Get(tx, sc, id)
-		j = row.Value
-		return err
-	})
+	read := func() error {
+		return s.deps.Store.View(ctx, func(tx store.Tx) error {
+			row, err := jobs.Get(tx, sc, id)
+			j = row.Value
+			return err
+		})
+	}
+	err = read()
+	if err == nil && s.isLost(jobID{sc, id}, j) {
+		// It may have ended between the two looks; its outcome is written before it counts as ended.
+		if err = read(); err == nil && j.Status == api.JobStatusInProgress {
+			j.Status, j.Code, j.Message, j.Completed = api.JobStatusFailed, api.JobErrorCodeServiceError, interrupted, j.Started
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return j, api.ErrValidation.Withf("The job %s was not found.", id)
 	}
-	return s.asItStands(jobID{sc, id}, j), err
+	return j, err
 }
 
-func (s *Service) asItStands(id jobID, j job) job {
+// isLost says that a row is of a process that ended: it says that the job runs, and it does not.
+func (s *Service) isLost(id jobID, j job) bool {
 	s.mu.Lock()
-	_, runs := s.running[id]
-	s.mu.Unlock()
-	if j.Status == api.JobStatusInProgress && !runs {
-		j.Status, j.Code, j.Message, j.Completed = api.JobStatusFailed, api.JobErrorCodeServiceError, interrupted, j.Started
-	}
-	return j
+	defer s.mu.Unlock()
+	return j.Status == api.JobStatusInProgress && s.running[id] == nil
 }
 
 // prune deletes jobs that are old or too many.
