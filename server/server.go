@@ -168,7 +168,7 @@ func (s *Server) Isolation() string { return s.driver.Name() }
 // Serve serves until ctx ends, then lets running invocations finish for drain at most, or until hurry is closed, and closes
 // everything. Nothing is left on the host afterwards.
 func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan struct{}) error {
-	tune() // not before: a start does much at once
+	tune(s.cfg.Log) // not before: a start does much at once
 	defer giveBack()()
 	failed := make(chan error, 1)
 	go func() { failed <- s.serveHTTP() }()

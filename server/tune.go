@@ -1,8 +1,8 @@
 package server
 
 import (
+	"log/slog"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -11,16 +11,13 @@ import (
 // a twentieth of the processor; this buys that for some megabytes.
 const collectAt = 400
 
-// tune fits Go's runtime to what a server does, unless the environment says otherwise. Serving an invocation is a chain of
-// short steps, each waiting for the function or the client. The runtime wakes another thread at each step, to look for work
-// that is not there, on the core where the function is about to run: on two cores that cost a fifth of the time of a call.
-// So the functions have half of the cores to themselves.
-func tune() {
+// tune fits the process to what a server does, unless the environment says otherwise. Without it, it is only slower.
+func tune(log *slog.Logger) {
 	if collects() {
 		debug.SetGCPercent(collectAt)
 	}
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2))
+	if err := batch(); err != nil {
+		log.Warn("invocations will be slower under load", "error", err)
 	}
 }
 
