@@ -6,6 +6,8 @@
 // in size, in time and in what all unverified bodies together may take; then the signature; and only then is anything
 // decoded.
 //
+// Guessing keys is of no use: a Guard counts failures by source, and beyond its limit answers all that fail alike.
+//
 // What a stranger gets without a signature: GET /_enfold/health; from the same machine, or with the token, GET
 // /_enfold/metrics; and the internal handlers, which look after themselves (presigned downloads).
 //

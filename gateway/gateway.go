@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -33,6 +34,7 @@ type Deps struct {
 	Doer     aws.Doer
 	Region   string       // of requests whose signature names none
 	Log      *slog.Logger // nil: slog.Default
+	Guard    *Guard       // against guessing; nil: one that counts nowhere
 
 	Health       func() any              // answered as JSON to anybody
 	Metrics      prometheus.Gatherer     // nil: there are none
@@ -44,6 +46,7 @@ type Deps struct {
 type Gateway struct {
 	router   *wire.Router
 	verifier *sigv4.Verifier
+	guard    *Guard
 	doer     aws.Doer
 	region   string
 	log      *slog.Logger
@@ -61,8 +64,11 @@ func New(d Deps) *Gateway {
 	if d.Log == nil {
 		d.Log = slog.Default()
 	}
+	if d.Guard == nil {
+		d.Guard = NewGuard(d.Log, nil)
+	}
 	g := &Gateway{
-		router: d.Router, verifier: d.Verifier, doer: d.Doer, region: d.Region, log: d.Log,
+		router: d.Router, verifier: d.Verifier, guard: d.Guard, doer: d.Doer, region: d.Region, log: d.Log,
 		health: d.Health, internal: d.Internal, unverified: semaphore.NewWeighted(maxUnverified),
 	}
 	if d.Metrics != nil {
@@ -113,9 +119,15 @@ func (g *Gateway) serveInternal(w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(g.health()) // the client is gone: nothing to be done
 		return true
-	case path == metricsPath && g.metrics != nil && isGet(r) && g.mayReadMetrics(r):
-		g.metrics.ServeHTTP(w, r)
-		return true
+	case path == metricsPath && g.metrics != nil && isGet(r):
+		switch err := g.mayReadMetrics(r); {
+		case err == nil:
+			g.metrics.ServeHTTP(w, r)
+			return true
+		case errors.Is(err, aws.ErrThrottling):
+			wire.WriteError(w, r, uuid.NewString(), "", throttled())
+			return true
+		}
 	}
 	for prefix, h := range g.internal {
 		if strings.HasPrefix(r.URL.Path, prefix) {

@@ -3,25 +3,41 @@ package gateway
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/enfold-run/enfold/sigv4"
 )
 
-// mayReadMetrics says who may: whoever has the token, and the machine itself. A proxy on this machine is not the machine
-// itself, and neither is a web page that had its name point here: hence the looks at Forwarded, Origin and Host.
-func (g *Gateway) mayReadMetrics(r *http.Request) bool {
+var (
+	errNoMetrics  = errors.New("the metrics are for this machine and for whoever has the token")
+	errWrongToken = fmt.Errorf("another metrics token: %w", sigv4.ErrRefused)
+)
+
+// mayReadMetrics answers nil to whoever may: who has the token, and the machine itself. A proxy on this machine is not the
+// machine itself, and neither is a web page that had its name point here: hence the looks at Forwarded, Origin and Host.
+func (g *Gateway) mayReadMetrics(r *http.Request) error {
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && g.hasToken {
-		sum := sha256.Sum256([]byte(token))
-		return subtle.ConstantTimeCompare(sum[:], g.metricsToken[:]) == 1
+		return g.guard.check(r, func() error {
+			if sum := sha256.Sum256([]byte(token)); subtle.ConstantTimeCompare(sum[:], g.metricsToken[:]) != 1 {
+				return errWrongToken
+			}
+			return nil
+		})
 	}
 	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via", "Origin"} {
 		if r.Header.Get(h) != "" {
-			return false
+			return errNoMetrics
 		}
 	}
-	return isLoopback(r.RemoteAddr) && (isLoopback(r.Host) || hostname(r.Host) == "localhost")
+	if isLoopback(r.RemoteAddr) && (isLoopback(r.Host) || hostname(r.Host) == "localhost") {
+		return nil
+	}
+	return errNoMetrics
 }
 
 // isLoopback says that a host, with or without a port, is a loopback address.

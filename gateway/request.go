@@ -54,7 +54,7 @@ func (q *request) accept() (*aws.Call, error) {
 	if !signed && !hasSignature(q.r) {
 		return nil, sigv4.MissingToken()
 	}
-	claim, err := q.g.verifier.Claim(q.r)
+	claim, err := q.claim()
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +113,7 @@ func (q *request) authenticate(claim *sigv4.Claim) (*sigv4.Identity, []byte, err
 	}
 	q.begun = true
 	if q.match != nil && q.match.Streams() {
-		id, body, err := claim.Stream(&pacedBody{w: q.w, body: q.r.Body}, limit)
-		q.r.Body = io.NopCloser(body)
+		id, err := q.stream(claim, limit)
 		return id, nil, err
 	}
 	raw := limit
@@ -125,7 +124,7 @@ func (q *request) authenticate(claim *sigv4.Claim) (*sigv4.Identity, []byte, err
 	if err != nil {
 		return nil, nil, err
 	}
-	id, err := claim.Verify(body)
+	id, err := q.verify(claim, body)
 	release()
 	if err != nil {
 		return nil, nil, err
@@ -145,6 +144,35 @@ func (q *request) authenticate(claim *sigv4.Claim) (*sigv4.Identity, []byte, err
 		err = q.tooLarge()
 	}
 	return id, body, err
+}
+
+// claim finds the key that the request says it is signed with.
+func (q *request) claim() (c *sigv4.Claim, err error) {
+	err = q.g.guard.check(q.r, func() error {
+		c, err = q.g.verifier.Claim(q.r)
+		return err
+	})
+	return c, err
+}
+
+// verify compares the signature.
+func (q *request) verify(c *sigv4.Claim, body []byte) (id *sigv4.Identity, err error) {
+	err = q.g.guard.check(q.r, func() error {
+		id, err = c.Verify(body)
+		return err
+	})
+	return id, err
+}
+
+// stream compares the signature and leaves the body to be read.
+func (q *request) stream(c *sigv4.Claim, limit int64) (id *sigv4.Identity, err error) {
+	err = q.g.guard.check(q.r, func() error {
+		var body io.Reader
+		id, body, err = c.Stream(&pacedBody{w: q.w, body: q.r.Body}, limit)
+		q.r.Body = io.NopCloser(body)
+		return err
+	})
+	return id, err
 }
 
 func (q *request) tooLarge() error {

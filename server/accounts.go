@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
 
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/service/iam"
 	"github.com/enfold-run/enfold/sigv4"
 )
@@ -35,6 +37,7 @@ type accountKeeper interface {
 // accountsHandler serves AccountsPath.
 type accountsHandler struct {
 	verifier *sigv4.Verifier
+	guard    *gateway.Guard
 	first    string // the account whose root user may ask
 	keeper   accountKeeper
 	log      *slog.Logger
@@ -51,7 +54,11 @@ func (h *accountsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The request is too large.", http.StatusRequestEntityTooLarge)
 		return
 	}
-	id, err := h.verifier.Verify(r, body)
+	id, err := h.guard.Verify(h.verifier, r, body)
+	if errors.Is(err, aws.ErrThrottling) {
+		http.Error(w, "Too many requests with a wrong key came from your address.", http.StatusTooManyRequests)
+		return
+	}
 	if err != nil || id.Principal.Type != aws.Root || id.Principal.Session != nil || id.Principal.Account != h.first {
 		http.Error(w, "Only the root user of account "+h.first+" may make and list accounts: sign with its long-term key.", http.StatusForbidden)
 		return

@@ -141,12 +141,13 @@ func (s *Server) build(ctx context.Context) error {
 		{analyzerapi.Service, s.analyzer},
 	}
 	verifier := sigv4.New(access{newKeys(cfg.Account, key), s.iam, tokens})
+	guard := gateway.NewGuard(cfg.Log, metrics)
 	inside.front = gateway.New(gateway.Deps{
-		Router: register(calls, s.services), Verifier: verifier, Doer: calls, Region: cfg.Region, Log: cfg.Log,
+		Router: register(calls, s.services), Verifier: verifier, Doer: calls, Region: cfg.Region, Log: cfg.Log, Guard: guard,
 		Metrics: metrics, MetricsToken: cfg.MetricsToken, Health: s.health,
 		Internal: map[string]http.Handler{
 			codePath:     links,
-			AccountsPath: &accountsHandler{verifier: verifier, first: cfg.Account, keeper: s.iam, log: cfg.Log},
+			AccountsPath: &accountsHandler{verifier: verifier, guard: guard, first: cfg.Account, keeper: s.iam, log: cfg.Log},
 		},
 	})
 	s.http, err = s.httpServer(inside.front)

@@ -51,18 +51,18 @@ func MissingToken() *aws.Error { return ErrMissingToken.New("Missing Authenticat
 
 func unknownKey(service string) *aws.Error {
 	if service == s3 {
-		return ErrS3InvalidAccessKeyID.New("The AWS Access Key Id you provided does not exist in our records.")
+		return ErrS3InvalidAccessKeyID.New("The AWS Access Key Id you provided does not exist in our records.").Because(ErrRefused)
 	}
-	return ErrUnrecognizedClient.New("The security token included in the request is invalid.")
+	return ErrUnrecognizedClient.New("The security token included in the request is invalid.").Because(ErrRefused)
 }
 
 func mismatch(service string) *aws.Error {
 	if service == s3 {
 		return ErrS3SignatureMismatch.New("The request signature we calculated does not match the signature you provided. " +
-			"Check your key and signing method.")
+			"Check your key and signing method.").Because(ErrRefused)
 	}
 	return ErrInvalidSignature.New("The request signature we calculated does not match the signature you provided. " +
-		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.").Because(ErrRefused)
 }
 
 func expiredToken(service string) *aws.Error {
@@ -75,7 +75,7 @@ func expiredToken(service string) *aws.Error {
 // wrongBody is for a body that is not the one whose hash was signed.
 func wrongBody(service string) *aws.Error {
 	if service == s3 {
-		return ErrS3ContentSHA256.New("The provided 'x-amz-content-sha256' header does not match what was computed.")
+		return ErrS3ContentSHA256.New("The provided 'x-amz-content-sha256' header does not match what was computed.").Because(ErrRefused)
 	}
 	return mismatch(service)
 }

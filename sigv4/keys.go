@@ -19,6 +19,10 @@ var ErrUnknownKey = errors.New("sigv4: unknown access key")
 // ErrSessionExpired is Keys's answer for temporary credentials whose time is over.
 var ErrSessionExpired = errors.New("sigv4: session expired")
 
+// ErrRefused is in the chain of every refusal that says whether a key, a token or a signature was right: what a guesser is
+// after. Refusals for the form or the time of a request do not have it.
+var ErrRefused = errors.New("sigv4: wrong access key or signature")
+
 // Keys finds access keys. An error other than ErrUnknownKey and ErrSessionExpired is a fault of ours.
 type Keys interface {
 	// Lookup finds the key that goes with a session token, which is empty for long-term keys. It must be quick: it runs

@@ -205,24 +205,38 @@ func (c *Claim) matches(key *signingKey, query []param, payload string) bool {
 // Scope peeks at the region and the service of a request's credential scope and believes them: for routing, before the
 // signature is checked. It is quick and takes nothing but the request line and the headers.
 func Scope(r *http.Request) (region, service string, ok bool) {
-	credential := ""
-	if auth := r.Header["Authorization"]; len(auth) > 0 {
-		_, credential, ok = strings.Cut(auth[0], "Credential=")
-		if !ok {
-			return "", "", false
-		}
-		if i := strings.IndexAny(credential, ", "); i >= 0 {
-			credential = credential[:i]
-		}
-	} else if i := strings.Index(r.URL.RawQuery, "X-Amz-Credential="); i >= 0 {
-		credential, _, _ = strings.Cut(r.URL.RawQuery[i+len("X-Amz-Credential="):], "&")
-		credential = decode(credential, true)
-	}
 	var s signature
-	if s.setCredential(credential) != nil {
+	credential, ok := claimedCredential(r)
+	if !ok || s.setCredential(credential) != nil {
 		return "", "", false
 	}
 	return s.region, s.service, true
+}
+
+// ClaimedKey peeks at the access key that a request names, "" if it names none: for a log, nobody has vouched for it.
+func ClaimedKey(r *http.Request) string {
+	var s signature
+	credential, ok := claimedCredential(r)
+	if !ok || s.setCredential(credential) != nil {
+		return ""
+	}
+	return s.accessKeyID
+}
+
+// claimedCredential is keyid/date/region/service/aws4_request of either form.
+func claimedCredential(r *http.Request) (credential string, ok bool) {
+	if auth := r.Header["Authorization"]; len(auth) > 0 {
+		_, credential, ok = strings.Cut(auth[0], "Credential=")
+		if i := strings.IndexAny(credential, ", "); i >= 0 {
+			credential = credential[:i]
+		}
+		return credential, ok
+	}
+	if i := strings.Index(r.URL.RawQuery, "X-Amz-Credential="); i >= 0 {
+		credential, _, _ = strings.Cut(r.URL.RawQuery[i+len("X-Amz-Credential="):], "&")
+		return decode(credential, true), true
+	}
+	return "", false
 }
 
 // limitedReader fails where a body is larger than it may be.
