@@ -30,6 +30,8 @@ type Service struct {
 
 	// TypedErrors says that REST-JSON error bodies carry "Type": "User" or "Service" beside the message, as Lambda's do.
 	TypedErrors bool
+	// PathMember is the member that a query request may leave out and say by the path it is sent to: SQS's "QueueUrl".
+	PathMember string
 	// ValidationCode is the error code of a constraint violation: "ValidationException" for most, "InvalidParameterException"
 	// for CloudWatch Logs, "ValidationError" for the query services.
 	ValidationCode string

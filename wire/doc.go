@@ -14,7 +14,7 @@
 //
 // wire:"NAME,…" says how a member travels: its wire name, then at=NAME (how messages spell it, if not like the wire
 // name), its place if that is not the body (label, query, header, headers, status, payload, eventpayload,
-// eventheader, events), and flat, attr, json, token, ec2=NAME, ts=FORMAT, ns=URI, prefix=P. check:"…" says what it must
+// eventheader, events), and flat, attr, json, token, ec2=NAME, form=NAME (in query), ts=FORMAT, ns=URI, prefix=P. check:"…" says what it must
 // satisfy: required, notnull, bare, secret, min=N, max=N, enum=a|b, pattern=REGEX (the last one). The keys wire.e and check.e
 // speak of a list's elements, .k and .v of a map's keys and values, and so on inwards (check.v.e).
 // A blank field's shape:"…" speaks of the whole structure: none, union, root=NAME, ns=URI, prefix=P.

@@ -113,6 +113,8 @@ func (r formReader) name(f *field) string {
 		return f.ec2
 	case r.ec2:
 		return strings.ToUpper(f.name[:1]) + f.name[1:]
+	case f.form != "":
+		return f.form
 	case f.kind == kindList && f.flat && f.elem.name != "":
 		return f.elem.name
 	}

@@ -70,6 +70,7 @@ func (m *Match) decode(r *http.Request, body []byte, p *structPlan, v reflect.Va
 	case aws.JSON10, aws.JSON11:
 		return decodeJSONBody(body, p, v)
 	case aws.Query:
+		m.fromPath(r)
 		return decodeForm(m.form, p, v, false)
 	case aws.EC2Query:
 		return decodeForm(m.form, p, v, true)

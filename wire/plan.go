@@ -69,6 +69,7 @@ type field struct {
 	attr   bool
 	token  bool
 	ec2    string            // its name in EC2 query requests
+	form   string            // its name in query requests and their answers, if not its own
 	header string            // its canonical header key
 	events map[string]string // Go type to event name, of an event stream
 }
@@ -208,6 +209,8 @@ func (f *field) option(opt string) {
 		f.token = true
 	case "ec2":
 		f.ec2 = value
+	case "form":
+		f.form = value
 	}
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"net/http"
 	"reflect"
+	"strings"
 )
 
 // encodeQuery writes <OpResponse><OpResult>…</OpResult><ResponseMetadata>…</ResponseMetadata></OpResponse>.
@@ -22,6 +23,19 @@ func (m *Match) encodeQuery(w http.ResponseWriter, requestID string, p *structPl
 	b = append(b, "</ResponseMetadata>"...)
 	b = closeElement(b, m.Op.Name+"Response")
 	return writeBody(w, http.StatusOK, "text/xml", append(b, '\n'))
+}
+
+// fromPath gives a query request the member that clients may say by the URL they send to instead: SQS's QueueUrl.
+func (m *Match) fromPath(r *http.Request) {
+	name := m.Service.PathMember
+	if name == "" || m.form.Has(name) || strings.Trim(r.URL.Path, "/") == "" {
+		return
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	m.form.Set(name, scheme+r.Host+r.URL.EscapedPath())
 }
 
 // openResponse opens the element that a query or EC2 answer is.

@@ -38,7 +38,7 @@ func (x xmlWriter) members(b []byte, p *structPlan, v reflect.Value) []byte {
 			continue
 		}
 		if fv, ok := f.present(v.Field(f.index)); ok {
-			b = x.element(b, f.name, f.node, fv)
+			b = x.element(b, orDefault(f.form, f.name), f.node, fv)
 		}
 	}
 	return b

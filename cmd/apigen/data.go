@@ -17,6 +17,8 @@ type opsFile struct {
 	typedErrors bool     // "Type" in error bodies
 	untyped     []string // error shapes without "Type" even so
 	protocols   []string // beyond the model's
+	namespace   string   // of XML answers, if the model has none
+	pathMember  string   // aws.Service.PathMember
 	names       []string // of the served ops, in the file's order
 	ops         map[string]opLine
 }
@@ -60,6 +62,10 @@ func (o *opsFile) serviceLine(words []string) error {
 			o.untyped = strings.Split(value, ",")
 		case "protocols":
 			o.protocols = strings.Split(value, ",")
+		case "xmlns":
+			o.namespace = value
+		case "path-member":
+			o.pathMember = value
 		default:
 			return fmt.Errorf("unknown word %q", w)
 		}
@@ -162,12 +168,31 @@ func applyOverrides(path, svc string, m *model) error {
 		if f[0] != svc {
 			return nil
 		}
+		if name, ok := strings.CutPrefix(f[2], "form="); ok {
+			return setFormName(m, f[1], name)
+		}
 		s, err := overridden(m, f[1])
 		if err != nil {
 			return err
 		}
 		return setConstraint(s, f[2])
 	})
+}
+
+// setFormName gives one use of a shape its name in the query protocol. An element, key or value has no name in JSON, so it
+// becomes its only one.
+func setFormName(m *model, use, name string) error {
+	owner, part, _ := strings.Cut(use, ".")
+	s := m.Shapes.get(owner)
+	if s == nil || s.use(part) == nil {
+		return fmt.Errorf("no member %s", use)
+	}
+	if s.Type == "structure" {
+		s.use(part).formName = name
+	} else {
+		s.use(part).LocationName = name
+	}
+	return nil
 }
 
 // overridden is the shape that a line names: "Shape", or one use of a shape ("Struct.member", "List.member",
@@ -225,10 +250,20 @@ func setConstraint(s *shape, text string) error {
 		s.bare = true
 	case "sensitive":
 		s.Sensitive = true
+	case "error":
+		return setError(s, value)
 	default:
 		return fmt.Errorf("unknown constraint %q", text)
 	}
 	return nil
+}
+
+// setError gives an error its HTTP status and, after a slash, its code in the query protocol.
+func setError(s *shape, text string) error {
+	status, code, _ := strings.Cut(text, "/")
+	n, err := strconv.Atoi(status)
+	s.Error = &errorTrait{Code: code, HTTPStatusCode: n, SenderFault: true}
+	return err
 }
 
 // eachLine calls do with every line that is neither empty nor a comment.

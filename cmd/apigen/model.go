@@ -72,6 +72,8 @@ type ref struct {
 	EventPayload     bool          `json:"eventpayload,omitempty"`
 	EventHeader      bool          `json:"eventheader,omitempty"`
 	HostLabel        bool          `json:"hostLabel,omitempty"`
+	// formName is the name in query requests and answers where the model has only the JSON one. Only overrides.txt sets it.
+	formName string
 }
 
 type shape struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -101,8 +102,11 @@ func (g *generator) service(b *bytes.Buffer) {
 	if m.TargetPrefix != "" {
 		fmt.Fprintf(b, "TargetPrefix: %q,\n", m.TargetPrefix)
 	}
-	if m.XMLNamespace != "" {
-		fmt.Fprintf(b, "XMLNamespace: %q,\n", m.XMLNamespace)
+	if ns := cmp.Or(m.XMLNamespace, g.ops.namespace); ns != "" {
+		fmt.Fprintf(b, "XMLNamespace: %q,\n", ns)
+	}
+	if g.ops.pathMember != "" {
+		fmt.Fprintf(b, "PathMember: %q,\n", g.ops.pathMember)
 	}
 	fmt.Fprintf(b, "Protocols: []aws.Protocol{%s},\n", strings.Join(g.protocols(), ", "))
 	if g.ops.typedErrors {

@@ -104,6 +104,7 @@ func (g *generator) wireOptions(owner *shape, member string, r *ref, s *shape) [
 		{r.JSONValue && !s.JSONValue, "json"},
 		{r.IdempotencyToken, "token"},
 		{r.QueryName != "", "ec2=" + r.QueryName},
+		{r.formName != "", "form=" + r.formName},
 		{r.TimestampFormat != "" && s.TimestampFormat == "", "ts=" + r.TimestampFormat},
 	}
 	for _, f := range flags {
