@@ -31,7 +31,7 @@ var mayImport = []struct {
 	{"gateway/http1", nil},
 	{"store", nil},
 	{"store/*", []string{"store"}},
-	{"event", []string{"aws", "store"}},
+	{"event", []string{"aws", "store", "seal"}},
 	{"event/*", []string{"aws", "api/*", "event"}},
 	{"sandbox", nil},
 	{"sandbox/*", []string{"sandbox", "network"}},

@@ -1,0 +1,13 @@
+// Package event delivers what a transaction emitted, at least once, and says so.
+//
+// A service emits a [Delivery] in the transaction whose state change causes it ([Outbox.Emit]), and wakes the relay when the
+// transaction is durable ([Outbox.Wake], a hint: without it the relay finds the delivery a second later). The [Relay] claims it
+// under a lease and hands it to the [Handler] of its kind. What follows is one transaction again: the delivery is removed, or due
+// again later, or, exhausted, removed while what the handler makes of that (a dead letter, a record for a destination) is
+// emitted. A crash between any two steps repeats a step and never loses one.
+//
+// Deliveries of one kind to one target are a lane. Lanes never wait for each other: each has its own places, and a target that
+// hangs holds only those. Within a lane, deliveries of one group are in order: the next is tried when the one before is done.
+//
+// Payloads are sealed on the disk.
+package event

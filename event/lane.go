@@ -1,0 +1,207 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/enfold-run/enfold/store"
+)
+
+// lane is the queue of one kind and target, while a relay works on it.
+type lane struct {
+	relay *Relay
+	id    laneID
+
+	// Under relay.mu.
+	pumping bool
+	again   bool      // somebody woke it since it last looked
+	due     time.Time // when its next delivery is, as far as was seen
+	looked  time.Time
+	timer   *time.Timer
+	poke    chan struct{} // while it pumps
+
+	// Of the pump alone, but for what is under mu.
+	mu      sync.Mutex
+	running int
+	limit   int // places it may use now; grows
+}
+
+// nudge tells the pump that something changed. The caller holds relay.mu.
+func (l *lane) nudge() {
+	select {
+	case l.poke <- struct{}{}:
+	default:
+	}
+}
+
+// kind is the lane's Delivery.Kind.
+func (l *lane) kind() string {
+	_, rest, _ := strings.Cut(l.id.queue, "\x00")
+	kind, _, _ := strings.Cut(rest, "\x00")
+	return kind
+}
+
+// pump claims and starts tries until nothing is due.
+func (l *lane) pump(ctx context.Context) {
+	r := l.relay
+	r.mu.Lock()
+	if l.poke == nil {
+		l.poke = make(chan struct{}, 1)
+	}
+	poke := l.poke
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	r.mu.Unlock()
+	for {
+		r.mu.Lock()
+		l.again = false
+		r.mu.Unlock()
+		free := l.free()
+		if free == 0 {
+			select {
+			case <-poke:
+			case <-time.After(patience):
+				l.grow()
+			case <-ctx.Done():
+				l.rest(time.Time{})
+				return
+			}
+			continue
+		}
+		claimed, next, err := l.claim(ctx, free)
+		if ctx.Err() != nil {
+			l.giveBack(claimed)
+			l.rest(time.Time{})
+			return
+		}
+		if err != nil {
+			r.deps.Log.Error("claim events", "lane", l.kind(), "error", err)
+			next = time.Now().Add(sweepTime)
+		}
+		for _, c := range claimed {
+			l.start(ctx, c)
+		}
+		if len(claimed) == 0 && l.rest(next) {
+			return
+		}
+	}
+}
+
+// free is how many tries may begin.
+func (l *lane) free() int {
+	h := l.relay.deps.Handlers[l.kind()]
+	if h == nil {
+		return fewest
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit = min(max(l.limit, fewest, 2*runtime.GOMAXPROCS(0)), max(h.Places(l.target()), 1))
+	return max(l.limit-l.running, 0)
+}
+
+// target is what Places is asked about: for a target with a very long name, its hash.
+func (l *lane) target() string {
+	_, rest, _ := strings.Cut(l.id.queue, "\x00")
+	_, target, _ := strings.Cut(rest, "\x00")
+	return target
+}
+
+// claim takes what is due, or answers when something will be. A lane that holds nothing is forgotten.
+func (l *lane) claim(ctx context.Context, most int) (claimed []store.Claimed, next time.Time, err error) {
+	err = l.relay.deps.Store.Update(ctx, func(tx store.Tx) (err error) {
+		next = time.Time{}
+		if claimed, err = tx.Claim(l.id.queue, l.id.scope, most, time.Now(), lease); err != nil || len(claimed) > 0 {
+			return err
+		}
+		if next, err = tx.NextDue(l.id.queue, l.id.scope); err != nil || !next.IsZero() {
+			return err
+		}
+		if err = lanes.Delete(tx, l.id.scope, l.id.queue); errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		return err
+	})
+	return claimed, next, err
+}
+
+// giveBack makes claimed deliveries due again, as well as it can: their lease ends anyway.
+func (l *lane) giveBack(claimed []store.Claimed) {
+	if len(claimed) == 0 {
+		return
+	}
+	_ = l.relay.deps.Store.Update(context.Background(), func(tx store.Tx) error {
+		for _, c := range claimed {
+			if err := tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now()); err != nil && !errors.Is(err, store.ErrLease) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// rest ends the pump until next, or for good if that is zero, unless somebody woke the lane meanwhile.
+func (l *lane) rest(next time.Time) bool {
+	r := l.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stopped := r.ctx == nil || r.ctx.Err() != nil
+	if l.again && !stopped {
+		return false
+	}
+	l.pumping, l.due, l.looked = false, next, time.Now()
+	l.mu.Lock()
+	busy := l.running > 0
+	l.mu.Unlock()
+	switch {
+	case stopped || next.IsZero() && !busy:
+		delete(r.lanes, l.id)
+	case !next.IsZero():
+		l.timer = time.AfterFunc(time.Until(next), func() { r.wake(l.id) })
+	}
+	return true
+}
+
+// start runs a try beside the pump, as soon as the relay has room for it.
+func (l *lane) start(ctx context.Context, c store.Claimed) {
+	l.mu.Lock()
+	l.running++
+	l.mu.Unlock()
+	l.relay.going.Go(func() {
+		select {
+		case l.relay.places <- struct{}{}:
+			l.try(ctx, c)
+			<-l.relay.places
+		case <-ctx.Done():
+			l.giveBack([]store.Claimed{c})
+		}
+		l.ended()
+	})
+}
+
+// ended frees a place.
+func (l *lane) ended() {
+	l.mu.Lock()
+	l.running--
+	l.mu.Unlock()
+	r := l.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.pumping {
+		l.again = true
+		l.nudge()
+	}
+}
+
+// grow gives the lane more places. Its tries take long, so they wait for something else than a processor; if they were short,
+// more of them would only stand in each other's way.
+func (l *lane) grow() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit += max(l.limit/4, 1)
+}

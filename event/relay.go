@@ -1,0 +1,146 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/enfold-run/enfold/store"
+)
+
+const (
+	lease     = time.Minute // of a claim; renewed while the try goes on
+	renewal   = lease / 3
+	sweepTime = time.Second // between looks for lanes that nobody woke: another relay's emits, or a lost hint
+	atOnce    = 1000        // tries under way, of all lanes
+	fewest    = 4           // places of a lane that is only beginning
+	patience  = 100 * time.Millisecond // without an end of any try, after which a lane gets more places
+)
+
+// Deps are what a Relay stands on.
+type Deps struct {
+	Store    store.Store
+	Outbox   *Outbox
+	Handlers map[string]Handler // by Delivery.Kind
+	Metrics  prometheus.Registerer
+	Log      *slog.Logger
+}
+
+// Relay delivers what the outbox holds. Several may work on one store.
+type Relay struct {
+	deps    Deps
+	metrics *metrics
+	places  chan struct{} // taken by every try under way
+
+	mu    sync.Mutex
+	lanes map[laneID]*lane
+	ctx   context.Context // of Run; nil before
+	going sync.WaitGroup
+}
+
+// NewRelay makes a relay, which the outbox wakes from now on. Nothing is delivered before Run.
+func NewRelay(d Deps) *Relay {
+	r := &Relay{deps: d, metrics: newMetrics(d.Metrics), places: make(chan struct{}, atOnce), lanes: map[laneID]*lane{}}
+	d.Outbox.wake = r.wake
+	return r
+}
+
+// Run delivers until ctx ends; then no try is begun any more, those under way are cut short, and what they claimed is due again
+// at once.
+func (r *Relay) Run(ctx context.Context) error {
+	r.mu.Lock()
+	r.ctx = ctx
+	r.mu.Unlock()
+	defer r.going.Wait()
+	for {
+		begun := time.Now()
+		if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
+			r.deps.Log.Error("look for events", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			r.mu.Lock()
+			r.ctx = nil
+			r.mu.Unlock()
+			return nil
+		case <-time.After(max(sweepTime, 20*time.Since(begun))): // ten thousand lanes take their time
+		}
+	}
+}
+
+// sweep wakes every lane that has something due and is not awake.
+func (r *Relay) sweep(ctx context.Context) error {
+	var found []laneID
+	err := r.deps.Store.View(ctx, func(tx store.Tx) error {
+		found = nil
+		scopes, err := lanes.Scopes(tx)
+		if err != nil {
+			return err
+		}
+		for _, sc := range scopes {
+			for row, err := range lanes.Scan(tx, sc, store.Range{}) {
+				if err != nil {
+					return err
+				}
+				found = append(found, laneID{sc, row.Key})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list lanes: %w", err)
+	}
+	now := time.Now()
+	for _, id := range found {
+		if !r.sleeps(id, now) {
+			r.wake(id)
+		}
+	}
+	return nil
+}
+
+// sleeps says that the lane is known to have nothing due yet.
+func (r *Relay) sleeps(id laneID, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lanes[id]
+	return l != nil && (l.pumping || now.Before(l.due) && now.Before(l.looked.Add(recheck)))
+}
+
+// recheck is how long a relay believes that nothing of a lane is due earlier than it last saw.
+const recheck = 10 * time.Second
+
+// wake makes a lane look at its queue.
+func (r *Relay) wake(id laneID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx == nil || r.ctx.Err() != nil {
+		return
+	}
+	l := r.lanes[id]
+	if l == nil {
+		l = &lane{relay: r, id: id}
+		r.lanes[id] = l
+	}
+	l.again = true
+	if l.pumping {
+		l.nudge()
+		return
+	}
+	l.pumping = true
+	ctx := r.ctx
+	r.going.Go(func() { l.pump(ctx) })
+}
+
+// handler answers the handler of a kind.
+func (r *Relay) handler(kind string) (Handler, error) {
+	if h := r.deps.Handlers[kind]; h != nil {
+		return h, nil
+	}
+	return nil, errors.New("event: no handler for " + kind)
+}

@@ -1,0 +1,193 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/enfold-run/enfold/store"
+)
+
+// try makes one try of a claimed delivery and settles it.
+func (l *lane) try(ctx context.Context, c store.Claimed) {
+	d, err := l.relay.deps.Outbox.open(l.id, c.Body)
+	if err != nil {
+		// Nobody can ever read it; it stays where it is, out of the way, for whoever has the key.
+		l.relay.deps.Log.Error("read event", "lane", l.kind(), "id", c.ID, "error", err)
+		l.settle(ctx, func(tx store.Tx) error { return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(24*time.Hour)) })
+		return
+	}
+	h, err := l.relay.handler(d.Kind)
+	if err != nil {
+		l.relay.deps.Log.Error("deliver event", "id", d.ID, "error", err)
+		l.settle(ctx, func(tx store.Tx) error { return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(time.Hour)) })
+		return
+	}
+	stop := l.keep(c)
+	var result any
+	if d.Group != "" {
+		d.Tries = c.Tries - 1 // what is in order stays in the queue between its tries
+	}
+	if d.expired(time.Now()) {
+		err = errTooOld
+	} else {
+		err = l.deliver(context.WithValue(ctx, noteKey{}, &result), h, d)
+	}
+	stop()
+	if err != nil && ctx.Err() != nil {
+		l.giveBack([]store.Claimed{c})
+		return
+	}
+	l.conclude(ctx, &attempt{claimed: c, delivery: d, handler: h, err: err, result: result})
+}
+
+// errTooOld is the outcome of a delivery that grew too old between two tries.
+var errTooOld = errors.New("event: the event is too old")
+
+// attempt is a try that was made.
+type attempt struct {
+	claimed  store.Claimed
+	delivery *Delivery
+	handler  Handler
+	err      error
+	result   any
+}
+
+// deliver calls the handler. A panic is an error like another.
+func (l *lane) deliver(ctx context.Context, h Handler, d *Delivery) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("event: handler of %s panicked: %v", d.Kind, p)
+			l.relay.deps.Log.Error("deliver event", "id", d.ID, "error", err)
+		}
+	}()
+	return h.Deliver(ctx, d)
+}
+
+// keep renews the lease until stop is called.
+func (l *lane) keep(c store.Claimed) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	timer := time.AfterFunc(renewal, func() {
+		defer close(done)
+		for {
+			err := l.relay.deps.Store.Update(ctx, func(tx store.Tx) error {
+				return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(lease))
+			})
+			if errors.Is(err, store.ErrLease) || ctx.Err() != nil {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(renewal):
+			}
+		}
+	})
+	return func() {
+		cancel()
+		if !timer.Stop() {
+			<-done
+		}
+	}
+}
+
+// conclude removes the delivery, or puts it back for later.
+func (l *lane) conclude(ctx context.Context, a *attempt) {
+	now := time.Now()
+	next, o := a.delivery.next(a.err, now)
+	var emitted []*Delivery
+	ok := l.settle(ctx, func(tx store.Tx) error {
+		emitted = nil
+		if next == nil {
+			if err := tx.Ack(l.id.queue, l.id.scope, a.claimed.Receipt); err != nil {
+				return err
+			}
+			emitted = a.handler.Settle(a.delivery, o, a.result)
+			return l.relay.deps.Outbox.Emit(tx, emitted...)
+		}
+		if next.Group != "" { // it keeps its place before those behind it
+			return tx.Extend(l.id.queue, l.id.scope, a.claimed.Receipt, next.NotYet)
+		}
+		if err := tx.Ack(l.id.queue, l.id.scope, a.claimed.Receipt); err != nil {
+			return err
+		}
+		return l.relay.deps.Outbox.enqueue(tx, next, next.NotYet)
+	})
+	if !ok {
+		return
+	}
+	l.relay.metrics.tried(a.delivery.Kind, next != nil, o)
+	l.relay.deps.Outbox.Wake(emitted...)
+	if next != nil || a.delivery.Group != "" { // the next of its group may have been waiting for this one
+		l.relay.wake(l.id)
+	}
+}
+
+// settle runs a transaction that ends a claim, again and again if the store has no room, for as long as the claim may hold.
+func (l *lane) settle(ctx context.Context, fn func(store.Tx) error) bool {
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
+		err := l.relay.deps.Store.Update(context.WithoutCancel(ctx), fn)
+		switch {
+		case err == nil:
+			return true
+		case errors.Is(err, store.ErrLease):
+			return false // it took too long: another try is under way, and will settle it
+		}
+		l.relay.deps.Log.Error("settle event", "lane", l.kind(), "error", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+		if wait > lease/4 {
+			return false // the lease ends, and it is tried again
+		}
+	}
+}
+
+// expired says that the delivery has become too old to be tried.
+func (d *Delivery) expired(now time.Time) bool { return d.Retry.Age > 0 && now.Sub(d.Emitted) >= d.Retry.Age }
+
+// next is the delivery as it is tried again, or nil with how it ended.
+func (d *Delivery) next(err error, now time.Time) (*Delivery, Outcome) {
+	o := Outcome{Err: err, At: now}
+	var p permanent
+	var wait later
+	switch {
+	case err == nil:
+		return nil, o
+	case errors.As(err, &p):
+		o.Cause = Refused
+		return nil, o
+	case errors.Is(err, errTooOld):
+		o.Cause = TooOld
+		return nil, o
+	}
+	n := *d
+	var after time.Duration
+	if errors.As(err, &wait) {
+		n.Waits++
+		if after = wait.wait; after == 0 {
+			after = Retry{Longest: d.Retry.Longest, Jitter: d.Retry.Jitter}.after(n.Waits)
+		}
+	} else {
+		n.Tries++
+		if d.Retry.Tries > 0 && n.Tries >= d.Retry.Tries {
+			o.Cause = Exhausted
+			return nil, o
+		}
+		n.Waits = 0
+		after = d.Retry.after(n.Tries)
+	}
+	if n.NotYet = now.Add(after); d.expired(n.NotYet) {
+		// AWS gives an event up when it is too old, not before: what would be tried too late ends then.
+		n.NotYet = d.Emitted.Add(d.Retry.Age)
+	}
+	if !n.NotYet.After(now) {
+		o.Cause = TooOld
+		return nil, o
+	}
+	return &n, o
+}
