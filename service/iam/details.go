@@ -128,9 +128,13 @@ func addDetail(tx store.Tx, account string, out *api.GetAccountAuthorizationDeta
 			AttachedManagedPolicies: attached,
 		})
 	case role:
+		trust, err := shownTrust(tx, e.Trust)
+		if err != nil {
+			return err
+		}
 		out.RoleDetailList = append(out.RoleDetailList, &api.RoleDetail{
 			Path: &e.Path, RoleName: &e.Name, RoleID: &e.ID, Arn: &arn, CreateDate: &e.Created, RolePolicyList: inline,
-			AssumeRolePolicyDocument: encoded(e.Trust), InstanceProfileList: []*api.InstanceProfile{}, AttachedManagedPolicies: attached,
+			AssumeRolePolicyDocument: encoded(trust), InstanceProfileList: []*api.InstanceProfile{}, AttachedManagedPolicies: attached,
 			PermissionsBoundary: apiBoundary(e), Tags: apiTags(e.Tags),
 		})
 	}

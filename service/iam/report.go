@@ -83,6 +83,8 @@ var reportColumns = []string{
 	"cert_2_last_rotated",
 }
 
+const rootHolder = "<root_account>"
+
 // holder is who has keys: a user, or the root user.
 type holder struct {
 	name, arn string
@@ -100,7 +102,7 @@ func (s *Service) credentials(ctx context.Context) ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		holders = []holder{{"<root_account>", aws.RootOf(id, "").Arn, a.Created, a.Keys}}
+		holders = []holder{{rootHolder, aws.RootOf(id, "").Arn, a.Created, a.Keys}}
 		for row, err := range entities.Scan(tx, scope(id), store.Range{Prefix: store.Prefix(string(user))}) {
 			if err != nil {
 				return err
@@ -136,8 +138,11 @@ func (s *Service) credentials(ctx context.Context) ([]byte, error) {
 }
 
 func (s *Service) reportLine(ctx context.Context, h holder, rows map[string]keyRow) ([]string, error) {
-	const none = "N/A"
+	const none, unsupported = "N/A", "not_supported"
 	line := []string{h.name, h.arn, h.created.Format(time.RFC3339), "false", none, none, none, "false"}
+	if h.name == rootHolder { // of whose password the report never tells
+		line[3], line[5], line[6] = unsupported, unsupported, unsupported
+	}
 	for i := range maxKeysPerUser {
 		if i >= len(h.keys) {
 			line = append(line, "false", none, none, none, none)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	api "github.com/enfold-run/enfold/api/iam"
-	"github.com/enfold-run/enfold/policy"
 	"github.com/enfold-run/enfold/store"
 )
 
@@ -32,17 +31,12 @@ func (s *Service) CreateRole(ctx context.Context, in *api.CreateRoleInput) (*api
 	if err := s.create(ctx, e); err != nil {
 		return nil, err
 	}
+	if err := s.showTrust(ctx, e); err != nil {
+		return nil, err
+	}
 	r := apiRole(account(ctx), e)
 	r.Description, r.MaxSessionDuration = in.Description, in.MaxSessionDuration // only what was given
 	return &api.CreateRoleOutput{Role: r}, nil
-}
-
-func checkTrust(document string) error {
-	if size(document) > maxTrustPolicy {
-		return api.ErrLimitExceeded.Withf("Cannot exceed quota for ACLSizePerRole: %d", maxTrustPolicy)
-	}
-	_, err := parse(document, policy.KindTrust)
-	return err
 }
 
 func apiRole(account string, e *entity) *api.Role {
@@ -57,6 +51,9 @@ func apiRole(account string, e *entity) *api.Role {
 func (s *Service) GetRole(ctx context.Context, in *api.GetRoleInput) (*api.GetRoleOutput, error) {
 	e, err := s.read(ctx, role, *in.RoleName)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.showTrust(ctx, e); err != nil {
 		return nil, err
 	}
 	r := apiRole(account(ctx), e)
@@ -74,17 +71,24 @@ func (s *Service) roleLastUsed(ctx context.Context, e *entity) (*api.RoleLastUse
 
 // ListRoles lists roles by name.
 func (s *Service) ListRoles(ctx context.Context, in *api.ListRolesInput) (*api.ListRolesOutput, error) {
-	out, marker, err := list(ctx, s, role, in.PathPrefix, in.Marker, in.MaxItems, func(e *entity) *api.Role {
-		r := apiRole(account(ctx), e)
-		r.Tags, r.PermissionsBoundary = nil, nil // lists leave them out
-		return r
-	})
-	return answer(&api.ListRolesOutput{Roles: out, IsTruncated: new(marker != nil), Marker: marker}, err)
+	all, marker, err := list(ctx, s, role, in.PathPrefix, in.Marker, in.MaxItems, func(e *entity) *entity { return e })
+	if err != nil {
+		return nil, err
+	}
+	if err := s.showTrust(ctx, all...); err != nil {
+		return nil, err
+	}
+	out := make([]*api.Role, len(all))
+	for i, e := range all {
+		out[i] = apiRole(account(ctx), e)
+		out[i].Tags, out[i].PermissionsBoundary = nil, nil // lists leave them out
+	}
+	return &api.ListRolesOutput{Roles: out, IsTruncated: new(marker != nil), Marker: marker}, nil
 }
 
 // UpdateRole changes a role's description and its longest session.
 func (s *Service) UpdateRole(ctx context.Context, in *api.UpdateRoleInput) (*api.UpdateRoleOutput, error) {
-	err := s.editRole(ctx, *in.RoleName, func(e *entity) error {
+	err := s.editRole(ctx, *in.RoleName, func(_ store.Tx, e *entity) error {
 		if in.Description != nil {
 			e.Description = *in.Description
 		}
@@ -98,13 +102,19 @@ func (s *Service) UpdateRole(ctx context.Context, in *api.UpdateRoleInput) (*api
 
 // UpdateRoleDescription changes a role's description.
 func (s *Service) UpdateRoleDescription(ctx context.Context, in *api.UpdateRoleDescriptionInput) (*api.UpdateRoleDescriptionOutput, error) {
-	var r *api.Role
+	var changed entity
 	err := s.edit(ctx, role, *in.RoleName, func(_ store.Tx, e *entity) error {
 		e.Description = *in.Description
-		r = apiRole(account(ctx), e)
+		changed = *e
 		return nil
 	})
-	return answer(&api.UpdateRoleDescriptionOutput{Role: r}, err)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.showTrust(ctx, &changed); err != nil {
+		return nil, err
+	}
+	return &api.UpdateRoleDescriptionOutput{Role: apiRole(account(ctx), &changed)}, nil
 }
 
 // UpdateAssumeRolePolicy replaces a role's trust policy.
@@ -112,20 +122,20 @@ func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, in *api.UpdateAssu
 	if err := checkTrust(*in.PolicyDocument); err != nil {
 		return nil, err
 	}
-	err := s.editRole(ctx, *in.RoleName, func(e *entity) error {
-		e.Trust = *in.PolicyDocument
-		return nil
+	err := s.editRole(ctx, *in.RoleName, func(tx store.Tx, e *entity) (err error) {
+		e.Trust, err = boundTrust(tx, *in.PolicyDocument)
+		return err
 	})
 	return answer(&api.UpdateAssumeRolePolicyOutput{}, err)
 }
 
 // editRole changes a role that belongs to no service.
-func (s *Service) editRole(ctx context.Context, name string, fn func(e *entity) error) error {
-	return s.edit(ctx, role, name, func(_ store.Tx, e *entity) error {
+func (s *Service) editRole(ctx context.Context, name string, fn func(tx store.Tx, e *entity) error) error {
+	return s.edit(ctx, role, name, func(tx store.Tx, e *entity) error {
 		if err := protected(e); err != nil {
 			return err
 		}
-		return fn(e)
+		return fn(tx, e)
 	})
 }
 

@@ -57,6 +57,9 @@ func (s *Service) createServiceRole(ctx context.Context, e *entity) error {
 		if err := put(tx, in, e); err != nil {
 			return err
 		}
+		if err := index(tx, in, e); err != nil {
+			return err
+		}
 		return s.counted(tx, in, func(a *accountRow) error { return a.add(role, 1) })
 	})
 }

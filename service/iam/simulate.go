@@ -20,11 +20,24 @@ type simulation struct {
 	principal *aws.Principal
 	grants    *policy.Grants
 	resource  *policy.ResourceGrants
-	documents map[string]string // by the names in grants and resource
-	sources   map[string]string // PolicySourceType by the same names
+	sources   map[string]simulated // by the names in grants and resource
 	context   contextEntries
 	owner     string // account id of the resource; empty for the caller's
 }
+
+// simulated is a policy of a simulation as its answer shows it.
+type simulated struct {
+	id       string // SourcePolicyId
+	kind     string // SourcePolicyType
+	document string
+}
+
+// The types of policies that AWS answers, which are not those that its model names.
+const (
+	kindIdentity = "IAM Policy"
+	kindBoundary = "IAM Permissions Boundary Policy"
+	kindResource = "Resource Policy"
+)
 
 // contextEntries are condition keys that the caller made up.
 type contextEntries []*api.ContextEntry
@@ -58,7 +71,7 @@ func (s *Service) SimulateCustomPolicy(ctx context.Context, in *api.SimulateCust
 
 // SimulatePrincipalPolicy tells what the policies of a user, group or role would allow, with more policies if they are given.
 func (s *Service) SimulatePrincipalPolicy(ctx context.Context, in *api.SimulatePrincipalPolicyInput) (*api.SimulatePrincipalPolicyOutput, error) {
-	sim := &simulation{documents: map[string]string{}, sources: map[string]string{}}
+	sim := &simulation{sources: map[string]simulated{}}
 	err := s.db.View(ctx, func(tx store.Tx) error {
 		e, err := ownEntity(tx, account(ctx), *in.PolicySourceArn)
 		if err != nil {
@@ -70,7 +83,7 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, in *api.SimulateP
 		}
 		sources, err := s.sources(tx, account(ctx), e)
 		for _, src := range sources {
-			sim.documents[src.name], sim.sources[src.name] = src.document, src.kind()
+			sim.sources[src.name] = simulated{src.id(), kindIdentity, src.document}
 		}
 		return err
 	})
@@ -103,21 +116,18 @@ func principalOf(account string, e *entity) *aws.Principal {
 	return p
 }
 
-// kind is the source as the simulator names it.
-func (src source) kind() string {
-	switch {
-	case src.arn == "":
-		return string(src.owner.Kind)
-	case strings.HasPrefix(src.arn, "arn:aws:iam::aws:"):
-		return api.PolicySourceTypeAwsManaged
+// id is the source as the simulator names it.
+func (src source) id() string {
+	if src.arn != "" {
+		return src.policy
 	}
-	return api.PolicySourceTypeUserManaged
+	return string(src.owner.Kind) + "_" + src.owner.Name + "_" + src.policy
 }
 
 // add puts what the request brings along into the simulation.
 func (sim *simulation) add(s *Service, in *api.SimulatePrincipalPolicyInput) error {
-	if sim.documents == nil {
-		sim.documents, sim.sources = map[string]string{}, map[string]string{}
+	if sim.sources == nil {
+		sim.sources = map[string]simulated{}
 	}
 	g := *sim.grants
 	g.Identity = slices.Clone(g.Identity)
@@ -128,7 +138,7 @@ func (sim *simulation) add(s *Service, in *api.SimulatePrincipalPolicyInput) err
 			return err
 		}
 		name := "PolicyInputList." + strconv.Itoa(i+1)
-		sim.documents[name], sim.sources[name] = document, "IAM Policy"
+		sim.sources[name] = simulated{name, kindIdentity, document}
 		g.Identity = append(g.Identity, named(name, p))
 	}
 	if len(in.PermissionsBoundaryPolicyInputList) > 1 {
@@ -140,7 +150,7 @@ func (sim *simulation) add(s *Service, in *api.SimulatePrincipalPolicyInput) err
 			return err
 		}
 		const name = "PermissionsBoundaryPolicyInputList.1"
-		sim.documents[name], sim.sources[name] = document, "IAM Permissions Boundary Policy"
+		sim.sources[name] = simulated{name, kindBoundary, document}
 		g.Boundary = new(named(name, p))
 	}
 	if in.ResourcePolicy != nil {
@@ -149,7 +159,7 @@ func (sim *simulation) add(s *Service, in *api.SimulatePrincipalPolicyInput) err
 			return err
 		}
 		const name = "ResourcePolicy"
-		sim.documents[name], sim.sources[name] = *in.ResourcePolicy, "Resource Policy"
+		sim.sources[name] = simulated{name, kindResource, *in.ResourcePolicy}
 		sim.resource = &policy.ResourceGrants{Policies: []policy.Named{named(name, p)}}
 	}
 	return sim.circumstances(in)
@@ -240,11 +250,12 @@ func decision(d policy.Decision) string {
 
 // statement is the one that decided, and where in its policy it is.
 func (sim *simulation) statement(d policy.Decision) *api.Statement {
-	out := &api.Statement{SourcePolicyID: &d.Policy, SourcePolicyType: new(sim.sources[d.Policy])}
-	if sim.sources[d.Policy] == "" {
-		out.SourcePolicyType = new(api.PolicySourceTypeNone)
+	from, ok := sim.sources[d.Policy]
+	if !ok { // the boundary that the entity has
+		from = simulated{id: lastSegment(d.Policy), kind: kindBoundary}
 	}
-	document := []byte(sim.documents[d.Policy])
+	out := &api.Statement{SourcePolicyID: &from.id, SourcePolicyType: &from.kind}
+	document := []byte(from.document)
 	raw := rawStatement(document, d.Statement)
 	if at := bytes.Index(document, raw); raw != nil && at >= 0 {
 		out.StartPosition, out.EndPosition = position(document[:at]), position(document[:at+len(raw)])

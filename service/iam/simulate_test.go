@@ -77,10 +77,11 @@ func TestSimulatePrincipalPolicy(t *testing.T) {
 	for _, r := range out.EvaluationResults {
 		got += *r.EvalDecision + " "
 		for _, m := range r.MatchedStatements {
-			got += *m.SourcePolicyType + " "
+			got += "by " + *m.SourcePolicyID + " "
+			equal(t, "type", *m.SourcePolicyType, "IAM Policy")
 		}
 	}
-	equal(t, "results", got, "allowed role allowed aws-managed implicitDeny ")
+	equal(t, "results", got, "allowed by role_r_p allowed by AWSLambda_FullAccess implicitDeny ")
 	keys, err := f.GetContextKeysForPrincipalPolicy(f.ctx, &api.GetContextKeysForPrincipalPolicyInput{PolicySourceArn: r.Arn})
 	f.check(err, "")
 	if !strings.Contains(strings.ToLower(fmt.Sprint(keys.ContextKeyNames)), "iam:passedtoservice") {

@@ -14,12 +14,21 @@ import (
 // create stores a new user, group or role and counts it.
 func (s *Service) create(ctx context.Context, e *entity) error {
 	in := account(ctx)
-	return s.change(ctx, in, func(tx store.Tx) error {
-		_, err := entities.Put(tx, scope(in), entityKey(e.Kind, e.Name), *e, store.IfAbsent())
+	trust := e.Trust
+	return s.change(ctx, in, func(tx store.Tx) (err error) {
+		if e.Kind == role {
+			if e.Trust, err = boundTrust(tx, trust); err != nil {
+				return err
+			}
+		}
+		_, err = entities.Put(tx, scope(in), entityKey(e.Kind, e.Name), *e, store.IfAbsent())
 		if errors.Is(err, store.ErrExists) {
 			return api.ErrEntityAlreadyExists.Withf("%s with name %s already exists.", e.Kind.title(), e.Name)
 		}
 		if err != nil {
+			return err
+		}
+		if err := index(tx, in, e); err != nil {
 			return err
 		}
 		if e.Boundary != "" {
@@ -58,6 +67,9 @@ func (s *Service) drop(tx store.Tx, account string, e *entity) error {
 		if err := unuse(tx, account, e.Boundary, boundary, e); err != nil {
 			return err
 		}
+	}
+	if err := ids.Delete(tx, everywhere, e.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
 	}
 	if err := entities.Delete(tx, scope(account), entityKey(e.Kind, e.Name)); err != nil {
 		return err
@@ -183,6 +195,9 @@ func (s *Service) rename(ctx context.Context, k kind, name string, newName, newP
 			return err
 		}
 		if err := put(tx, in, e); err != nil {
+			return err
+		}
+		if err := index(tx, in, e); err != nil {
 			return err
 		}
 		return follow(tx, in, &was, e)
