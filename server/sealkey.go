@@ -133,19 +133,28 @@ func parseSealKey(text []byte) ([]byte, error) {
 	return nil, fmt.Errorf("the root key must be %d bytes, raw or in hex or base64 (`openssl rand -hex %d` makes one)", seal.RootSize, seal.RootSize)
 }
 
-// probe tells early, and clearly, that a root key is not the one that the data was sealed with.
+// probeText is what the probe file holds, sealed.
+const probeText = "enfold"
+
+func probeKey(root *seal.Root) *seal.Key { return root.Key("probe") }
+
+// probe tells early, and clearly, that a root key is not the one that the data was sealed with. The first time it makes what
+// that can be told by.
 func probe(dir string, root *seal.Root) error {
-	const text = "enfold"
-	path := filepath.Join(dir, sealProbeFile)
-	key := root.Key("probe")
-	b, err := os.ReadFile(path)
+	err := tryProbe(dir, root)
 	if errors.Is(err, os.ErrNotExist) {
-		return writeFile(path, key.Seal([]byte(text), nil))
+		return writeFile(filepath.Join(dir, sealProbeFile), probeKey(root).Seal([]byte(probeText), nil))
 	}
+	return err
+}
+
+// tryProbe answers os.ErrNotExist for data that was never sealed.
+func tryProbe(dir string, root *seal.Root) error {
+	b, err := os.ReadFile(filepath.Join(dir, sealProbeFile))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", sealProbeFile, err)
 	}
-	if _, err := key.Open(b, nil); err != nil {
+	if _, err := probeKey(root).Open(b, nil); err != nil {
 		return fmt.Errorf("the root key is not the one that the data in %s was sealed with", dir)
 	}
 	return nil

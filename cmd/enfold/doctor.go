@@ -1,22 +1,28 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/namespace"
+	"github.com/enfold-run/enfold/server"
 )
 
 type doctorCmd struct {
 	dataFlag
-	RuntimeMap map[string]string `help:"Interpreter of a runtime, as serve has it." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
+	RuntimeMap     map[string]string `help:"Interpreter of a runtime, as serve has it." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
+	RootKeyCommand string            `help:"Command that prints the key which seals the data, as serve has it. It is run." env:"ENFOLD_ROOT_KEY_COMMAND" placeholder:"CMD"`
+	RootKeyFile    string            `help:"File that holds that key, as serve has it." env:"ENFOLD_ROOT_KEY_FILE" type:"path" placeholder:"FILE"`
 }
 
-// Run prints what this host can do. It fails if functions could only run without isolation.
-func (c doctorCmd) Run() error {
+// Run prints what this host can do. It fails if functions could only run without isolation, or the data could not be opened.
+func (c doctorCmd) Run(ctx context.Context) error {
 	fmt.Printf("Host: %s/%s, %d CPUs, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), who())
 	rep := namespace.Report()
 	fmt.Println("\nIsolation by namespaces:", yes(rep.OK))
@@ -32,11 +38,30 @@ func (c doctorCmd) Run() error {
 		printCheck(check)
 	}
 	fmt.Println("\n  provided.al2, provided.al2023 (Go, Rust, …) need no interpreter.")
+	sealing := server.ReportSeal(ctx, server.Config{Data: c.dir(), RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile})
+	printSeal(os.Stdout, sealing)
 	if !rep.OK {
 		fmt.Println("\nWithout namespaces `enfold serve` runs functions as plain processes: they can read what you can read.")
 		return exitCode(1)
 	}
+	if sealing.Problem != nil {
+		return exitCode(1)
+	}
 	return nil
+}
+
+// printSeal says where the key comes from that the data is sealed with, and what that means.
+func printSeal(w io.Writer, r server.SealReport) {
+	fmt.Fprintf(w, "\nSealing of the data:\n  %-4s %-28s %s\n", yes(r.Problem == nil), "root key", r.Source)
+	if r.Problem != nil {
+		fmt.Fprintf(w, "       %-28s %v\n", "", r.Problem)
+	}
+	for line := range strings.Lines(r.Means) {
+		fmt.Fprintf(w, "       %s\n", strings.TrimRight(line, "\n"))
+	}
+	for line := range strings.Lines(r.Do) {
+		fmt.Fprintf(w, "       → %s\n", strings.TrimRight(line, "\n"))
+	}
 }
 
 func printCheck(c sandbox.Check) {
