@@ -13,10 +13,10 @@ import (
 
 // SealReport says where the key comes from that everything at rest is sealed with, and what that means.
 type SealReport struct {
-	Source  string // "from --root-key-command", …
-	Problem error  // why the server would not start with it; nil if it would
-	Means   string // against whom the data is sealed, and against whom it is not
-	Do      string // what would be better, or what to take care of
+	Source  string   // "from --root-key-command", …
+	Problem error    // why the server would not start with it; nil if it would
+	Means   string   // against whom the data is sealed, and against whom it is not
+	Do      []string // what would be better, and what to take care of
 }
 
 const loseKey = "Keep a copy of the key somewhere else than the backups of the data: without it nothing that is sealed opens again."
@@ -32,10 +32,13 @@ func ReportSeal(ctx context.Context, cfg Config) SealReport {
 	}
 	key := filepath.Join(cfg.Data, SealKeyFile)
 	r := SealReport{
-		Means: "The key lies beside what it seals. A database or code blob that gets out alone cannot be read, and neither can\n" +
+		Means: "The key lies beside what it seals. A database or code blob that gets out alone cannot be read, and neither can " +
 			"what is copied without " + SealKeyFile + "; whoever has the whole directory, a backup or an image of the disk, reads it all.",
-		Do: "Leave " + SealKeyFile + " out of backups, or keep the key elsewhere: store its text in Vault, a TPM or a cloud's KMS, give\n" +
-			"--root-key-command a command that prints it, see that doctor finds it right, then delete " + SealKeyFile + ".\n" + loseKey,
+		Do: []string{
+			"Leave " + SealKeyFile + " out of backups, or keep the key elsewhere: store its text in Vault, a TPM or a cloud's KMS, give " +
+				"--root-key-command a command that prints it, see that doctor finds it right, then delete " + SealKeyFile + ".",
+			loseKey,
+		},
 	}
 	_, noKey := os.Stat(key)
 	_, noProbe := os.Stat(filepath.Join(cfg.Data, sealProbeFile))
@@ -47,7 +50,7 @@ func ReportSeal(ctx context.Context, cfg Config) SealReport {
 			Source:  "not told",
 			Problem: fmt.Errorf("the data in %s was sealed with a key that is not beside it", cfg.Data),
 			Means:   "The key came from --root-key-command or --root-key-file, or " + key + " was deleted.",
-			Do:      "Give doctor the option that serve has (or its ENFOLD_… variable), or bring the file back.",
+			Do:      []string{"Give doctor the option that serve has (or its ENFOLD_… variable), or bring the file back."},
 		}
 	default:
 		r.Source = "made by Enfold beside the data: " + key
@@ -59,9 +62,9 @@ func ReportSeal(ctx context.Context, cfg Config) SealReport {
 func commandReport(ctx context.Context, cfg Config) SealReport {
 	return SealReport{
 		Source: "from --root-key-command", Problem: checkSeal(ctx, cfg),
-		Means: "The key is nowhere on this disk: the data directory, its backups and a stolen disk cannot be read without what the\n" +
+		Means: "The key is nowhere on this disk: the data directory, its backups and a stolen disk cannot be read without what the " +
 			"command asks. The running server has it in memory, so root on this machine can get at it.",
-		Do: "See that only the server's user may run the command with success, and that what it asks logs it.\n" + loseKey + beside(cfg),
+		Do: append(beside(cfg), "See that only the server's user may run the command with success, and that what it asks logs it.", loseKey),
 	}
 }
 
@@ -69,22 +72,22 @@ func fileReport(ctx context.Context, cfg Config) SealReport {
 	r := SealReport{Source: "from --root-key-file " + cfg.RootKeyFile, Problem: checkSeal(ctx, cfg)}
 	if isBelow(cfg.RootKeyFile, cfg.Data) {
 		r.Means = "The file lies in the data directory: whoever gets that whole, or a backup of it, reads it all."
-		r.Do = "Move the file to another file system, or use --root-key-command.\n" + loseKey
+		r.Do = []string{"Move the file to another file system, or use --root-key-command.", loseKey}
 		return r
 	}
-	r.Means = "The data directory and its backups cannot be read without the file. Whoever can read both, as root on this machine or\n" +
+	r.Means = "The data directory and its backups cannot be read without the file. Whoever can read both, as root on this machine or " +
 		"with a disk that holds both, reads it all."
-	r.Do = "Keep the file on another file system than the data: one in memory, such as systemd's credentials, or removable.\n" + loseKey + beside(cfg)
+	r.Do = append(beside(cfg), "Keep the file on another file system than the data: one in memory, such as systemd's credentials, or removable.", loseKey)
 	return r
 }
 
 // beside warns of a key that a former start left beside the data.
-func beside(cfg Config) string {
+func beside(cfg Config) []string {
 	key := filepath.Join(cfg.Data, SealKeyFile)
 	if _, err := os.Stat(key); err != nil {
-		return ""
+		return nil
 	}
-	return "\nDelete " + key + ": it is not used, but if it is the same key, it undoes all this."
+	return []string{"Delete " + key + ": it is not used, but if it is the same key, it undoes all this."}
 }
 
 // isBelow says that a file lies in a directory, links followed as far as they lead somewhere.

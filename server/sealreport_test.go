@@ -56,13 +56,13 @@ func TestReportSeal(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			before := names(t, c.cfg.Data)
 			r := ReportSeal(t.Context(), c.cfg)
-			if !strings.Contains(r.Source, c.source) || !strings.Contains(r.Means+r.Do, c.is) {
+			if !strings.Contains(r.Source, c.source) || !strings.Contains(r.Means+strings.Join(r.Do, "\n"), c.is) {
 				t.Errorf("report = %+v", r)
 			}
 			if c.problem == "" && r.Problem != nil || c.problem != "" && (r.Problem == nil || !strings.Contains(r.Problem.Error(), c.problem)) {
 				t.Errorf("problem = %v, want %q", r.Problem, c.problem)
 			}
-			if all := r.Source + r.Means + r.Do; strings.Contains(all, key) || r.Problem != nil && strings.Contains(r.Problem.Error(), key) {
+			if all := r.Source + r.Means + strings.Join(r.Do, ""); strings.Contains(all, key) || r.Problem != nil && strings.Contains(r.Problem.Error(), key) {
 				t.Error("the key is in the report")
 			}
 			if after := names(t, c.cfg.Data); after != before {

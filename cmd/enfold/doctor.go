@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
@@ -56,12 +57,29 @@ func printSeal(w io.Writer, r server.SealReport) {
 	if r.Problem != nil {
 		fmt.Fprintf(w, "       %-28s %v\n", "", r.Problem)
 	}
-	for line := range strings.Lines(r.Means) {
-		fmt.Fprintf(w, "       %s\n", strings.TrimRight(line, "\n"))
+	printWrapped(w, "", r.Means)
+	for _, do := range r.Do {
+		printWrapped(w, "→ ", do)
 	}
-	for line := range strings.Lines(r.Do) {
-		fmt.Fprintf(w, "       → %s\n", strings.TrimRight(line, "\n"))
+}
+
+// printWrapped prints a paragraph below a check, in lines that fit a terminal, the first after a mark.
+func printWrapped(w io.Writer, mark, text string) {
+	const width = 100
+	line := "       " + mark
+	indent := strings.Repeat(" ", utf8.RuneCountInString(line))
+	first := true
+	for word := range strings.FieldsSeq(text) {
+		if !first && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			fmt.Fprintln(w, line)
+			line, first = indent, true
+		}
+		if !first {
+			line += " "
+		}
+		line, first = line+word, false
 	}
+	fmt.Fprintln(w, line)
 }
 
 func printCheck(c sandbox.Check) {

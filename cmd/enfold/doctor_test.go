@@ -14,15 +14,16 @@ func TestPrintSeal(t *testing.T) {
 		r    server.SealReport
 		want string
 	}{
-		{"fine", server.SealReport{Source: "from a safe", Means: "one\ntwo", Do: "this\nthat"}, `
+		{"fine", server.SealReport{Source: "from a safe", Means: "one " + strings.Repeat("two ", 25), Do: []string{strings.Repeat("this ", 20), "that"}}, `
 Sealing of the data:
   ok   root key                     from a safe
-       one
-       two
-       → this
+       one two two two two two two two two two two two two two two two two two two two two two two
+       two two two
+       → this this this this this this this this this this this this this this this this this this
+         this this
        → that
 `},
-		{"not fine", server.SealReport{Source: "from a safe", Problem: errors.New("it is locked"), Means: "one", Do: "this"}, `
+		{"not fine", server.SealReport{Source: "from a safe", Problem: errors.New("it is locked"), Means: "one", Do: []string{"this"}}, `
 Sealing of the data:
   no   root key                     from a safe
                                     it is locked
