@@ -88,9 +88,10 @@ const (
 
 // Outcome is how a delivery ended.
 type Outcome struct {
-	Err   error // nil if it was delivered
-	Cause Cause // if it was not
-	At    time.Time
+	Err    error // nil if it was delivered
+	Cause  Cause // if it was not
+	At     time.Time
+	Result any // what the last Deliver noted with [Note]; nil if nothing
 }
 
 // Handler is what a kind of delivery means. Its methods are called by many goroutines.
@@ -98,9 +99,9 @@ type Handler interface {
 	// Deliver makes one try. Nil means done; an error is tried again as Retry says, unless it is a [Permanent] or [Later] one.
 	// ctx ends when the relay stops: a try that it cuts short is made again.
 	Deliver(ctx context.Context, d *Delivery) error
-	// Settle answers what is emitted in the transaction that ends the delivery. It has no effects and may be called more than
-	// once. result is what Deliver noted with [Note], nil if nothing.
-	Settle(d *Delivery, o Outcome, result any) []*Delivery
+	// Settle answers what is emitted in the transaction that ends the delivery, which is tx. It may be called more than once,
+	// and has no effects but those of tx. An error is tried again, so that nothing is lost.
+	Settle(tx store.Tx, d *Delivery, o Outcome) ([]*Delivery, error)
 	// Places is how many deliveries to one target may be under way at once.
 	Places(target string) int
 }

@@ -119,15 +119,28 @@ func (l *lane) claim(ctx context.Context, most int) (claimed []store.Claimed, ne
 		if claimed, err = tx.Claim(l.id.queue, l.id.scope, most, time.Now(), lease); err != nil || len(claimed) > 0 {
 			return err
 		}
-		if next, err = tx.NextDue(l.id.queue, l.id.scope); err != nil || !next.IsZero() {
-			return err
-		}
-		if err = lanes.Delete(tx, l.id.scope, l.id.queue); errors.Is(err, store.ErrNotFound) {
-			err = nil
-		}
+		next, err = l.forget(tx)
 		return err
 	})
 	return claimed, next, err
+}
+
+// forget removes the lane's row if it holds nothing, and answers when its next delivery is due if it does.
+func (l *lane) forget(tx store.Tx) (next time.Time, err error) {
+	if next, err = tx.NextDue(l.id.queue, l.id.scope); err != nil || !next.IsZero() {
+		return next, err
+	}
+	if err = lanes.Delete(tx, l.id.scope, l.id.queue); errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
+	return next, err
+}
+
+// alone says that one try is under way, at most.
+func (l *lane) alone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.running <= 1
 }
 
 // giveBack makes claimed deliveries due again, as well as it can: their lease ends anyway.
@@ -175,7 +188,7 @@ func (l *lane) start(ctx context.Context, c store.Claimed) {
 	l.relay.going.Go(func() {
 		select {
 		case l.relay.places <- struct{}{}:
-			l.try(ctx, c)
+			l.try(l.relay.hurry, c)
 			<-l.relay.places
 		case <-ctx.Done():
 			l.giveBack([]store.Claimed{c})

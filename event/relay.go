@@ -17,7 +17,7 @@ const (
 	lease     = time.Minute // of a claim; renewed while the try goes on
 	renewal   = lease / 3
 	sweepTime = time.Second // between looks for lanes that nobody woke: another relay's emits, or a lost hint
-	atOnce    = 1000        // tries under way, of all lanes
+	atOnce    = 4000        // tries under way, of all lanes
 	fewest    = 4           // places of a lane that is only beginning
 	patience  = 100 * time.Millisecond // without an end of any try, after which a lane gets more places
 )
@@ -39,7 +39,8 @@ type Relay struct {
 
 	mu    sync.Mutex
 	lanes map[laneID]*lane
-	ctx   context.Context // of Run; nil before
+	ctx   context.Context // of Run; nil before and after
+	hurry context.Context // of Run; of the tries
 	going sync.WaitGroup
 }
 
@@ -50,11 +51,11 @@ func NewRelay(d Deps) *Relay {
 	return r
 }
 
-// Run delivers until ctx ends; then no try is begun any more, those under way are cut short, and what they claimed is due again
-// at once.
-func (r *Relay) Run(ctx context.Context) error {
+// Run delivers until ctx ends; then no try is begun any more. Those under way go on until hurry ends too: they are cut short
+// then, and what they claimed is due again at once.
+func (r *Relay) Run(ctx, hurry context.Context) error {
 	r.mu.Lock()
-	r.ctx = ctx
+	r.ctx, r.hurry = ctx, hurry
 	r.mu.Unlock()
 	defer r.going.Wait()
 	for {

@@ -24,7 +24,7 @@ var here = store.Scope{Account: "000000000000", Region: "us-east-1"}
 // script is a handler that does what a test says.
 type script struct {
 	deliver func(ctx context.Context, d *Delivery) error
-	settle  func(d *Delivery, o Outcome, result any) []*Delivery
+	settle  func(d *Delivery, o Outcome) []*Delivery
 	places  int
 
 	mu  sync.Mutex
@@ -42,14 +42,14 @@ func (s *script) Deliver(ctx context.Context, d *Delivery) error {
 	return s.deliver(ctx, d)
 }
 
-func (s *script) Settle(d *Delivery, o Outcome, result any) []*Delivery {
+func (s *script) Settle(_ store.Tx, d *Delivery, o Outcome) ([]*Delivery, error) {
 	s.mu.Lock()
 	s.end = append(s.end, fmt.Sprintf("%s %s %v", d.Target, d.Payload, o.Cause))
 	s.mu.Unlock()
 	if s.settle == nil {
-		return nil
+		return nil, nil
 	}
-	return s.settle(d, o, result)
+	return s.settle(d, o), nil
 }
 
 func (s *script) Places(string) int { return max(s.places, 1) }
@@ -100,7 +100,7 @@ func (w *world) start(handlers map[string]Handler) {
 	w.relay = NewRelay(Deps{Store: w.db, Outbox: w.out, Handlers: handlers, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.relay.Run(ctx) }()
+	go func() { done <- w.relay.Run(ctx, ctx) }()
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -170,7 +170,7 @@ func TestRetryAndDeadLetter(t *testing.T) {
 	dlq := &script{}
 	s := &script{
 		deliver: func(context.Context, *Delivery) error { return errors.New("no") },
-		settle: func(d *Delivery, o Outcome, _ any) []*Delivery {
+		settle: func(d *Delivery, o Outcome) []*Delivery {
 			return []*Delivery{{Kind: "dlq", Target: "q", Scope: d.Scope, Payload: fmt.Appendf(nil, "%s/%s/%v", d.Payload, o.Cause, o.Err)}}
 		},
 	}

@@ -97,23 +97,28 @@ func (l *lane) keep(c store.Claimed) (stop func()) {
 func (l *lane) conclude(ctx context.Context, a *attempt) {
 	now := time.Now()
 	next, o := a.delivery.next(a.err, now)
+	o.Result = a.result
 	var emitted []*Delivery
-	ok := l.settle(ctx, func(tx store.Tx) error {
+	alone := l.alone()
+	ok := l.settle(ctx, func(tx store.Tx) (err error) {
 		emitted = nil
-		if next == nil {
-			if err := tx.Ack(l.id.queue, l.id.scope, a.claimed.Receipt); err != nil {
-				return err
-			}
-			emitted = a.handler.Settle(a.delivery, o, a.result)
-			return l.relay.deps.Outbox.Emit(tx, emitted...)
-		}
-		if next.Group != "" { // it keeps its place before those behind it
+		if next != nil && next.Group != "" { // it keeps its place before those behind it
 			return tx.Extend(l.id.queue, l.id.scope, a.claimed.Receipt, next.NotYet)
 		}
 		if err := tx.Ack(l.id.queue, l.id.scope, a.claimed.Receipt); err != nil {
 			return err
 		}
-		return l.relay.deps.Outbox.enqueue(tx, next, next.NotYet)
+		if next != nil {
+			return l.relay.deps.Outbox.enqueue(tx, next, next.NotYet)
+		}
+		if emitted, err = a.handler.Settle(tx, a.delivery, o); err != nil {
+			return err
+		}
+		if err := l.relay.deps.Outbox.Emit(tx, emitted...); err != nil || !alone {
+			return err
+		}
+		_, err = l.forget(tx)
+		return err
 	})
 	if !ok {
 		return
