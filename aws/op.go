@@ -56,6 +56,7 @@ type Op struct {
 	ReadOnly bool   // changes nothing: Get, List, Describe …
 	Data     bool   // a data event of the audit trail, not a management event
 	NoAuth   bool   // needs no permission, as sts:GetCallerIdentity
+	Unsigned bool   // comes without a signature: what is in the input proves who calls, as sts:AssumeRoleWithWebIdentity
 	MaxBody  int64  // bytes that a request's body may have; 0 means the gateway's default
 
 	// Resources is set where Resource cannot be told by a template: it is empty then, and this gives the ARNs. ctx carries

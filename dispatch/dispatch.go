@@ -24,6 +24,13 @@ type Authorizer interface {
 	Authorize(ctx context.Context, call *aws.Call, impl any) error
 }
 
+// Identifier is a service with ops that come without a signature: it says who makes such a call, by what is in the input, and
+// in which account it acts. It is asked before the call is authorized. An error, an *aws.Error if it is the caller's fault,
+// means that nobody is known to have called: the call is in no account's trail, like one whose signature is wrong.
+type Identifier interface {
+	Identify(ctx context.Context, call *aws.Call) (p *aws.Principal, account string, err error)
+}
+
 // Auditor is told of every call when it is over. err is what the client gets; nil for a success.
 type Auditor interface {
 	Record(ctx context.Context, call *aws.Call, out any, err *aws.Error)
@@ -69,9 +76,12 @@ func New(d Deps) *Dispatcher {
 }
 
 // Register makes impl, which must be the service's generated API, answer the service's ops. It panics on a service that is
-// registered already.
+// registered already, and on one with ops that come without a signature that is no Identifier.
 func (d *Dispatcher) Register(svc *aws.Service, impl any) {
 	for _, op := range svc.Ops {
+		if _, ok := impl.(Identifier); op.Unsigned && !ok {
+			panic(fmt.Sprintf("dispatch: %s comes without a signature, and %T identifies nobody", op.Action, impl))
+		}
 		if d.ops[op] != nil {
 			panic(fmt.Sprintf("dispatch: %s is registered twice", svc.Name))
 		}
@@ -87,13 +97,16 @@ func (d *Dispatcher) Do(ctx context.Context, call *aws.Call) (any, error) {
 	}
 	start := time.Now()
 	call.Authorized, call.Resolved = nil, nil // a call made inside another is a copy of it
+	if call.Op.Unsigned {
+		call.Principal, call.Account = &aws.Principal{Type: aws.Anonymous}, "" // whoever signed it even so
+	}
 	out, err := d.run(aws.WithCall(ctx, call), e, call)
 	var refusal *aws.Error
 	if err != nil {
 		refusal = d.refusal(ctx, call, err)
 		out = nil
 	}
-	if d.auditor != nil {
+	if d.auditor != nil && (!call.Op.Unsigned || call.Account != "") {
 		d.auditor.Record(ctx, call, out, refusal)
 	}
 	e.measure.observe(time.Since(start), refusal)
@@ -103,7 +116,7 @@ func (d *Dispatcher) Do(ctx context.Context, call *aws.Call) (any, error) {
 	return out, nil
 }
 
-// run is throttle, authorize, handle.
+// run is throttle, identify, authorize, handle.
 func (d *Dispatcher) run(ctx context.Context, e *entry, call *aws.Call) (out any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -112,6 +125,11 @@ func (d *Dispatcher) run(ctx context.Context, e *entry, call *aws.Call) (out any
 	}()
 	if d.limiter != nil {
 		if err := d.limiter.Limit(ctx, call); err != nil {
+			return nil, err
+		}
+	}
+	if call.Op.Unsigned {
+		if call.Principal, call.Account, err = e.impl.(Identifier).Identify(ctx, call); err != nil {
 			return nil, err
 		}
 	}

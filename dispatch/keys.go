@@ -32,7 +32,9 @@ func (k *requestKeys) Values(key string) ([]string, bool) {
 	prefix, name, tagged := strings.Cut(key, "/")
 	switch {
 	case tagged && prefix == "aws:requesttag":
-		return k.q.a.tags.tag(k.q.call.Input, name)
+		if values, ok := k.q.a.tags.tag(k.q.call.Input, name); ok {
+			return values, true
+		}
 	case key == "iam:associatedresourcearn" && k.also != nil:
 		return one(k.q.target)
 	case strings.HasPrefix(key, "aws:"):

@@ -29,7 +29,7 @@ func (q *request) serve() {
 		q.fail(err)
 		return
 	}
-	out, err := q.g.doer.Do(q.r.Context(), call)
+	out, err := q.do(call)
 	if err != nil {
 		q.fail(err)
 		return
@@ -52,7 +52,7 @@ func (q *request) accept() (*aws.Call, error) {
 		q.match, routeErr = q.g.router.Route(q.r, service, nil)
 	}
 	if !signed && !hasSignature(q.r) {
-		return nil, sigv4.MissingToken()
+		return q.acceptUnsigned()
 	}
 	claim, err := q.claim()
 	if err != nil {

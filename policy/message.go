@@ -2,14 +2,20 @@ package policy
 
 import (
 	"strings"
+
+	"github.com/enfold-run/enfold/aws"
 )
 
-// Message is AWS's text of a refusal; empty if the request is allowed. Across accounts it tells no reason, and AssumeRole never
+// Message is AWS's text of a refusal; empty if the request is allowed. Who has nothing but a token of an identity provider hears
+// the action alone. Across accounts it tells no reason, and AssumeRole never
 // tells what was missing.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html.
 func (d Decision) Message(req *Request) string {
 	if d.Allowed {
 		return ""
+	}
+	if req.Principal != nil && req.Principal.Type == aws.Anonymous && req.Principal.Session != nil {
+		return "Not authorized to perform " + req.Action
 	}
 	who := "anonymous"
 	if req.Principal != nil && req.Principal.Arn != "" {

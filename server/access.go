@@ -90,6 +90,15 @@ func (r roles) KeyAccount(ctx context.Context, id string) (string, error) {
 	return p.Account, nil
 }
 
+// Provider implements sts.Roles.
+func (r roles) Provider(ctx context.Context, account, url string) (sts.Provider, bool, error) {
+	p, err := r.iam.Provider(ctx, account, url)
+	if errors.Is(err, iamapi.ErrNoSuchEntity) {
+		return sts.Provider{}, false, nil
+	}
+	return sts.Provider{Arn: p.Arn, URL: p.URL, ClientIDs: p.ClientIDs, Thumbprints: p.Thumbprints}, err == nil, err
+}
+
 // lambdaService is Lambda acting by itself.
 var lambdaService = aws.ServicePrincipal("lambda.amazonaws.com")
 

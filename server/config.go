@@ -1,10 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"regexp"
 	"runtime/debug"
@@ -24,6 +26,8 @@ type Config struct {
 	RuntimeMap                           map[string]string
 	IdleTime                             time.Duration
 	RootAccessKeyID, RootSecretAccessKey string
+	// PrivateIssuers are the hosts, with a port unless it is 443, of identity providers that may have a private address.
+	PrivateIssuers []string
 	// Where the key comes from that everything at rest is sealed with; with neither it is made beside the data.
 	RootKeyCommand, RootKeyFile string
 	Log                         *slog.Logger
@@ -57,7 +61,24 @@ func (c *Config) check() error {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
 	}
+	if err := c.checkIssuers(); err != nil {
+		return err
+	}
 	return c.checkListen()
+}
+
+// checkIssuers gives the private issuers their port.
+func (c *Config) checkIssuers() error {
+	all := make([]string, len(c.PrivateIssuers))
+	for i, host := range c.PrivateIssuers {
+		at, err := url.Parse("https://" + host)
+		if err != nil || at.Host != host || at.Hostname() == "" {
+			return fmt.Errorf("--private-issuers %q: want HOST or HOST:PORT", host)
+		}
+		all[i] = net.JoinHostPort(at.Hostname(), cmp.Or(at.Port(), "443"))
+	}
+	c.PrivateIssuers = all
+	return nil
 }
 
 // checkListen refuses to speak plain text to other machines: session tokens and payloads would travel readable.

@@ -108,7 +108,7 @@ func (s *Server) build(ctx context.Context) error {
 	calls := dispatch.New(dispatch.Deps{
 		Authorizer: dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam}), Auditor: s.trail, Metrics: metrics, Log: cfg.Log,
 	})
-	tokens := sts.New(sts.Deps{Roles: roles{s.iam}, Seal: root.Key("sts session")})
+	tokens := sts.New(sts.Deps{Roles: roles{s.iam}, Seal: root.Key("sts session"), Log: cfg.Log, PrivateIssuers: cfg.PrivateIssuers})
 	s.kms = kms.New(kms.Deps{Store: db, Seal: root.Key("kms"), Log: cfg.Log})
 	s.logs = logs.New(logs.Deps{Store: db, Log: cfg.Log})
 	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), cfg.Log)

@@ -11,6 +11,8 @@ import (
 // API is what an implementation of AWS Security Token Service must have: a method for every served op.
 type API interface {
 	AssumeRole(ctx context.Context, in *AssumeRoleInput) (*AssumeRoleOutput, error)
+	AssumeRoleWithWebIdentity(ctx context.Context, in *AssumeRoleWithWebIdentityInput) (*AssumeRoleWithWebIdentityOutput, error)
+	DecodeAuthorizationMessage(ctx context.Context, in *DecodeAuthorizationMessageInput) (*DecodeAuthorizationMessageOutput, error)
 	GetAccessKeyInfo(ctx context.Context, in *GetAccessKeyInfoInput) (*GetAccessKeyInfoOutput, error)
 	GetCallerIdentity(ctx context.Context, in *GetCallerIdentityInput) (*GetCallerIdentityOutput, error)
 	GetFederationToken(ctx context.Context, in *GetFederationTokenInput) (*GetFederationTokenOutput, error)
@@ -41,6 +43,16 @@ func do[Out any](ctx context.Context, d aws.Doer, op *aws.Op, in any) (*Out, err
 // AssumeRole calls the op of that name.
 func (c *Client) AssumeRole(ctx context.Context, in *AssumeRoleInput) (*AssumeRoleOutput, error) {
 	return do[AssumeRoleOutput](ctx, c.doer, OpAssumeRole, in)
+}
+
+// AssumeRoleWithWebIdentity calls the op of that name.
+func (c *Client) AssumeRoleWithWebIdentity(ctx context.Context, in *AssumeRoleWithWebIdentityInput) (*AssumeRoleWithWebIdentityOutput, error) {
+	return do[AssumeRoleWithWebIdentityOutput](ctx, c.doer, OpAssumeRoleWithWebIdentity, in)
+}
+
+// DecodeAuthorizationMessage calls the op of that name.
+func (c *Client) DecodeAuthorizationMessage(ctx context.Context, in *DecodeAuthorizationMessageInput) (*DecodeAuthorizationMessageOutput, error) {
+	return do[DecodeAuthorizationMessageOutput](ctx, c.doer, OpDecodeAuthorizationMessage, in)
 }
 
 // GetAccessKeyInfo calls the op of that name.

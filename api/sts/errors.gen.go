@@ -8,8 +8,12 @@ import (
 
 // The errors of the service.
 var (
-	ErrExpiredToken            = &aws.ErrorType{Code: "ExpiredTokenException", Status: 400, MessageAs: "message"}
-	ErrMalformedPolicyDocument = &aws.ErrorType{Code: "MalformedPolicyDocumentException", QueryCode: "MalformedPolicyDocument", Status: 400, MessageAs: "message"}
-	ErrPackedPolicyTooLarge    = &aws.ErrorType{Code: "PackedPolicyTooLargeException", QueryCode: "PackedPolicyTooLarge", Status: 400, MessageAs: "message"}
-	ErrRegionDisabled          = &aws.ErrorType{Code: "RegionDisabledException", Status: 403, MessageAs: "message"}
+	ErrExpiredToken                = &aws.ErrorType{Code: "ExpiredTokenException", Status: 400, MessageAs: "message"}
+	ErrIDPCommunicationError       = &aws.ErrorType{Code: "IDPCommunicationErrorException", QueryCode: "IDPCommunicationError", Status: 400, MessageAs: "message"}
+	ErrIDPRejectedClaim            = &aws.ErrorType{Code: "IDPRejectedClaimException", QueryCode: "IDPRejectedClaim", Status: 403, MessageAs: "message"}
+	ErrInvalidAuthorizationMessage = &aws.ErrorType{Code: "InvalidAuthorizationMessageException", Status: 400, MessageAs: "message"}
+	ErrInvalidIdentityToken        = &aws.ErrorType{Code: "InvalidIdentityTokenException", QueryCode: "InvalidIdentityToken", Status: 400, MessageAs: "message"}
+	ErrMalformedPolicyDocument     = &aws.ErrorType{Code: "MalformedPolicyDocumentException", QueryCode: "MalformedPolicyDocument", Status: 400, MessageAs: "message"}
+	ErrPackedPolicyTooLarge        = &aws.ErrorType{Code: "PackedPolicyTooLargeException", QueryCode: "PackedPolicyTooLarge", Status: 400, MessageAs: "message"}
+	ErrRegionDisabled              = &aws.ErrorType{Code: "RegionDisabledException", Status: 403, MessageAs: "message"}
 )

@@ -21,14 +21,12 @@ func newService() *aws.Service {
 		ValidationCode: "ValidationError",
 		Absent: []aws.Absent{
 			{Name: "AssumeRoleWithSAML", Method: "POST", URI: "/"},
-			{Name: "AssumeRoleWithWebIdentity", Method: "POST", URI: "/"},
 			{Name: "AssumeRoot", Method: "POST", URI: "/"},
-			{Name: "DecodeAuthorizationMessage", Method: "POST", URI: "/"},
 			{Name: "GetDelegatedAccessToken", Method: "POST", URI: "/"},
 			{Name: "GetWebIdentityToken", Method: "POST", URI: "/"},
 		},
 	}
-	s.Ops = make([]*aws.Op, 0, 5)
+	s.Ops = make([]*aws.Op, 0, 7)
 	s.Ops = append(s.Ops, &aws.Op{
 		Service:  s,
 		Name:     "AssumeRole",
@@ -64,6 +62,61 @@ func newService() *aws.Service {
 		Errors:    []*aws.ErrorType{ErrExpiredToken, ErrMalformedPolicyDocument, ErrPackedPolicyTooLarge, ErrRegionDisabled},
 		Call: func(ctx context.Context, impl, input any) (any, error) {
 			return impl.(API).AssumeRole(ctx, input.(*AssumeRoleInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:  s,
+		Name:     "AssumeRoleWithWebIdentity",
+		Method:   "POST",
+		URI:      "/",
+		Status:   200,
+		Action:   "sts:AssumeRoleWithWebIdentity",
+		Resource: "${RoleArn}",
+		Also: []aws.Permission{
+			{
+				Action: "sts:TagSession",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*AssumeRoleWithWebIdentityInput)
+					if in.RoleArn == nil || *in.RoleArn == "" {
+						return nil, nil
+					}
+					return taggedSession(aws.CallFrom(ctx), in.RoleArn)
+				},
+			},
+			{
+				Action: "sts:SetSourceIdentity",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*AssumeRoleWithWebIdentityInput)
+					if in.RoleArn == nil || *in.RoleArn == "" {
+						return nil, nil
+					}
+					return namedSession(aws.CallFrom(ctx), in.RoleArn)
+				},
+			},
+		},
+		Unsigned:  true,
+		MaxBody:   65536,
+		NewInput:  func() any { return new(AssumeRoleWithWebIdentityInput) },
+		NewOutput: func() any { return new(AssumeRoleWithWebIdentityOutput) },
+		Errors:    []*aws.ErrorType{ErrExpiredToken, ErrIDPCommunicationError, ErrIDPRejectedClaim, ErrInvalidIdentityToken, ErrMalformedPolicyDocument, ErrPackedPolicyTooLarge, ErrRegionDisabled},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).AssumeRoleWithWebIdentity(ctx, input.(*AssumeRoleWithWebIdentityInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "DecodeAuthorizationMessage",
+		Method:    "POST",
+		URI:       "/",
+		Status:    200,
+		Action:    "sts:DecodeAuthorizationMessage",
+		Resource:  "*",
+		ReadOnly:  true,
+		NewInput:  func() any { return new(DecodeAuthorizationMessageInput) },
+		NewOutput: func() any { return new(DecodeAuthorizationMessageOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidAuthorizationMessage},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).DecodeAuthorizationMessage(ctx, input.(*DecodeAuthorizationMessageInput))
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
@@ -147,9 +200,11 @@ func newService() *aws.Service {
 
 // The served ops.
 var (
-	OpAssumeRole         = Service.Ops[0]
-	OpGetAccessKeyInfo   = Service.Ops[1]
-	OpGetCallerIdentity  = Service.Ops[2]
-	OpGetFederationToken = Service.Ops[3]
-	OpGetSessionToken    = Service.Ops[4]
+	OpAssumeRole                 = Service.Ops[0]
+	OpAssumeRoleWithWebIdentity  = Service.Ops[1]
+	OpDecodeAuthorizationMessage = Service.Ops[2]
+	OpGetAccessKeyInfo           = Service.Ops[3]
+	OpGetCallerIdentity          = Service.Ops[4]
+	OpGetFederationToken         = Service.Ops[5]
+	OpGetSessionToken            = Service.Ops[6]
 )

@@ -30,6 +30,28 @@ type AssumeRoleOutput struct {
 	SourceIdentity   *string          `wire:"SourceIdentity" check:"min=2,max=64,pattern=[\\w+=,.@-]*"`
 }
 
+// AssumeRoleWithWebIdentityInput is the input of AssumeRoleWithWebIdentity.
+type AssumeRoleWithWebIdentityInput struct {
+	RoleArn          *string                 `wire:"RoleArn" check:"required,min=20,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
+	RoleSessionName  *string                 `wire:"RoleSessionName" check:"required,min=2,max=64,pattern=[\\w+=,.@-]*"`
+	WebIdentityToken *string                 `wire:"WebIdentityToken" check:"required,secret,min=4,max=20000"`
+	ProviderID       *string                 `wire:"ProviderId" check:"min=4,max=2048"`
+	PolicyArns       []*PolicyDescriptorType `wire:"PolicyArns"`
+	Policy           *string                 `wire:"Policy" check:"min=1,max=2048,pattern=[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"`
+	DurationSeconds  *int                    `wire:"DurationSeconds" check:"min=900,max=43200"`
+}
+
+// AssumeRoleWithWebIdentityOutput is the answer of AssumeRoleWithWebIdentity.
+type AssumeRoleWithWebIdentityOutput struct {
+	Credentials                 *Credentials     `wire:"Credentials"`
+	SubjectFromWebIdentityToken *string          `wire:"SubjectFromWebIdentityToken" check:"min=6,max=255"`
+	AssumedRoleUser             *AssumedRoleUser `wire:"AssumedRoleUser"`
+	PackedPolicySize            *int             `wire:"PackedPolicySize" check:"min=0"`
+	Provider                    *string          `wire:"Provider"`
+	Audience                    *string          `wire:"Audience"`
+	SourceIdentity              *string          `wire:"SourceIdentity" check:"min=2,max=64,pattern=[\\w+=,.@-]*"`
+}
+
 // AssumedRoleUser is the shape AssumedRoleUser of the model.
 type AssumedRoleUser struct {
 	AssumedRoleID *string `wire:"AssumedRoleId" check:"required,min=2,max=193,pattern=[\\w+=,.@:-]*"`
@@ -42,6 +64,16 @@ type Credentials struct {
 	SecretAccessKey *string    `wire:"SecretAccessKey" check:"required,secret"`
 	SessionToken    *string    `wire:"SessionToken" check:"required"`
 	Expiration      *time.Time `wire:"Expiration" check:"required"`
+}
+
+// DecodeAuthorizationMessageInput is the input of DecodeAuthorizationMessage.
+type DecodeAuthorizationMessageInput struct {
+	EncodedMessage *string `wire:"EncodedMessage" check:"required,min=1,max=10240"`
+}
+
+// DecodeAuthorizationMessageOutput is the answer of DecodeAuthorizationMessage.
+type DecodeAuthorizationMessageOutput struct {
+	DecodedMessage *string `wire:"DecodedMessage"`
 }
 
 // FederatedUser is the shape FederatedUser of the model.

@@ -101,14 +101,15 @@ func TestImport(t *testing.T) {
 		"metadata":{"apiVersion":"2020-01-01","endpointPrefix":"toy","jsonVersion":"1.0","protocol":"json","protocols":["smithy-rpc-v2-cbor","json"],
 			"serviceFullName":"Toy","serviceId":"Toy","targetPrefix":"Toy_2020"},
 		"operations":{"Get":{"name":"Get","http":{"method":"POST","requestUri":"/"},"input":{"shape":"GetReq"},"errors":[{"shape":"GoneException"}],"documentation":"x"},
-			"Put":{"name":"Put","http":{"method":"POST","requestUri":"/"}}},
+			"Put":{"name":"Put","http":{"method":"POST","requestUri":"/"}},
+			"Prove":{"name":"Prove","http":{"method":"POST","requestUri":"/"},"authtype":"none"}},
 		"shapes":{"GetReq":{"type":"structure","required":["b"],"members":{"b":{"shape":"S","documentation":"x"},"a":{"shape":"L"}}},
 			"S":{"type":"string","max":3,"enum":["X","Y_Z"]},"L":{"type":"list","member":{"shape":"S"}},
 			"GoneException":{"type":"structure","members":{"Message":{"shape":"S"}},"exception":true,"error":{"httpStatusCode":410,"code":"Gone"}}}}`)
-	write(t, filepath.Join(root, "api", "toy", "ops.txt"), "service model=toy/2020-01-01 validation=ValidationException protocols=query\nGet noauth data maxbody=5\n")
+	write(t, filepath.Join(root, "api", "toy", "ops.txt"), "service model=toy/2020-01-01 validation=ValidationException protocols=query\nGet noauth data maxbody=5\nProve\n")
 	write(t, filepath.Join(root, "api", "models", "actions.txt"), "toy Get toy:Get method\n"+
 		"toy Get also iam:PassRole ${a} iam:PassedToService=toy.amazonaws.com if=b\ntoy Get also toy:Look arn:aws:toy::${Account}:${b}/x\n"+
-		"toy Get also toy:Peek thing(b,a)\ntoy Get also toy:All * if=a\n")
+		"toy Get also toy:Peek thing(b,a)\ntoy Get also toy:All * if=a\ntoy Prove toy:Prove *\n")
 	write(t, filepath.Join(root, "api", "models", "overrides.txt"), "toy L.member pattern=[A-Z`]+\n")
 	if err := run(root, filepath.Join(root, "botocore"), []string{"toy"}); err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestImport(t *testing.T) {
 		"errors.gen.go": {`ErrGone = &aws.ErrorType{Code: "GoneException", QueryCode: "Gone", Status: 410, MessageAs: "Message"}`},
 		"ops.gen.go": {
 			"aws.JSON10, aws.RPCv2CBOR, aws.Query", `{Name: "Put", Method: "POST", URI: "/"}`, "impl.(API).ResourcesGet(", "MaxBody:", "NoAuth:",
-			"ReadOnly:", "Data:",
+			"ReadOnly:", "Data:", `Action: "toy:Prove", Resource: "*", Unsigned: true,`,
 			`{ Action: "iam:PassRole", Resources: func(ctx context.Context, impl, input any) ([]string, error) { in := input.(*GetInput) ` +
 				`if in.B == nil || *in.B == "" || len(in.A) == 0 { return nil, nil } return in.A, nil }, ` +
 				`Keys: map[string]string{"iam:PassedToService": "toy.amazonaws.com"}, },`,

@@ -171,6 +171,9 @@ func (g *generator) op(b *bytes.Buffer, op *operation) error {
 	if line.noAuth {
 		b.WriteString("NoAuth: true,\n")
 	}
+	if op.AuthType == "none" {
+		b.WriteString("Unsigned: true,\n")
+	}
 	if line.maxBody > 0 {
 		fmt.Fprintf(b, "MaxBody: %d,\n", line.maxBody)
 	}

@@ -33,6 +33,8 @@ type serveCmd struct {
 	RootKeyCommand string `help:"Shell command that prints the key which seals the data: 32 bytes, raw, hex or base64. From Vault, a TPM or a cloud's KMS." env:"ENFOLD_ROOT_KEY_COMMAND" placeholder:"CMD"`
 	RootKeyFile    string `help:"File that holds that key. With neither, one is made in the data directory." env:"ENFOLD_ROOT_KEY_FILE" type:"path" placeholder:"FILE"`
 
+	PrivateIssuers []string `help:"OpenID Connect identity providers of yours that have a private address: STS asks others at public ones only." env:"ENFOLD_PRIVATE_ISSUERS" placeholder:"HOST:PORT"`
+
 	LogLevel string `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"info" env:"ENFOLD_LOG_LEVEL"`
 }
 
@@ -51,7 +53,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
 		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime,
 		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
-		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, Log: log,
+		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, Log: log,
 	})
 	if err != nil {
 		return err

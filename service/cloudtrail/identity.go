@@ -41,6 +41,9 @@ func identityOf(p *aws.Principal) identity {
 		b.text("invokedBy", p.Service)
 		return b.end()
 	case aws.Anonymous, "":
+		if p.Session != nil && p.Session.Provider != "" {
+			return webIdentity(b, p.Session)
+		}
 		b.text("type", "AWSAccount")
 		b.raw("principalId", []byte(`""`))
 		b.text("accountId", "ANONYMOUS_PRINCIPAL")
@@ -57,6 +60,15 @@ func identityOf(p *aws.Principal) identity {
 	if p.Session != nil {
 		b.raw("sessionContext", sessionContext(p))
 	}
+	return b.end()
+}
+
+// webIdentity is who showed a token of an identity provider.
+func webIdentity(b *object, s *aws.Session) identity {
+	b.text("type", "WebIdentityUser")
+	b.text("principalId", s.Provider+":"+s.Audience+":"+s.Subject)
+	b.text("userName", s.Subject)
+	b.text("identityProvider", s.Provider)
 	return b.end()
 }
 

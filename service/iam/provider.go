@@ -30,8 +30,9 @@ type providerRow struct {
 
 // Provider is what STS wants to know of an OpenID Connect provider.
 type Provider struct {
-	Arn, URL  string // the URL without "https://"
-	ClientIDs []string
+	Arn, URL    string // the URL without "https://"
+	ClientIDs   []string
+	Thumbprints []string // of certificates, hexadecimal
 }
 
 func errNoProvider(arn string) error {
@@ -44,7 +45,7 @@ func (s *Service) Provider(ctx context.Context, account, host string) (Provider,
 	var p Provider
 	err := s.db.View(ctx, func(tx store.Tx) error {
 		row, err := getProvider(tx, account, arn)
-		p = Provider{arn, row.URL, row.ClientIDs}
+		p = Provider{arn, row.URL, row.ClientIDs, row.Thumbprints}
 		return err
 	})
 	return p, err

@@ -35,7 +35,7 @@ func (s *Service) AssumeRole(ctx context.Context, in *api.AssumeRoleInput) (*api
 		Op: "AssumeRole", Issuer: role.Arn, IssuerID: role.ID, Created: now, Chained: caller.Type == aws.AssumedRole,
 		SourceIdentity: opt(in.SourceIdentity), FunctionArn: functionOf(aws.CallFrom(ctx)),
 	}
-	lasts, err := roleSessionTime(in, role, session.Chained)
+	lasts, err := roleSessionTime(in.DurationSeconds, role, session.Chained)
 	if err != nil {
 		return nil, err
 	}
@@ -50,23 +50,23 @@ func (s *Service) AssumeRole(ctx context.Context, in *api.AssumeRoleInput) (*api
 	if err != nil {
 		return nil, err
 	}
-	account := accountOfARN(role.Arn)
-	p := &aws.Principal{
-		Type: aws.AssumedRole, Account: account, ID: role.ID + ":" + *in.RoleSessionName, Tags: maps.Clone(role.Tags), Session: session,
-		Arn: aws.NewARN("sts", "", account, "assumed-role/"+role.Name+"/"+*in.RoleSessionName).String(),
-	}
-	p.Tags = over(p.Tags, session.Tags)
-	creds, err := s.issue(p)
+	creds, user, err := s.issueRole(role, *in.RoleSessionName, session)
 	if err != nil {
 		return nil, err
 	}
-	out := &api.AssumeRoleOutput{
-		Credentials: creds, AssumedRoleUser: &api.AssumedRoleUser{AssumedRoleID: &p.ID, Arn: &p.Arn}, PackedPolicySize: size,
+	return &api.AssumeRoleOutput{Credentials: creds, AssumedRoleUser: user, PackedPolicySize: size, SourceIdentity: some(session.SourceIdentity)}, nil
+}
+
+// issueRole makes the credentials of a role's session of that name.
+func (s *Service) issueRole(role Role, name string, session *aws.Session) (*api.Credentials, *api.AssumedRoleUser, error) {
+	account := accountOfARN(role.Arn)
+	p := &aws.Principal{
+		Type: aws.AssumedRole, Account: account, ID: role.ID + ":" + name, Tags: maps.Clone(role.Tags), Session: session,
+		Arn: aws.NewARN("sts", "", account, "assumed-role/"+role.Name+"/"+name).String(),
 	}
-	if session.SourceIdentity != "" {
-		out.SourceIdentity = &session.SourceIdentity
-	}
-	return out, nil
+	p.Tags = over(p.Tags, session.Tags)
+	creds, err := s.issue(p)
+	return creds, &api.AssumedRoleUser{AssumedRoleID: &p.ID, Arn: &p.Arn}, err
 }
 
 // checkAssume refuses what no policy can allow.
@@ -83,11 +83,11 @@ func checkAssume(caller *aws.Principal, in *api.AssumeRoleInput) error {
 }
 
 // roleSessionTime is how long the session lasts.
-func roleSessionTime(in *api.AssumeRoleInput, role Role, chained bool) (time.Duration, error) {
-	if in.DurationSeconds == nil {
+func roleSessionTime(seconds *int, role Role, chained bool) (time.Duration, error) {
+	if seconds == nil {
 		return min(defaultRoleSession, role.MaxSession), nil
 	}
-	d := time.Duration(*in.DurationSeconds) * time.Second
+	d := time.Duration(*seconds) * time.Second
 	if d > role.MaxSession {
 		return 0, aws.ErrValidation.New("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
@@ -218,6 +218,14 @@ func accountOfARN(arn string) string {
 		return ""
 	}
 	return a.Account
+}
+
+// some is nil for an empty text.
+func some(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 func opt(s *string) string {

@@ -18,8 +18,9 @@ const account = "111122223333"
 // world is a service over roles that a map holds.
 type world struct {
 	*Service
-	roles map[string]Role
-	now   time.Time
+	roles     map[string]Role
+	providers map[string]Provider // by account and URL
+	now       time.Time
 }
 
 func (w *world) Role(_ context.Context, arn string) (Role, error) {
@@ -41,13 +42,18 @@ func (w *world) KeyAccount(_ context.Context, id string) (string, error) {
 	return account, nil
 }
 
+func (w *world) Provider(_ context.Context, account, url string) (Provider, bool, error) {
+	p, ok := w.providers[account+" "+url]
+	return p, ok, nil
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	root, err := seal.NewRoot([]byte(strings.Repeat("k", seal.RootSize)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), roles: map[string]Role{}}
+	w := &world{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), roles: map[string]Role{}, providers: map[string]Provider{}}
 	w.roles["arn:aws:iam::"+account+":role/path/Worker"] = Role{
 		Arn: "arn:aws:iam::" + account + ":role/path/Worker", ID: "AROAWORKER", Name: "Worker", MaxSession: 2 * time.Hour,
 		Tags: map[string]string{"Team": "blue", "Stage": "dev"},

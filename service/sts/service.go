@@ -2,6 +2,7 @@ package sts
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/sts"
@@ -10,11 +11,14 @@ import (
 	"github.com/enfold-run/enfold/seal"
 )
 
-// Deps is what the service needs. Every field but Now is required.
+// Deps is what the service needs. Roles and Seal are required.
 type Deps struct {
 	Roles Roles
-	Seal  *seal.Key // of session tokens
+	Seal  *seal.Key // of session tokens and authorization messages
 	Now   func() time.Time
+	Log   *slog.Logger // says why the keys of an issuer were not had; nil: nobody is told
+	// PrivateIssuers are the hosts, "HOST:PORT", that may have a private address and be asked for an issuer's keys even so.
+	PrivateIssuers []string
 }
 
 // Role is what a session takes over from its role.
@@ -32,12 +36,22 @@ type Roles interface {
 	Trust(ctx context.Context, arn string) (*policy.ResourceGrants, error)
 	// KeyAccount is the account of a long-term access key.
 	KeyAccount(ctx context.Context, accessKeyID string) (string, error)
+	// Provider finds an account's OpenID Connect provider by its URL without "https://"; false if it has none.
+	Provider(ctx context.Context, account, url string) (Provider, bool, error)
 }
 
-// Service implements [api.API]. It keeps nothing but a cache.
+// Provider is an issuer of web identity tokens that an account trusts.
+type Provider struct {
+	Arn, URL    string // the URL without "https://"
+	ClientIDs   []string
+	Thumbprints []string // of certificates, hexadecimal SHA-1
+}
+
+// Service implements [api.API]. It keeps nothing but caches.
 type Service struct {
-	deps  Deps
-	known known
+	deps    Deps
+	known   known
+	issuers *keyring
 }
 
 var _ api.API = (*Service)(nil)
@@ -47,12 +61,15 @@ func New(d Deps) *Service {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	return &Service{deps: d}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{deps: d, issuers: newKeyring(d)}
 }
 
 // ResourceGrants gives the authorizer a role's trust policy, which alone can let somebody in.
 func (s *Service) ResourceGrants(ctx context.Context, call *aws.Call, arn string) (*policy.ResourceGrants, error) {
-	if call.Op != api.OpAssumeRole {
+	if call.Op != api.OpAssumeRole && call.Op != api.OpAssumeRoleWithWebIdentity {
 		return nil, nil
 	}
 	return s.deps.Roles.Trust(ctx, arn)
@@ -61,10 +78,16 @@ func (s *Service) ResourceGrants(ctx context.Context, call *aws.Call, arn string
 // ConditionValues gives the authorizer the sts: keys of a request.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#ck_sts.
 func (s *Service) ConditionValues(ctx context.Context, call *aws.Call, arn, key string) ([]string, bool) {
-	in, ok := call.Input.(*api.AssumeRoleInput)
-	if !ok {
-		return nil, false
+	switch in := call.Input.(type) {
+	case *api.AssumeRoleInput:
+		return s.assumeRoleValues(ctx, in, arn, key)
+	case *api.AssumeRoleWithWebIdentityInput:
+		return s.webIdentityValues(ctx, call, arn, key)
 	}
+	return nil, false
+}
+
+func (s *Service) assumeRoleValues(ctx context.Context, in *api.AssumeRoleInput, arn, key string) ([]string, bool) {
 	var v *string
 	switch key {
 	case "sts:externalid":
