@@ -1,0 +1,55 @@
+package target
+
+import (
+	"context"
+
+	api "github.com/enfold-run/enfold/api/sqs"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
+)
+
+// SQS sends to queues.
+type SQS struct{ API QueueAPI }
+
+// QueueAPI is what is needed of SQS.
+type QueueAPI interface {
+	SendMessage(ctx context.Context, in *api.SendMessageInput) (*api.SendMessageOutput, error)
+}
+
+// Send implements [Sender].
+func (s SQS) Send(ctx context.Context, m *Message) error {
+	arn, err := aws.ParseARN(m.Target)
+	if err != nil {
+		return event.Permanent(err)
+	}
+	url, err := api.URLOf(m.Target)
+	if err != nil {
+		return event.Permanent(err)
+	}
+	in := &api.SendMessageInput{QueueURL: &url, MessageBody: new(string(m.Body))}
+	if m.GroupID != "" {
+		in.MessageGroupID = &m.GroupID
+	}
+	if m.DedupID != "" {
+		in.MessageDeduplicationID = &m.DedupID
+	}
+	if len(m.Attributes) > 0 {
+		in.MessageAttributes = make(map[string]*api.MessageAttributeValue, len(m.Attributes))
+	}
+	for name, a := range m.Attributes {
+		v := &api.MessageAttributeValue{DataType: new(a.Type)}
+		if a.IsBinary() {
+			v.BinaryValue = a.Bytes
+		} else {
+			v.StringValue = new(a.Text)
+		}
+		in.MessageAttributes[name] = v
+	}
+	if m.From.TraceID != "" {
+		in.MessageSystemAttributes = map[string]*api.MessageSystemAttributeValue{
+			"AWSTraceHeader": {DataType: new("String"), StringValue: new(m.From.TraceID)},
+		}
+	}
+	_, err = s.API.SendMessage(m.From.in(ctx, arn), in)
+	return judge(err)
+}
