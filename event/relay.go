@@ -16,9 +16,9 @@ import (
 const (
 	lease     = time.Minute // of a claim; renewed while the try goes on
 	renewal   = lease / 3
-	sweepTime = time.Second // between looks for lanes that nobody woke: another relay's emits, or a lost hint
-	atOnce    = 4000        // tries under way, of all lanes
-	fewest    = 4           // places of a lane that is only beginning
+	sweepTime = time.Second            // between looks for lanes that nobody woke: another relay's emits, or a lost hint
+	atOnce    = 4000                   // tries under way, of all lanes
+	fewest    = 4                      // places of a lane that is only beginning
 	patience  = 100 * time.Millisecond // without an end of any try, after which a lane gets more places
 )
 

@@ -15,13 +15,17 @@ func (l *lane) try(ctx context.Context, c store.Claimed) {
 	if err != nil {
 		// Nobody can ever read it; it stays where it is, out of the way, for whoever has the key.
 		l.relay.deps.Log.Error("read event", "lane", l.kind(), "id", c.ID, "error", err)
-		l.settle(ctx, func(tx store.Tx) error { return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(24*time.Hour)) })
+		l.settle(ctx, func(tx store.Tx) error {
+			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(24*time.Hour))
+		})
 		return
 	}
 	h, err := l.relay.handler(d.Kind)
 	if err != nil {
 		l.relay.deps.Log.Error("deliver event", "id", d.ID, "error", err)
-		l.settle(ctx, func(tx store.Tx) error { return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(time.Hour)) })
+		l.settle(ctx, func(tx store.Tx) error {
+			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(time.Hour))
+		})
 		return
 	}
 	stop := l.keep(c)
@@ -153,7 +157,9 @@ func (l *lane) settle(ctx context.Context, fn func(store.Tx) error) bool {
 }
 
 // expired says that the delivery has become too old to be tried.
-func (d *Delivery) expired(now time.Time) bool { return d.Retry.Age > 0 && now.Sub(d.Emitted) >= d.Retry.Age }
+func (d *Delivery) expired(now time.Time) bool {
+	return d.Retry.Age > 0 && now.Sub(d.Emitted) >= d.Retry.Age
+}
 
 // next is the delivery as it is tried again, or nil with how it ended.
 func (d *Delivery) next(err error, now time.Time) (*Delivery, Outcome) {

@@ -23,6 +23,7 @@ import (
 	logsapi "github.com/enfold-run/enfold/api/logs"
 	stsapi "github.com/enfold-run/enfold/api/sts"
 	"github.com/enfold-run/enfold/dispatch"
+	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
@@ -53,6 +54,7 @@ type Server struct {
 	iam      *iam.Service
 	kms      *kms.Service
 	trail    *cloudtrail.Service
+	relay    *event.Relay
 	analyzer *accessanalyzer.Service
 	services []service
 }
@@ -120,15 +122,20 @@ func (s *Server) build(ctx context.Context) error {
 		Driver: s.driver, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
 		Log: cfg.Log, Idle: cfg.IdleTime,
 	})
+	outbox := event.NewOutbox(root.Key("event"), nil)
 	sealLambda := root.Key("lambda")
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
 		Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-		Seal: sealLambda, Roles: assume, KMS: functionKeys{assume, tokens, kmsapi.NewClient(calls)},
+		Seal: sealLambda, Outbox: outbox, Roles: assume, KMS: functionKeys{assume, tokens, kmsapi.NewClient(calls)},
 	}); err != nil {
 		return err
 	}
 	registerPoolMetrics(metrics, s.pool)
+	s.relay = event.NewRelay(event.Deps{
+		Store: s.store, Outbox: outbox, Handlers: map[string]event.Handler{lambda.AsyncKind: s.lambda.Async()},
+		Metrics: metrics, Log: cfg.Log,
+	})
 	s.analyzer = accessanalyzer.New(accessanalyzer.Deps{Store: db, Trail: analyzedTrail{s.trail}, Log: cfg.Log})
 
 	s.services = []service{
@@ -181,6 +188,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	running.Go(func() error { return s.logs.Run(background) })
 	running.Go(func() error { return s.iam.Run(background) })
 	running.Go(func() error { return s.kms.Run(background) })
+	relay := s.startRelay(context.WithoutCancel(ctx))
 	recording, stopTrail := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopTrail()
 	recorded := make(chan error, 1)
@@ -200,7 +208,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 			s.cfg.Log.Info("shutting down: waiting for running invocations", "atMost", drain.String(), "running", s.pool.Stats().Busy)
 		}
 	}
-	s.drain(drain, hurry)
+	s.drain(drain, hurry, relay)
 	stop()
 	err = errors.Join(err, running.Wait())
 	stopShipping()
@@ -216,8 +224,8 @@ func (s *Server) serveHTTP() error {
 	return nil
 }
 
-// drain lets requests finish, then ends every sandbox. hurry ends the patience at once.
-func (s *Server) drain(limit time.Duration, hurry <-chan struct{}) {
+// drain lets requests and events under way finish, then ends every sandbox. hurry ends the patience at once.
+func (s *Server) drain(limit time.Duration, hurry <-chan struct{}, relay *runningRelay) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	go func() {
@@ -227,10 +235,12 @@ func (s *Server) drain(limit time.Duration, hurry <-chan struct{}) {
 		case <-ctx.Done():
 		}
 	}()
+	relay.stop()
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.cfg.Log.Warn("invocations were cut off", "error", err)
 		s.http.Close()
 	}
+	relay.end(ctx)
 	s.pool.Drain(ctx)
 }
 

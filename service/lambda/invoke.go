@@ -39,8 +39,7 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	case api.InvocationTypeDryRun:
 		return &api.InvokeOutput{StatusCode: new(204)}, nil
 	case api.InvocationTypeEvent:
-		return nil, aws.ErrNotImplemented.New(
-			"Enfold does not serve InvocationType Event yet. Use RequestResponse: the call then waits for the function's answer.")
+		return s.accept(ctx, in, r)
 	}
 	release, err := s.admit(t)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/seal"
 	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/worker"
@@ -24,9 +25,10 @@ type Deps struct {
 	Runtimes Runtimes
 	Runner   worker.Runner
 	// Seal is the key of what lies on the disk: environment variables, and deployment packages as SealBlobs does it.
-	Seal  *seal.Key
-	Roles Roles
-	KMS   KMS // nil: KMSKeyArn is refused
+	Seal   *seal.Key
+	Outbox *event.Outbox // of events that are invoked later: see Async
+	Roles  Roles
+	KMS    KMS // nil: KMSKeyArn is refused
 	// CodeURL is a link from which the blob can be downloaded for ten minutes, at the address that the caller reached us by.
 	CodeURL func(ctx context.Context, blob string) string
 	Metrics prometheus.Registerer
@@ -61,8 +63,8 @@ func New(d Deps) (*Service, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	if d.Seal == nil || d.Roles == nil {
-		return nil, errors.New("lambda: Deps.Seal and Deps.Roles are required")
+	if d.Seal == nil || d.Roles == nil || d.Outbox == nil {
+		return nil, errors.New("lambda: Deps.Seal, Deps.Outbox and Deps.Roles are required")
 	}
 	blobs := SealBlobs(d.Store.Blobs(), d.Seal)
 	c, err := openCodeCache(d.DataDir, blobs)

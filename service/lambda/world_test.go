@@ -20,6 +20,7 @@ import (
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/seal"
 	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/store/sqlite"
@@ -50,6 +51,8 @@ type world struct {
 	kms   *kms
 	root  *seal.Root
 	stop  func()
+
+	outbox *event.Outbox
 }
 
 func newWorld(t testing.TB) *world {
@@ -80,9 +83,10 @@ func (w *world) open() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.store = db
+	w.store, w.outbox = db, event.NewOutbox(w.root.Key("event"), nil)
 	w.Service, err = New(Deps{
-		Store: db, DataDir: w.data, Runtimes: w.host, Runner: w.pool, Seal: w.root.Key("lambda"), Roles: w.roles, KMS: w.kms, Log: slog.New(slog.DiscardHandler),
+		Store: db, DataDir: w.data, Runtimes: w.host, Runner: w.pool, Seal: w.root.Key("lambda"), Outbox: w.outbox,
+		Roles: w.roles, KMS: w.kms, Log: slog.New(slog.DiscardHandler),
 		CodeURL: func(_ context.Context, blob string) string { return "http://host/code/" + blob },
 	})
 	if err != nil {
@@ -164,13 +168,17 @@ func (h *host) install(runtime string) {
 	delete(h.missing, runtime)
 }
 
-// pool plays the worker: it remembers what was retired, and runs nothing.
+// pool plays the worker: it remembers what was retired, and runs nothing but run.
 type pool struct {
 	mu      sync.Mutex
 	retired []string
+	run     func(f *worker.Function, r *worker.Request) (*worker.Response, error)
 }
 
-func (p *pool) Run(context.Context, *worker.Function, *worker.Request) (*worker.Response, error) {
+func (p *pool) Run(_ context.Context, f *worker.Function, r *worker.Request) (*worker.Response, error) {
+	if p.run != nil {
+		return p.run(f, r)
+	}
 	return &worker.Response{Payload: []byte("null")}, nil
 }
 

@@ -1,0 +1,307 @@
+package lambda
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
+	"github.com/enfold-run/enfold/store"
+	"github.com/enfold-run/enfold/worker"
+)
+
+// The defaults and limits of asynchronous invocations.
+// See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html.
+const (
+	maxAsyncPayload = 1 << 20 // bytes
+	asyncRetries    = 2
+	asyncAge        = 6 * time.Hour
+	asyncPlaces     = 500 // of one function; what all have together is the account's concurrency
+)
+
+// asyncSteps are the waits before the two retries. What throttles is tried again after one second, then twice as long each
+// time, up to five minutes, and does not count.
+var asyncSteps = []time.Duration{time.Minute, 2 * time.Minute}
+
+// AsyncKind is the kind of the deliveries that Invoke makes of events; Async handles them.
+const AsyncKind = "lambda.async"
+
+// DestinationKind is the kind of those that tell a destination or a dead-letter queue of the outcome: Target's ARN gets Payload,
+// from Role, with Headers as String attributes but for ErrorCode, a Number.
+const DestinationKind = "lambda.destination"
+
+// What an asynchronous delivery carries beside the payload.
+const (
+	headFunction      = "function"
+	headQualifier     = "qualifier"
+	headRequestID     = "requestId"
+	headTraceID       = "traceId"
+	headClientContext = "clientContext"
+)
+
+// errZeroReserved is why a function without any concurrency gets no event.
+var errZeroReserved = errors.New("lambda: the function's reserved concurrency is zero")
+
+// accept makes an event durable, to be run later.
+func (s *Service) accept(ctx context.Context, in *api.InvokeInput, r *worker.Request) (*api.InvokeOutput, error) {
+	if len(r.Payload) > maxAsyncPayload {
+		return nil, api.ErrRequestTooLarge.Withf(
+			"%d byte payload is too large for the Event invocation type (limit %d bytes)", len(r.Payload), maxAsyncPayload)
+	}
+	ref, err := parseRef(ctx, in.FunctionName, in.Qualifier)
+	if err != nil {
+		return nil, err
+	}
+	d := &event.Delivery{
+		Kind: AsyncKind, Target: r.InvokedArn, Scope: ref.scope, Payload: r.Payload,
+		Headers: map[string]string{
+			headFunction: ref.name, headQualifier: ref.qualifier, headRequestID: r.RequestID, headTraceID: r.TraceID,
+			headClientContext: r.ClientContext,
+		},
+	}
+	err = s.deps.Store.Update(ctx, func(tx store.Tx) error {
+		c, err := getInvokeConfig(tx, ref)
+		if err != nil {
+			return err
+		}
+		d.Retry = asyncRetry(c)
+		return s.deps.Outbox.Emit(tx, d)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.deps.Outbox.Wake(d)
+	return &api.InvokeOutput{StatusCode: new(202)}, nil
+}
+
+func asyncRetry(c *invokeConfig) event.Retry {
+	r := event.Retry{Tries: 1 + asyncRetries, Age: asyncAge, Steps: asyncSteps}
+	if c != nil && c.Retries != nil {
+		r.Tries = 1 + *c.Retries
+	}
+	if c != nil && c.MaxAge != nil {
+		r.Age = time.Duration(*c.MaxAge) * time.Second
+	}
+	return r
+}
+
+// Async runs what Invoke accepted as events.
+type Async struct{ service *Service }
+
+var _ event.Handler = Async{}
+
+// Async is the handler of AsyncKind.
+func (s *Service) Async() Async { return Async{s} }
+
+// Places implements event.Handler.
+func (Async) Places(string) int { return asyncPlaces }
+
+// asyncError is a run that failed in the function.
+type asyncError struct{ resp *worker.Response }
+
+func (e *asyncError) Error() string { return "lambda: the function failed: " + e.resp.ErrorType }
+
+// ran is what Settle needs to know of a run.
+type ran struct {
+	version string
+	resp    *worker.Response
+}
+
+// Deliver implements event.Handler: it runs the function once.
+func (a Async) Deliver(ctx context.Context, d *event.Delivery) error {
+	s, h := a.service, d.Headers
+	ctx = aws.WithCall(ctx, &aws.Call{
+		Account: d.Scope.Account, Region: d.Scope.Region, RequestID: h[headRequestID], TraceID: h[headTraceID],
+		Principal: aws.ServicePrincipal("lambda.amazonaws.com"),
+	})
+	t, err := s.resolve(ctx, new(h[headFunction]), given(h[headQualifier]))
+	if err != nil {
+		return s.unresolved(err)
+	}
+	var clientContext *string
+	if c := h[headClientContext]; c != "" {
+		clientContext = new(base64.StdEncoding.EncodeToString([]byte(c)))
+	}
+	r, err := newRequest(ctx, t, d.Payload, clientContext)
+	if err != nil {
+		return event.Permanent(err)
+	}
+	if t.Reserved != nil && *t.Reserved == 0 {
+		return event.Permanent(errZeroReserved)
+	}
+	release, err := s.admit(t)
+	if err != nil {
+		return event.Later(err, 0)
+	}
+	defer release()
+	resp, err := s.deps.Runner.Run(ctx, t.Function, r)
+	if err != nil {
+		return event.Later(platformError(err), 0)
+	}
+	s.metrics.ran(t.Function, resp)
+	event.Note(ctx, &ran{version: t.Version, resp: resp})
+	if resp.FunctionError != "" {
+		return &asyncError{resp}
+	}
+	return nil
+}
+
+// unresolved says what becomes of an event whose function cannot be run: it waits for one that may come to, and ends with one
+// that was deleted.
+func (s *Service) unresolved(err error) error {
+	var e *aws.Error
+	if errors.As(err, &e) && e.Type == api.ErrResourceNotFound {
+		return event.Permanent(err)
+	}
+	return event.Later(err, 0)
+}
+
+// Settle implements event.Handler: destinations and the dead-letter queue learn of the outcome.
+func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
+	r := ref{scope: d.Scope, name: d.Headers[headFunction], qualifier: d.Headers[headQualifier]}
+	v, err := getQualified(tx, r)
+	if v == nil {
+		return nil, err // it was deleted, and what it said about its failures with it
+	}
+	c, err := getInvokeConfig(tx, r)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		c = &invokeConfig{}
+	}
+	config := v.serving()
+	out := outcome{d: d, o: o, arn: qualify(r.arn(), r.orLatest())}
+	out.run, _ = o.Result.(*ran)
+	var all []*event.Delivery
+	send := func(arn string, body []byte, headers map[string]string) {
+		all = append(all, &event.Delivery{
+			Kind: DestinationKind, Target: arn, Scope: d.Scope, Source: r.arn(), Role: config.Role, Payload: body, Headers: headers,
+			Retry: event.Retry{Age: time.Hour, Jitter: true},
+		})
+	}
+	switch {
+	case o.Err == nil && c.OnSuccess != "":
+		send(c.OnSuccess, out.record(), nil)
+	case o.Err != nil && c.OnFailure != "":
+		send(c.OnFailure, out.record(), nil)
+	}
+	if o.Err != nil && config.DeadLetter != "" {
+		send(config.DeadLetter, d.Payload, out.deadLetter())
+	}
+	return all, nil
+}
+
+// outcome is how an asynchronous invocation ended.
+type outcome struct {
+	d   *event.Delivery
+	o   event.Outcome
+	arn string
+	run *ran // the last one; nil if it did not get so far
+}
+
+// record is what a destination gets.
+// See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html.
+func (out outcome) record() []byte {
+	type requestContext struct {
+		RequestID    string `json:"requestId"`
+		FunctionArn  string `json:"functionArn"`
+		Condition    string `json:"condition"`
+		InvokedTimes int    `json:"approximateInvokeCount"`
+	}
+	type responseContext struct {
+		StatusCode      int    `json:"statusCode"`
+		ExecutedVersion string `json:"executedVersion"`
+		FunctionError   string `json:"functionError,omitempty"`
+	}
+	rec := struct {
+		Version         string           `json:"version"`
+		Timestamp       string           `json:"timestamp"`
+		RequestContext  requestContext   `json:"requestContext"`
+		RequestPayload  json.RawMessage  `json:"requestPayload"`
+		ResponseContext *responseContext `json:"responseContext,omitempty"`
+		ResponsePayload json.RawMessage  `json:"responsePayload,omitempty"`
+	}{
+		Version: "1.0", Timestamp: out.o.At.UTC().Format("2006-01-02T15:04:05.000Z"),
+		RequestContext: requestContext{out.d.Headers[headRequestID], out.arn, out.condition(), out.tries()},
+		RequestPayload: json.RawMessage(out.d.Payload),
+	}
+	if out.run != nil {
+		rec.ResponseContext = &responseContext{200, out.run.version, out.run.resp.FunctionError}
+		rec.ResponsePayload = asJSON(out.run.resp.Payload)
+	}
+	b, err := json.Marshal(rec)
+	if err != nil { // the payloads were checked
+		return []byte("{}")
+	}
+	return b
+}
+
+func (out outcome) condition() string {
+	switch {
+	case out.o.Err == nil:
+		return "Success"
+	case errors.Is(out.o.Err, errZeroReserved):
+		return "ZeroReservedConcurrency"
+	}
+	return string(out.o.Cause)
+}
+
+// tries is how often the function ran.
+func (out outcome) tries() int {
+	if out.run != nil {
+		return out.d.Tries + 1 // this one is not counted yet
+	}
+	return out.d.Tries
+}
+
+// maxErrorMessage is the longest ErrorMessage of a dead letter, in bytes.
+const maxErrorMessage = 1024
+
+// deadLetter is the attributes of a dead letter.
+// See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq.
+func (out outcome) deadLetter() map[string]string {
+	h := map[string]string{"RequestID": out.d.Headers[headRequestID]}
+	var e *aws.Error
+	switch {
+	case out.run != nil:
+		var said struct {
+			Message string `json:"errorMessage"`
+		}
+		_ = json.Unmarshal(out.run.resp.Payload, &said) // a function may answer anything
+		h["ErrorCode"], h["ErrorMessage"] = "200", said.Message
+	case errors.As(out.o.Err, &e):
+		h["ErrorCode"], h["ErrorMessage"] = strconv.Itoa(e.Type.Status), e.Message
+	default:
+		h["ErrorCode"], h["ErrorMessage"] = "429", "Rate Exceeded."
+	}
+	if m := h["ErrorMessage"]; len(m) > maxErrorMessage {
+		end := maxErrorMessage
+		for end > 0 && !utf8.RuneStart(m[end]) {
+			end--
+		}
+		h["ErrorMessage"] = m[:end]
+	}
+	return h
+}
+
+// asJSON is a function's answer inside a record: as it is, or a string if it is no JSON.
+func asJSON(b []byte) json.RawMessage {
+	if len(b) == 0 {
+		return json.RawMessage("null")
+	}
+	if json.Valid(b) {
+		return json.RawMessage(b)
+	}
+	quoted, err := json.Marshal(string(b))
+	if err != nil {
+		return json.RawMessage("null") // a string always marshals
+	}
+	return quoted
+}
