@@ -7,12 +7,18 @@ import (
 	"github.com/enfold-run/enfold/policy"
 )
 
-// Bounds of what is kept in memory.
+// Bounds of what is kept in memory. Policies are bounded by the bytes of their text, of which a compiled one takes some five
+// times as many, at worst twelve: ten thousand of the usual size fit.
 const (
 	maxCachedKeys     = 16384
-	maxCachedGrants   = 16384
-	maxCachedPolicies = 32768
+	maxCachedNoKeys   = 1024
+	maxCachedPolicies = 8 << 20
+	maxCachedGrants   = 16 << 20 // policies that several have count for each
+	maxCachedRoles    = 4 << 20
 )
+
+// minText is what a policy counts at least: there is more to an entry than its text.
+const minText = 256
 
 // anyAccount is the account whose version counts the changes of all.
 const anyAccount = ""
@@ -22,6 +28,7 @@ const anyAccount = ""
 type caches struct {
 	versions sync.Map // account -> *atomic.Uint64
 	keys     *cache[string, *knownKey]
+	noKeys   *cache[string, *knownKey] // apart, for guesses not to push out what there is
 	grants   *cache[grantsKey, *knownGrants]
 	roles    *cache[string, *knownRole]
 	managed  *cache[string, *knownPolicy]
@@ -37,9 +44,10 @@ type text struct {
 func newCaches() *caches {
 	return &caches{
 		keys:     newCache[string, *knownKey](maxCachedKeys),
+		noKeys:   newCache[string, *knownKey](maxCachedNoKeys),
 		grants:   newCache[grantsKey, *knownGrants](maxCachedGrants),
-		roles:    newCache[string, *knownRole](maxCachedGrants),
-		managed:  newCache[string, *knownPolicy](maxCachedGrants),
+		roles:    newCache[string, *knownRole](maxCachedRoles),
+		managed:  newCache[string, *knownPolicy](maxCachedPolicies),
 		compiled: newCache[text, *policy.Policy](maxCachedPolicies),
 	}
 }
@@ -67,37 +75,61 @@ func (c *caches) compile(document string, k policy.Kind) (*policy.Policy, error)
 	}
 	p, err := parse(document, k)
 	if err == nil {
-		c.compiled.put(text{k, document}, p)
+		c.compiled.put(text{k, document}, p, minText+len(document))
 	}
 	return p, err
 }
 
-// cache is a map of at most max entries that is safe for concurrent use. A full one loses any entry for a new one.
+// cache is a map whose entries weigh max at most. It is safe for concurrent use. A full one loses any entries for a new one.
 type cache[K comparable, V any] struct {
 	mu      sync.RWMutex
-	entries map[K]V
+	entries map[K]weighed[V]
+	weight  int
 	max     int
 }
 
+type weighed[V any] struct {
+	value  V
+	weight int
+}
+
 func newCache[K comparable, V any](max int) *cache[K, V] {
-	return &cache[K, V]{entries: map[K]V{}, max: max}
+	return &cache[K, V]{entries: map[K]weighed[V]{}, max: max}
 }
 
 func (c *cache[K, V]) get(k K) (V, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	v, ok := c.entries[k]
-	return v, ok
+	e, ok := c.entries[k]
+	return e.value, ok
 }
 
-func (c *cache[K, V]) put(k K, v V) {
+// put keeps v, unless it alone weighs more than all may.
+func (c *cache[K, V]) put(k K, v V, weight int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.entries[k]; !ok && len(c.entries) >= c.max {
-		for old := range c.entries {
-			delete(c.entries, old)
+	c.remove(k)
+	if weight > c.max {
+		return
+	}
+	for old := range c.entries {
+		if c.weight+weight <= c.max {
 			break
 		}
+		c.remove(old)
 	}
-	c.entries[k] = v
+	c.entries[k] = weighed[V]{v, weight}
+	c.weight += weight
+}
+
+// drop forgets an entry, if there is one.
+func (c *cache[K, V]) drop(k K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(k)
+}
+
+func (c *cache[K, V]) remove(k K) {
+	c.weight -= c.entries[k].weight
+	delete(c.entries, k)
 }

@@ -48,7 +48,7 @@ func (s *Service) Role(ctx context.Context, arn string) (RoleInfo, error) {
 		return RoleInfo{}, err
 	}
 	info := RoleInfo{Arn: arn, ID: e.ID, Name: e.Name, MaxSessionDuration: e.MaxSession, Tags: tagMap(e.Tags), Trust: trust}
-	s.cache.roles.put(arn, &knownRole{info, version})
+	s.cache.roles.put(arn, &knownRole{info, version}, minText+len(e.Trust))
 	return info, nil
 }
 
@@ -98,6 +98,7 @@ func (s *Service) ownGrants(ctx context.Context, p *aws.Principal) (*policy.Gran
 		return k.grants, nil
 	}
 	var g *policy.Grants
+	weight := minText
 	err := s.db.View(ctx, func(tx store.Tx) error {
 		e, owner, err := byARN(tx, key.arn)
 		if errors.Is(err, api.ErrNoSuchEntity) || err == nil && (e.ID != key.id || owner != p.Account) {
@@ -107,13 +108,13 @@ func (s *Service) ownGrants(ctx context.Context, p *aws.Principal) (*policy.Gran
 		if err != nil {
 			return err
 		}
-		g, err = s.compileGrants(tx, owner, e)
+		g, weight, err = s.compileGrants(tx, owner, e)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.cache.grants.put(key, &knownGrants{g, version})
+	s.cache.grants.put(key, &knownGrants{g, version}, weight)
 	return g, nil
 }
 
@@ -126,41 +127,44 @@ func (s *Service) everything() (*policy.Grants, error) {
 	return &policy.Grants{Identity: []policy.Named{named("root", p)}}, nil
 }
 
-// compileGrants are the policies of a user and its groups, or of a role.
-func (s *Service) compileGrants(tx store.Tx, account string, e *entity) (*policy.Grants, error) {
-	g := nothing()
+// compileGrants are the policies of a user and its groups, or of a role, and what they weigh in the cache.
+func (s *Service) compileGrants(tx store.Tx, account string, e *entity) (g *policy.Grants, weight int, err error) {
+	g, weight = nothing(), minText
 	sources, err := s.sources(tx, account, e)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for _, src := range sources {
 		p, err := s.cache.compile(src.document, policy.KindIdentity)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		g.Identity = append(g.Identity, named(src.name, p))
+		weight += len(src.document)
 	}
 	if e.Boundary == "" {
-		return g, nil
+		return g, weight, nil
 	}
 	row, _, err := s.findPolicy(tx, account, e.Boundary)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	p, err := s.compileManaged(row)
+	p, size, err := s.compileManaged(row)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	g.Boundary = new(named(e.Boundary, p))
-	return g, nil
+	return g, weight + size, nil
 }
 
-func (s *Service) compileManaged(row *managedRow) (*policy.Policy, error) {
+// compileManaged answers also how long the policy's text is, in bytes.
+func (s *Service) compileManaged(row *managedRow) (p *policy.Policy, size int, err error) {
 	document, err := row.document()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return s.cache.compile(document, policy.KindIdentity)
+	p, err = s.cache.compile(document, policy.KindIdentity)
+	return p, len(document), err
 }
 
 // source is a policy document and where it comes from.
@@ -231,7 +235,7 @@ type knownPolicy struct {
 // managedPolicy is a managed policy compiled.
 func (s *Service) managedPolicy(ctx context.Context, account, arn string) (p *policy.Policy, err error) {
 	version := s.cache.version(account)
-	key := store.Key(account, arn)
+	key, size := store.Key(account, arn), 0
 	if k, ok := s.cache.managed.get(key); ok && k.version == version {
 		return k.policy, nil
 	}
@@ -240,11 +244,11 @@ func (s *Service) managedPolicy(ctx context.Context, account, arn string) (p *po
 		if err != nil {
 			return err
 		}
-		p, err = s.compileManaged(row)
+		p, size, err = s.compileManaged(row)
 		return err
 	})
 	if err == nil {
-		s.cache.managed.put(key, &knownPolicy{p, version})
+		s.cache.managed.put(key, &knownPolicy{p, version}, minText+size)
 	}
 	return p, err
 }

@@ -204,6 +204,9 @@ func (s *Service) LookupKey(ctx context.Context, accessKeyID string) (secret []b
 	if k, ok := s.cache.keys.get(accessKeyID); ok && k.version == s.cache.version(k.account) {
 		return k.answer()
 	}
+	if k, ok := s.cache.noKeys.get(accessKeyID); ok && k.version == s.cache.version(k.account) {
+		return k.answer()
+	}
 	if len(accessKeyID) > 128 {
 		return nil, nil, ErrUnknownKey
 	}
@@ -211,7 +214,12 @@ func (s *Service) LookupKey(ctx context.Context, accessKeyID string) (secret []b
 	if err != nil {
 		return nil, nil, err
 	}
-	s.cache.keys.put(accessKeyID, k)
+	if k.secret == nil {
+		s.cache.keys.drop(accessKeyID) // the secret has no business in memory any more
+		s.cache.noKeys.put(accessKeyID, k, 1)
+	} else {
+		s.cache.keys.put(accessKeyID, k, 1)
+	}
 	return k.answer()
 }
 

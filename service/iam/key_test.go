@@ -156,13 +156,51 @@ func TestAccountAlias(t *testing.T) {
 	equal(t, "aliases", strings.Join(out.AccountAliases, " "), "emca")
 }
 
-// TestUnknownKeysAreBounded: strangers who try many keys do not fill the memory.
+// TestUnknownKeysAreBounded: strangers who try many keys neither fill the memory nor push out the keys that there are.
 func TestUnknownKeysAreBounded(t *testing.T) {
-	c := newCache[string, int](8)
-	for i := range 100 {
-		c.put(fmt.Sprint(i), i)
+	f := newFixture(t)
+	f.user("ann")
+	id := *f.key("ann").AccessKeyID
+	_, _, err := f.LookupKey(f.ctx, id)
+	f.check(err, "")
+	for i := range maxCachedNoKeys + 100 {
+		if _, _, err := f.LookupKey(f.ctx, fmt.Sprintf("AKIA%016d", i)); !errors.Is(err, ErrUnknownKey) {
+			t.Fatal(err)
+		}
 	}
-	equal(t, "entries", len(c.entries), 8)
+	equal(t, "unknown keys", len(f.cache.noKeys.entries), maxCachedNoKeys)
+	_, kept := f.cache.keys.get(id)
+	equal(t, "the key that there is is kept", kept, true)
+	_, err = f.UpdateAccessKey(f.ctx, &api.UpdateAccessKeyInput{UserName: new("ann"), AccessKeyID: &id, Status: new(api.StatusTypeInactive)})
+	f.check(err, "")
+	if _, _, err := f.LookupKey(f.ctx, id); !errors.Is(err, ErrUnknownKey) {
+		t.Fatal(err)
+	}
+	_, kept = f.cache.keys.get(id)
+	equal(t, "the secret of an inactive key is kept", kept, false)
+}
+
+func TestCacheIsBoundedByWeight(t *testing.T) {
+	c := newCache[int, int](100)
+	for i := range 50 {
+		c.put(i, i, 10)
+	}
+	equal(t, "entries", len(c.entries), 10)
+	c.put(1, 1, 60)
+	equal(t, "weight", c.weight, 100)
+	equal(t, "entries beside a heavy one", len(c.entries), 5)
+	c.put(1, 2, 5)
+	c.put(2, 2, 101)
+	v, ok := c.get(1)
+	equal(t, "replaced", v, 2)
+	_, ok2 := c.get(2)
+	equal(t, "kept, and not what is too heavy", ok && !ok2, true)
+	total := 0
+	for k, e := range c.entries {
+		total += e.weight
+		c.drop(k)
+	}
+	equal(t, "counted", total <= 100 && c.weight == 0, true)
 }
 
 func TestLastUsed(t *testing.T) {

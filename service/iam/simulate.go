@@ -78,7 +78,7 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, in *api.SimulateP
 			return err
 		}
 		sim.principal = principalOf(account(ctx), e)
-		if sim.grants, err = s.compileGrants(tx, account(ctx), e); err != nil {
+		if sim.grants, _, err = s.compileGrants(tx, account(ctx), e); err != nil {
 			return err
 		}
 		sources, err := s.sources(tx, account(ctx), e)
