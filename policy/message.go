@@ -7,8 +7,8 @@ import (
 )
 
 // Message is AWS's text of a refusal; empty if the request is allowed. Who has nothing but a token of an identity provider hears
-// the action alone. Across accounts it tells no reason, and AssumeRole never
-// tells what was missing.
+// the action alone. Across accounts it tells no reason, and who assumes a
+// role is never told what was missing.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html.
 func (d Decision) Message(req *Request) string {
 	if d.Allowed {
@@ -37,7 +37,7 @@ func (d Decision) reason(action string) string {
 		return " with an explicit deny in an " + string(d.Layer)
 	case d.Explicit:
 		return " with an explicit deny in a " + string(d.Layer)
-	case strings.HasPrefix(action, "sts:AssumeRole"):
+	case strings.HasPrefix(action, "sts:AssumeRole"), action == "sts:TagSession", action == "sts:SetSourceIdentity":
 		return ""
 	}
 	return " because no " + string(d.Layer) + " allows the " + action + " action"
