@@ -1,6 +1,23 @@
 package server
 
-import "context"
+import (
+	"context"
+
+	lambdaapi "github.com/enfold-run/enfold/api/lambda"
+	snsapi "github.com/enfold-run/enfold/api/sns"
+	sqsapi "github.com/enfold-run/enfold/api/sqs"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event/target"
+)
+
+// senders send to every place inside Enfold that events go to.
+func senders(calls aws.Doer) target.Senders {
+	return target.Senders{
+		"lambda": target.Lambda{API: lambdaapi.NewClient(calls)},
+		"sqs":    target.SQS{API: sqsapi.NewClient(calls)},
+		"sns":    target.SNS{API: snsapi.NewClient(calls)},
+	}
+}
 
 // runningRelay is the event relay at work.
 type runningRelay struct {

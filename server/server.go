@@ -24,6 +24,7 @@ import (
 	stsapi "github.com/enfold-run/enfold/api/sts"
 	"github.com/enfold-run/enfold/dispatch"
 	"github.com/enfold-run/enfold/event"
+	"github.com/enfold-run/enfold/event/target"
 	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
@@ -133,8 +134,11 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	registerPoolMetrics(metrics, s.pool)
 	s.relay = event.NewRelay(event.Deps{
-		Store: s.store, Outbox: outbox, Handlers: map[string]event.Handler{lambda.AsyncKind: s.lambda.Async()},
-		Metrics: metrics, Log: cfg.Log,
+		Store: s.store, Outbox: outbox, Metrics: metrics, Log: cfg.Log,
+		Handlers: map[string]event.Handler{
+			lambda.AsyncKind:       s.lambda.Async(),
+			lambda.DestinationKind: target.Outcomes{Senders: senders(calls), Sessions: newSessions(assume, tokens), Log: cfg.Log},
+		},
 	})
 	s.analyzer = accessanalyzer.New(accessanalyzer.Deps{Store: db, Trail: analyzedTrail{s.trail}, Log: cfg.Log})
 
