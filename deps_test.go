@@ -46,6 +46,7 @@ var mayImport = []struct {
 	{"worker", []string{"aws", "sandbox", "runtimeapi", "runtimes", "network"}},
 	{"service/*", []string{"aws", "api/*", "store", "event", "policy", "seal"}},
 	{"service/lambda", []string{"aws", "api/*", "store", "event", "policy", "seal", "worker"}},
+	{"service/sts/ststest", nil},
 	{"examples", nil},
 	{"examples/**", []string{"examples"}},
 	{"server", []string{"**"}},

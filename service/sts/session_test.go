@@ -117,7 +117,8 @@ func TestUserSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := w.open(t, fed.Credentials)
-	if f.Type != aws.Federated || f.Arn != "arn:aws:sts::"+account+":federated-user/bob" || f.ID != account+":bob" || f.Session.Issuer != alice().Arn {
+	if f.Type != aws.Federated || f.Arn != "arn:aws:sts::"+account+":federated-user/bob" || f.ID != account+":bob" || f.Session.Issuer != alice().Arn ||
+		len(f.Session.Policies) != 1 || !strings.Contains(f.Session.Policies[0], `"Deny","Action":["iam:*","sts:*"]`) {
 		t.Errorf("federated user = %+v", f)
 	}
 	for name, by := range map[string]*aws.Principal{"session": p, "role": w.assume(t, alice(), assumeWorker()), "federated": f} {

@@ -19,6 +19,10 @@ const sessionTokenPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allo
 	`{"Sid":"NoIAM","Effect":"Deny","Action":"iam:*","Resource":"*"},` +
 	`{"Sid":"NoSTS","Effect":"Deny","Action":["sts:GetFederationToken","sts:GetSessionToken","sts:GetAccessKeyInfo"],"Resource":"*"}]}`
 
+// federationPolicy is what federated users may not do, whatever else: IAM and STS, but for the ops that need no permission.
+// See https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html.
+const federationPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"NoIAMNorSTS","Effect":"Deny","Action":["iam:*","sts:*"],"Resource":"*"}]}`
+
 // GetSessionToken answers temporary credentials of the caller's own.
 // See https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html.
 func (s *Service) GetSessionToken(ctx context.Context, in *api.GetSessionTokenInput) (*api.GetSessionTokenOutput, error) {
@@ -55,6 +59,7 @@ func (s *Service) GetFederationToken(ctx context.Context, in *api.GetFederationT
 	if err != nil {
 		return nil, err
 	}
+	session.Policies = append(session.Policies, federationPolicy)
 	p := &aws.Principal{
 		Type: aws.Federated, Account: caller.Account, ID: caller.Account + ":" + *in.Name, Tags: session.Tags, Session: session,
 		Arn: aws.NewARN("sts", "", caller.Account, "federated-user/"+*in.Name).String(),
