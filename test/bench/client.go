@@ -19,6 +19,9 @@ import (
 // client calls the public API. Its connection is kept, as an SDK keeps it.
 type client struct{ address string }
 
+// connections keeps as many as there are clients at once.
+var connections = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+
 // answer is a response that was read to its end.
 type answer struct {
 	header http.Header
@@ -39,16 +42,19 @@ func (c *client) call(ctx context.Context, method, path string, body []byte) (*a
 }
 
 // iam calls an operation of IAM, which speaks the query protocol.
-func (c *client) iam(ctx context.Context, in url.Values) error {
+func (c *client) iam(ctx context.Context, in url.Values) (*answer, error) {
 	in.Set("Version", "2010-05-08")
 	body := []byte(in.Encode())
 	req, err := http.NewRequestWithContext(ctx, "POST", "http://"+c.address+"/", bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	_, err = c.send(ctx, "iam", req, body)
-	return err
+	a, err := c.send(ctx, "iam", req, body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.Get("Action"), err)
+	}
+	return a, nil
 }
 
 // send signs a request and reads the answer to its end.
@@ -59,7 +65,7 @@ func (c *client) send(ctx context.Context, service string, req *http.Request, bo
 		return nil, err
 	}
 	begun := time.Now()
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := connections.Do(req)
 	if err != nil {
 		return nil, err
 	}

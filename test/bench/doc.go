@@ -7,6 +7,9 @@
 //   - H, the echo: a net/http server that answers a POST with its body
 //   - bare exec: the function binary from its fork to its first answer
 //
+// Two more pairs are of Enfold with itself: a call by a user with many policies against the same call by the root user, whom
+// none concern; and a server with many roles and policies against an empty one, which is stated and has no target.
+//
 // It starts a server of its own on a temporary data directory and a free port, calls it through the public API with signed
 // requests, and leaves nothing behind. A missed target is said in the table and is no error; the exit status is non-zero
 // only if something broke.

@@ -54,15 +54,20 @@ func deploy(ctx context.Context, p *programs, t *table) (*enfold, error) {
 	return e, nil
 }
 
-// startEnfold starts a server on the data directory of that isolation, on a port that was free a moment ago.
+// startEnfold starts a server on the data directory of that isolation.
 func startEnfold(ctx context.Context, p *programs, isolation string) (*enfold, error) {
+	return startOn(ctx, p, isolation, filepath.Join(p.dir, "data-"+isolation))
+}
+
+// startOn starts a server on a data directory, on a port that was free a moment ago.
+func startOn(ctx context.Context, p *programs, isolation, data string) (*enfold, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	address := l.Addr().String()
 	l.Close()
-	e := &enfold{client: client{address: address}, isolation: isolation, data: filepath.Join(p.dir, "data-"+isolation)}
+	e := &enfold{client: client{address: address}, isolation: isolation, data: data}
 	e.server, err = serve(ctx, environment(), p.enfold, "serve", "--listen", address, "--data", e.data, "--isolation", isolation)
 	return e, err
 }
@@ -81,10 +86,10 @@ func (e *enfold) create(ctx context.Context, binary string) error {
 	if err != nil {
 		return err
 	}
-	if err := e.iam(ctx, url.Values{
+	if _, err := e.iam(ctx, url.Values{
 		"Action": {"CreateRole"}, "RoleName": {"bench"}, "AssumeRolePolicyDocument": {lambdaTrust},
 	}); err != nil {
-		return fmt.Errorf("create the role: %w", err)
+		return err
 	}
 	body, err := json.Marshal(map[string]any{
 		"FunctionName": functionName, "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": "arn:aws:iam::000000000000:role/bench",

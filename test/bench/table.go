@@ -31,7 +31,11 @@ type target struct {
 	limit   float64
 	atLeast bool // else at most
 	unit    string
+	none    bool // the row only states something
 }
+
+// stated is the target of a row that has none.
+var stated = target{none: true}
 
 func atMost(limit float64, unit string) target { return target{limit: limit, unit: unit} }
 func atLeast(limit float64) target             { return target{limit: limit, atLeast: true, unit: "×"} }
@@ -44,6 +48,9 @@ func (t target) holds(v float64) bool {
 }
 
 func (t target) String() string {
+	if t.none {
+		return ""
+	}
 	sign := "≤"
 	if t.atLeast {
 		sign = "≥"
@@ -91,6 +98,8 @@ func (r row) ratio() string {
 
 func (t *table) verdict(r row) string {
 	switch {
+	case r.target.none:
+		return "stated"
 	case t.foreign:
 		return "not judged"
 	case r.target.holds(r.value):

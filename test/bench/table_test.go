@@ -44,6 +44,7 @@ func TestTable(t *testing.T) {
 		latency.row("latency", "%.0f µs", atMost(1.3, "×"), ""),
 		throughput.row("throughput", "%.0f/s", atLeast(0.8), "beside it"),
 		{what: "memory", got: "40.1 MiB", value: 40.1, target: atMost(40, "MiB")},
+		latency.row("told", "%.0f µs", stated, ""),
 	}
 	for _, tt := range []struct {
 		name    string
@@ -52,9 +53,9 @@ func TestTable(t *testing.T) {
 	}{
 		{"judged", false, []string{
 			"latency 130 µs 100 µs 1.30× ≤ 1.3× ok 1.30–1.30", "throughput 79/s 100/s 0.79× ≥ 0.8× MISSED 0.79–0.79; beside it",
-			"memory 40.1 MiB ≤ 40 MiB MISSED",
+			"memory 40.1 MiB ≤ 40 MiB MISSED", "told 130 µs 100 µs 1.30× stated 1.30–1.30",
 		}},
-		{"another isolation", true, []string{"1.3× not judged", "0.8× not judged", "MiB not judged"}},
+		{"another isolation", true, []string{"1.3× not judged", "0.8× not judged", "MiB not judged", "1.30× stated"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b strings.Builder

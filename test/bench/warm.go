@@ -13,6 +13,7 @@ import (
 type side struct {
 	name string
 	args []string
+	env  []string // credentials; nil: the root user's
 }
 
 // warm measures invocations of functions that run already.
@@ -29,14 +30,17 @@ func warm(ctx context.Context, o *options, p *programs, e *enfold, t *table) (er
 	defer func() { err = errors.Join(err, echo.stop()) }()
 	w := &warmth{
 		o: o, p: p,
-		enfold: side{"Enfold", []string{"--mode", "lambda", "--function", functionName, "--address", e.address}},
-		relay:  side{"F", []string{"--address", relay.line}},
-		echo:   side{"H", []string{"--address", echo.line}},
+		enfold: side{name: "Enfold", args: []string{"--mode", "lambda", "--function", functionName, "--address", e.address}},
+		relay:  side{name: "F", args: []string{"--address", relay.line}},
+		echo:   side{name: "H", args: []string{"--address", echo.line}},
 	}
 	if err := w.latency(ctx, t); err != nil {
 		return err
 	}
 	if err := w.throughput(ctx, t); err != nil {
+		return err
+	}
+	if err := w.authorized(ctx, e, t); err != nil {
 		return err
 	}
 	return w.crowds(ctx, t)
@@ -47,6 +51,7 @@ type warmth struct {
 	o                   *options
 	p                   *programs
 	enfold, relay, echo side
+	user                side // Enfold, called by a user with policies
 	failures            []string
 	errors              int // of Enfold
 }
@@ -54,11 +59,15 @@ type warmth struct {
 // load runs one slice. Errors of Enfold are counted, errors of a floor are the benchmark's.
 func (w *warmth) load(ctx context.Context, s side, clients int) (*floor.Report, error) {
 	args := append([]string{"--clients", strconv.Itoa(clients), "--duration", w.o.slice.String(), "--warmup", "20", "--body", event}, s.args...)
-	r, err := w.p.report(ctx, environment(), "load", args...)
+	env := s.env
+	if env == nil {
+		env = environment()
+	}
+	r, err := w.p.report(ctx, env, "load", args...)
 	if err != nil {
 		return nil, err
 	}
-	if r.Errors > 0 && s.name != w.enfold.name {
+	if r.Errors > 0 && s.name != w.enfold.name && s.name != w.user.name {
 		return nil, fmt.Errorf("%s: %d errors: %s", s.name, r.Errors, r.FirstError)
 	}
 	if r.Errors > 0 {
