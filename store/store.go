@@ -95,13 +95,30 @@ type Tx interface {
 	// Claim takes at most max messages that are due at now, oldest first, and hides them until now+lease. Of one group
 	// only the head is claimable, and none while another of the group is claimed.
 	Claim(queue string, s Scope, max int, now time.Time, lease time.Duration) ([]Claimed, error)
+	// ClaimRuns is Claim, but takes as many messages of one group as max allows, in order, before it goes to the next group.
+	// None of a group is claimable while any other of it is claimed. It takes at most 10.
+	ClaimRuns(queue string, s Scope, max int, now time.Time, lease time.Duration) ([]Claimed, error)
 	// Ack removes a claimed message. Extend sets when it is due again (now for "at once"). Both answer ErrLease if the claim
 	// no longer holds.
 	Ack(queue string, s Scope, receipt string) error
 	Extend(queue string, s Scope, receipt string, due time.Time) error
+	// Return makes a claimed message due at now as though it had not been claimed: the claim does not count as a try. It
+	// answers ErrLease as Ack does.
+	Return(queue string, s Scope, receipt string, now time.Time) error
+	// Lookup says until when a claim hides its message: a time that may have passed, or zero if the message is known to be
+	// claimable again. It answers ErrLease if another claim followed, or the receipt is none, and ErrNotFound if the message
+	// is gone.
+	Lookup(queue string, s Scope, receipt string) (time.Time, error)
+	// Expire removes messages that were enqueued before t, at most max, the oldest first, and answers how many. It leaves
+	// those that are claimed or delayed at now, and those behind a younger one: they come later.
+	Expire(queue string, s Scope, max int, now, before time.Time) (int, error)
+	// Oldest is about when the oldest message of the queue was enqueued, claimed and delayed ones included: none is older
+	// that Expire would remove now. Zero if there is none.
+	Oldest(queue string, s Scope) (time.Time, error)
 	// Depth counts the messages due, delayed and claimed at now.
 	Depth(queue string, s Scope, now time.Time) (Depth, error)
-	// Purge removes all messages of the queue, deduplication ids included.
+	// Purge removes all messages of the queue, deduplication ids included. It takes the same short time however many they are;
+	// the room that they take is given back afterwards.
 	Purge(queue string, s Scope) error
 	// NextDue is when the next message of the queue becomes claimable; zero if it is empty.
 	NextDue(queue string, s Scope) (time.Time, error)
@@ -123,6 +140,7 @@ type Message struct {
 	Group    string    // ordered among themselves; empty for none
 	Dedup    string
 	DedupFor time.Duration
+	Enqueued time.Time // of a message that comes from another queue; zero for now
 }
 
 // Enqueued is what became of a message.
@@ -140,6 +158,7 @@ type Claimed struct {
 	Receipt  string // names this claim, not the message
 	Tries    int    // claims so far, this one included
 	Enqueued time.Time
+	First    time.Time // by the clock of the first claim
 	Sequence int64
 }
 

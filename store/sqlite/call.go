@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/enfold-run/enfold/store"
@@ -26,8 +25,9 @@ const (
 	gone
 )
 
-// A call that the writer may still look at is not used again: only update, after the answer, puts one here.
-var calls = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1)} }}
+// newCall makes a call for writer.spare. One that the writer may still look at is not used again: only update, after the answer,
+// puts it there. Each writer has its own, because in a test with a clock of its own, channels belong to that.
+func newCall() any { return &call{done: make(chan struct{}, 1)} }
 
 // start takes the call for the writer; false if its caller has gone.
 func (c *call) start() bool { return c.again || c.state.CompareAndSwap(waiting, running) }
@@ -43,7 +43,7 @@ func (w *writer) update(ctx context.Context, fn func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c := calls.Get().(*call)
+	c := w.spare.Get().(*call)
 	c.fn = fn
 	select {
 	case w.calls <- c:
@@ -61,7 +61,7 @@ func (w *writer) update(ctx context.Context, fn func(store.Tx) error) error {
 	err := c.err
 	c.fn, c.err, c.again = nil, nil, false
 	c.state.Store(waiting)
-	calls.Put(c)
+	w.spare.Put(c)
 	var p *PanicError
 	if errors.As(err, &p) && p.fresh.CompareAndSwap(true, false) {
 		panic(p)

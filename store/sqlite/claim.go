@@ -21,8 +21,8 @@ const (
 // A claim is two statements. The first makes the messages ready whose time has come, some at a time, because a statement that
 // moves a million messages would hold up everybody: those that remain come with the next claim.
 var (
-	qPromote = &query{"UPDATE messages SET state = 1, due = 0 WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state IN (0, 3) AND due <= ? LIMIT 1000)"}
-	qClaim   = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ? WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state = 1 AND seq <= ? ORDER BY due, seq LIMIT ?) RETURNING seq, id, grp, tries, enqueued, size, body"}
+	qPromote = &query{"UPDATE messages SET state = 1 + (grp <> ''), due = 0 WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state IN (0, 3) AND due <= ? LIMIT 1000) RETURNING grp"}
+	qClaim   = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state = 1 AND seq <= ? ORDER BY due, seq LIMIT ?) RETURNING seq, id, grp, tries, enqueued, size, first, body"}
 	qWeigh   = &query{"SELECT seq, size FROM messages WHERE space = ? AND state = 1 ORDER BY due, seq LIMIT ?"}
 	qBody    = &query{"SELECT body FROM bodies WHERE seq = ?"}
 )
@@ -37,55 +37,94 @@ func (t *txn) Claim(queue string, s store.Scope, limit int, now time.Time, lease
 		return nil, err
 	}
 	limit = min(limit, maxClaim)
-	if _, err := t.conn.exec(qPromote, id, nanos(now)); err != nil {
+	if err := t.promote(id, now); err != nil {
 		return nil, err
 	}
 	last, err := t.weigh(id, limit)
 	if err != nil {
 		return nil, err
 	}
-	due := nanos(now.Add(max(lease, 0)))
-	claimed, sizes, err := t.take(id, limit, last, due)
-	if err != nil {
+	c := newTaking(now, lease)
+	if err := c.take(t, qClaim, c.due, c.token, c.now, id, last, int64(limit)); err != nil {
 		return nil, err
 	}
-	for i := range claimed {
-		if sizes[claimed[i].Sequence] <= inlineBody {
-			continue
-		}
-		row, ok, err := t.conn.one(qBody, claimed[i].Sequence)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			claimed[i].Body = asBytes(row[0])
-		}
-	}
-	return claimed, nil
+	return c.claimed, c.fetch(t)
 }
 
-func (t *txn) take(queue int64, limit int, last, due int64) ([]store.Claimed, map[int64]int64, error) {
-	token := newToken()
-	var claimed []store.Claimed
-	var sizes map[int64]int64
-	err := t.conn.each(qClaim, func(row []driver.Value) error {
+// promote makes the messages ready whose time has come. One of a group is, if it is now the first and none is claimed.
+func (t *txn) promote(queue int64, now time.Time) error {
+	var groups map[string]bool
+	err := t.conn.each(qPromote, func(row []driver.Value) error {
+		if g := asText(row[0]); g != "" {
+			if groups == nil {
+				groups = map[string]bool{}
+			}
+			groups[g] = true
+		}
+		return nil
+	}, queue, nanos(now))
+	if err != nil {
+		return err
+	}
+	for g := range groups {
+		if _, err := t.conn.exec(qUnblock, queue, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// taking is a claim as it takes messages.
+type taking struct {
+	now, due int64
+	token    int64
+	claimed  []store.Claimed
+	sizes    map[int64]int64 // of those whose bodies are elsewhere, by sequence number
+}
+
+func newTaking(now time.Time, lease time.Duration) *taking {
+	return &taking{now: nanos(now), due: nanos(now.Add(max(lease, 0))), token: newToken()}
+}
+
+// take runs a statement that claims messages and returns them.
+func (c *taking) take(t *txn, q *query, args ...any) error {
+	from := len(c.claimed)
+	err := t.conn.each(q, func(row []driver.Value) error {
 		m := store.Claimed{
 			Sequence: asInt(row[0]), ID: asText(row[1]), Group: asText(row[2]), Tries: int(asInt(row[3])),
-			Enqueued: time.Unix(0, asInt(row[4])), Body: asBytes(row[6]),
+			Enqueued: time.Unix(0, asInt(row[4])), First: time.Unix(0, asInt(row[6])), Body: asBytes(row[7]),
 		}
-		m.Receipt = receipt(m.Sequence, token)
+		m.Receipt = receipt(m.Sequence, c.token)
 		if size := asInt(row[5]); size > inlineBody {
-			if sizes == nil {
-				sizes = make(map[int64]int64)
+			if c.sizes == nil {
+				c.sizes = make(map[int64]int64)
 			}
-			sizes[m.Sequence] = size
+			c.sizes[m.Sequence] = size
 		}
-		claimed = append(claimed, m)
+		c.claimed = append(c.claimed, m)
 		return nil
-	}, due, token, queue, last, int64(limit))
+	}, args...)
 	// RETURNING promises no order.
-	slices.SortFunc(claimed, func(a, b store.Claimed) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	return claimed, sizes, err
+	slices.SortFunc(c.claimed[from:], func(a, b store.Claimed) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	return err
+}
+
+// fetch reads the bodies that are not in their rows.
+func (c *taking) fetch(t *txn) error {
+	for i := range c.claimed {
+		m := &c.claimed[i]
+		if c.sizes[m.Sequence] <= inlineBody {
+			continue
+		}
+		row, ok, err := t.conn.one(qBody, m.Sequence)
+		if err != nil {
+			return err
+		}
+		if ok {
+			m.Body = asBytes(row[0])
+		}
+	}
+	return nil
 }
 
 // weigh answers the last message that a claim may take, so that one claim never fills the memory.

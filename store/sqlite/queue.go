@@ -22,7 +22,7 @@ const (
 const inlineBody = 2048
 
 var (
-	qEnqueue  = &query{"INSERT INTO messages (seq, space, state, due, tries, token, enqueued, id, grp, size, body) VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)"}
+	qEnqueue  = &query{"INSERT INTO messages (seq, space, state, due, tries, token, first, enqueued, id, grp, size, body) VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?)"}
 	qAddBody  = &query{"INSERT INTO bodies (seq, body) VALUES (?, ?)"}
 	qInGroup  = &query{"SELECT 1 FROM messages WHERE space = ? AND grp = ? AND grp <> '' LIMIT 1"}
 	qDedup    = &query{"SELECT id, seq, expires FROM dedups WHERE space = ? AND dedup = ?"}
@@ -31,14 +31,18 @@ var (
 
 	qAck     = &query{"DELETE FROM messages WHERE seq = ? AND space = ? AND token = ? RETURNING grp, size"}
 	qDelBody = &query{"DELETE FROM bodies WHERE seq = ?"}
-	qUnblock = &query{"UPDATE messages SET state = (due = 0) WHERE state = 2 AND seq = (SELECT min(seq) FROM messages WHERE space = ? AND grp = ? AND grp <> '')"}
-	qExtend  = &query{"UPDATE messages SET state = 3, due = ? WHERE seq = ? AND space = ? AND token = ?"}
+	qUnblock = &query{"UPDATE messages SET state = (due = 0) WHERE state = 2 AND seq = (SELECT min(s) FROM (" +
+		"SELECT min(seq) AS s FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 0 UNION ALL " +
+		"SELECT min(seq) FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 1 UNION ALL " +
+		"SELECT min(seq) FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 2)) " +
+		"AND NOT EXISTS (SELECT 1 FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 3)"}
+	qExtend = &query{"UPDATE messages SET state = 3, due = ? WHERE seq = ? AND space = ? AND token = ?"}
 
-	qDepth       = &query{"SELECT state, due <= ?, count(*) FROM messages WHERE space = ? GROUP BY 1, 2"}
-	qNextDue     = &query{"SELECT (SELECT 0 FROM messages WHERE space = ?1 AND state = 1 LIMIT 1), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 0), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 3)"}
-	qPurge       = &query{"DELETE FROM messages WHERE space = ?"}
-	qPurgeBodies = &query{"DELETE FROM bodies WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND size > 2048)"}
-	qPurgeDedups = &query{"DELETE FROM dedups WHERE space = ?"}
+	qReturn = &query{"UPDATE messages SET state = 3, due = ?, token = 0, first = CASE WHEN tries = 1 THEN 0 ELSE first END, tries = tries - 1 WHERE seq = ? AND space = ? AND token = ?"}
+	qLookup = &query{"SELECT token, state, due FROM messages WHERE seq = ? AND space = ?"}
+
+	qDepth   = &query{"SELECT state, due <= ?, count(*) FROM messages WHERE space = ? GROUP BY 1, 2"}
+	qNextDue = &query{"SELECT (SELECT 0 FROM messages WHERE space = ?1 AND state = 1 LIMIT 1), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 0), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 3)"}
 )
 
 // Enqueue is [store.Tx.Enqueue].
@@ -74,6 +78,9 @@ func (t *txn) enqueue(queue int64, m store.Message, now time.Time) (store.Enqueu
 			return first, err
 		}
 	}
+	if m.Enqueued.IsZero() {
+		m.Enqueued = now
+	}
 	state, err := t.firstState(queue, m)
 	if err != nil {
 		return store.Enqueued{}, err
@@ -85,7 +92,7 @@ func (t *txn) enqueue(queue int64, m store.Message, now time.Time) (store.Enqueu
 		}
 		body = nil
 	}
-	_, err = t.conn.exec(qEnqueue, done.Sequence, queue, state, nanos(m.Due), now.UnixNano(), m.ID, m.Group, int64(len(m.Body)), body)
+	_, err = t.conn.exec(qEnqueue, done.Sequence, queue, state, nanos(m.Due), nanos(m.Enqueued), m.ID, m.Group, int64(len(m.Body)), body)
 	return done, err
 }
 
@@ -157,11 +164,51 @@ func (t *txn) Extend(queue string, s store.Scope, receipt string, due time.Time)
 	return err
 }
 
+// Return is [store.Tx.Return].
+func (t *txn) Return(queue string, s store.Scope, receipt string, now time.Time) error {
+	id, seq, token, err := t.claim(queue, s, receipt)
+	if err != nil {
+		return err
+	}
+	n, err := t.conn.exec(qReturn, nanos(now), seq, id, token)
+	if err == nil && n == 0 {
+		err = store.ErrLease
+	}
+	return err
+}
+
+// Lookup is [store.Tx.Lookup].
+func (t *txn) Lookup(queue string, s store.Scope, receipt string) (time.Time, error) {
+	if err := t.reads(queue, s.Account, s.Region); err != nil {
+		return time.Time{}, err
+	}
+	id, seq, token, err := t.parse(queue, s, receipt)
+	if err != nil {
+		return time.Time{}, err
+	}
+	row, ok, err := t.conn.one(qLookup, seq, id)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case !ok:
+		return time.Time{}, store.ErrNotFound
+	case asInt(row[0]) != token:
+		return time.Time{}, store.ErrLease
+	case asInt(row[1]) != leased:
+		return time.Time{}, nil
+	}
+	return time.Unix(0, asInt(row[2])), nil
+}
+
 // claim finds the queue and takes a receipt apart.
 func (t *txn) claim(queue string, s store.Scope, receipt string) (id, seq, token int64, err error) {
 	if err := t.writes(0, queue, s.Account, s.Region); err != nil {
 		return 0, 0, 0, err
 	}
+	return t.parse(queue, s, receipt)
+}
+
+func (t *txn) parse(queue string, s store.Scope, receipt string) (id, seq, token int64, err error) {
 	b, err := base64.RawURLEncoding.DecodeString(receipt)
 	if err != nil || len(b) != 16 {
 		return 0, 0, 0, store.ErrLease
@@ -233,12 +280,7 @@ func (t *txn) Purge(queue string, s store.Scope) error {
 	if err != nil || id == 0 {
 		return err
 	}
-	for _, q := range []*query{qPurgeBodies, qPurge, qPurgeDedups} {
-		if _, err := t.conn.exec(q, id); err != nil {
-			return err
-		}
-	}
-	return t.dropSpace(k, id)
+	return t.throwAway(k, id)
 }
 
 // queue answers the number of a queue to read, 0 if there is none.

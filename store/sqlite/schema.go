@@ -12,6 +12,7 @@ const applicationID = 0x456e6664
 type schema struct {
 	version int64
 	sql     string
+	upgrade string // from the version before this one
 }
 
 // A space is whose rows they are and what they are called. Its number is never 0 or 1, because SQLite plans a statement anew
@@ -32,7 +33,7 @@ CREATE TABLE spaces (
 //
 // A message's state is one of the states in queue.go. due is 0 while it is ready, so that the index has the ready ones in
 // the order of their sequence numbers. The body of a large message is in bodies, so that a claim need not write it again.
-var mainSchema = schema{version: 1, sql: spacesSQL + `
+var mainSchema = schema{version: 2, upgrade: upgradeMain1, sql: spacesSQL + `
 CREATE TABLE counter (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER NOT NULL);
 INSERT INTO counter VALUES (1, 100);
 
@@ -51,6 +52,7 @@ CREATE TABLE messages (
 	due      INTEGER NOT NULL,
 	tries    INTEGER NOT NULL,
 	token    INTEGER NOT NULL,
+	first    INTEGER NOT NULL,
 	enqueued INTEGER NOT NULL,
 	id       TEXT NOT NULL,
 	grp      TEXT NOT NULL,
@@ -58,7 +60,7 @@ CREATE TABLE messages (
 	body     BLOB
 );
 CREATE INDEX messages_due ON messages (space, state, due);
-CREATE INDEX messages_group ON messages (space, grp) WHERE grp <> '';
+CREATE INDEX messages_group ON messages (space, grp, state) WHERE grp <> '';
 
 CREATE TABLE bodies (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
 
@@ -82,6 +84,14 @@ CREATE TABLE chunks (
 );
 CREATE INDEX chunks_space ON chunks (space);
 `}
+
+// upgradeMain1 brings a file of version 1 to version 2: the time of a message's first claim, and which message of a group is
+// the first of a state.
+const upgradeMain1 = `
+ALTER TABLE messages ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
+DROP INDEX messages_group;
+CREATE INDEX messages_group ON messages (space, grp, state) WHERE grp <> '';
+`
 
 // logsSchema is logs.db. The index has the times, so that a range of time is found without reading chunks.
 var logsSchema = schema{version: 1, sql: spacesSQL + `
@@ -120,6 +130,8 @@ func (c *conn) prepareFile() error {
 	case app == applicationID && version > want.version:
 		return fmt.Errorf("%s was written by a newer Enfold (its format is %d, this one knows %d): use that one, or name another directory for the data",
 			c.file.path, version, want.version)
+	case app == applicationID && version == want.version-1 && want.upgrade != "":
+		return c.upgrade()
 	case app == applicationID:
 		return fmt.Errorf("%s has the unknown format %d", c.file.path, version)
 	}
@@ -144,6 +156,16 @@ func (c *conn) createSchema() error {
 		c.file.schema.sql, applicationID, c.file.schema.version)
 	if err := c.script(sql); err != nil {
 		return errors.Join(fmt.Errorf("create %s: %w", c.file.path, err), c.script("ROLLBACK"))
+	}
+	return nil
+}
+
+// upgrade brings a file of the version before to this one, in one transaction.
+func (c *conn) upgrade() error {
+	s := c.file.schema
+	sql := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT", s.upgrade, s.version)
+	if err := c.script(sql); err != nil {
+		return errors.Join(fmt.Errorf("upgrade %s: %w", c.file.path, err), c.script("ROLLBACK"))
 	}
 	return nil
 }

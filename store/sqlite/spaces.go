@@ -1,6 +1,10 @@
 package sqlite
 
-import "github.com/enfold-run/enfold/store"
+import (
+	"strconv"
+
+	"github.com/enfold-run/enfold/store"
+)
 
 // kind is which primitive a space belongs to.
 type kind byte
@@ -9,6 +13,7 @@ const (
 	records kind = iota + 2
 	queues
 	logsOf
+	trash // rows that nobody has any more; the name is the space's own number
 )
 
 // space is whose rows, of which primitive, under which name.
@@ -22,6 +27,7 @@ var (
 	qSpace      = &query{"SELECT id FROM spaces WHERE kind = ? AND name = ? AND account = ? AND region = ?"}
 	qAddSpace   = &query{"INSERT INTO spaces (id, kind, name, account, region) VALUES (?, ?, ?, ?, ?)"}
 	qDropSpace  = &query{"DELETE FROM spaces WHERE id = ?"}
+	qTrashSpace = &query{"UPDATE spaces SET kind = ?, name = ?, account = '', region = '' WHERE id = ?"}
 	qNameSpaces = &query{"SELECT id, account, region FROM spaces WHERE kind = ? AND name = ? ORDER BY account, region"}
 )
 
@@ -76,6 +82,14 @@ func (t *txn) makeSpace(k space) (int64, error) {
 	t.made = append(t.made, k)
 	t.remember(k, id)
 	return id, nil
+}
+
+// throwAway leaves the rows of a space to the reaper. Whoever asks for the space of this name gets another one.
+func (t *txn) throwAway(k space, id int64) error {
+	t.writer.spaces.forget([]space{k})
+	_, err := t.conn.exec(qTrashSpace, int64(trash), strconv.FormatInt(id, 10), id)
+	t.writer.reaper.rouse()
+	return err
 }
 
 // dropSpace removes a space that has no rows any more. Its number is never used again.

@@ -23,6 +23,7 @@ type writer struct {
 	conn    *conn
 	check   *checkpointer
 	calls   chan *call
+	spare   sync.Pool // of calls that were answered
 	stop    chan struct{}
 	stopped chan struct{}
 
@@ -39,6 +40,7 @@ type writer struct {
 	counter int64 // see mainSchema
 	saved   int64 // the counter as the file has it
 	spaces  spaces
+	reaper  *reaper
 }
 
 var (
@@ -54,12 +56,20 @@ var (
 
 func newWriter(f file, check *checkpointer) (*writer, error) {
 	w := &writer{file: f, check: check, calls: make(chan *call, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{})}
+	w.spare.New = newCall
 	w.spaces.ids = make(map[space]int64)
+	w.reaper = newReaper()
 	check.pause = &w.pause
 	if err := w.connect(); err != nil {
 		return nil, err
 	}
+	if left, err := w.conn.number(qTrash, int64(trash)); err != nil {
+		return nil, errors.Join(err, w.conn.close())
+	} else if left != 0 { // what another process did not get to delete
+		w.reaper.rouse()
+	}
 	go w.run()
+	w.reaper.start(w)
 	return w, nil
 }
 
@@ -84,6 +94,7 @@ func (w *writer) connect() error {
 // end stops the goroutine; all callers have left. The connection is closed later, because the last one that is closed makes
 // a checkpoint.
 func (w *writer) end() {
+	w.reaper.stop()
 	close(w.stop)
 	<-w.stopped
 }

@@ -275,7 +275,7 @@ func TestPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	for f, queries := range map[file][]*query{
-		s.writer.file: {qSpace, qGet, qScan, qScanBack, qInGroup, qDedup, qOldDedup, qAck, qUnblock, qExtend, qDepth, qNextDue, qPurge, qPurgeBodies, qPurgeDedups, qPromote, qClaim, qWeigh, qBody, qReadLog, qLastChunk, qTrimLog, qAnyRecord},
+		s.writer.file: {qSpace, qGet, qScan, qScanBack, qInGroup, qDedup, qOldDedup, qAck, qUnblock, qExtend, qDepth, qNextDue, qTrash, qReapBodies, qReap, qReapDedups, qReturn, qLookup, qHeads, qBehind, qOne, qRun, qFront, qRemove, qPromote, qClaim, qWeigh, qBody, qReadLog, qLastChunk, qTrimLog, qAnyRecord},
 		s.logs.file:   {qLogRange, qLogRangeBack, qDeleteOf, qAnyLogged},
 	} {
 		c, err := f.connect()
@@ -301,6 +301,9 @@ func explain(t *testing.T, c *conn, q *query) string {
 	args := make([]any, max(strings.Count(q.sql, "?"), 1))
 	if strings.Contains(q.sql, "?1") {
 		args = args[:1]
+	}
+	if strings.Contains(q.sql, "?2") {
+		args = make([]any, 2)
 	}
 	for i := range args {
 		args[i] = int64(100)
