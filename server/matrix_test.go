@@ -20,6 +20,7 @@ import (
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/dispatch"
 	"github.com/enfold-run/enfold/policy"
+	"github.com/enfold-run/enfold/service/sts/ststest"
 )
 
 // The exceptions of the op tables. What is not named here has the op's own name as its action, a resource level, and no
@@ -27,6 +28,8 @@ import (
 var (
 	// withoutPermission are the ops that everybody may call.
 	withoutPermission = []string{"sts:GetCallerIdentity", "sts:GetSessionToken"}
+	// unsigned are the ops that come without a signature: what their input proves is authorized instead of a user.
+	unsigned = []string{"sts:AssumeRoleWithWebIdentity"}
 	// otherActions are those whose action is not called like the op.
 	otherActions = map[string]string{
 		"lambda:GetLayerVersionByArn": "lambda:GetLayerVersion", "lambda:Invoke": "lambda:InvokeFunction",
@@ -37,6 +40,7 @@ var (
 		"lambda:CreateFunction":              {"iam:PassRole", "lambda:GetLayerVersion", "lambda:TagResource"},
 		"lambda:UpdateFunctionConfiguration": {"iam:PassRole", "lambda:GetLayerVersion"},
 		"sts:AssumeRole":                     {"sts:TagSession", "sts:SetSourceIdentity"},
+		"sts:AssumeRoleWithWebIdentity":      {"sts:TagSession", "sts:SetSourceIdentity"},
 		"sts:GetFederationToken":             {"sts:TagSession"},
 		"kms:CreateKey":                      {"kms:TagResource"},
 		"kms:ReEncrypt":                      {"kms:ReEncryptFrom"},
@@ -45,6 +49,7 @@ var (
 	withoutResource = []string{
 		"lambda:GetAccountSettings", "lambda:ListFunctions", "lambda:ListLayerVersions", "lambda:ListLayers",
 		"logs:DescribeLogGroups", "sts:GetAccessKeyInfo", "sts:GetCallerIdentity", "sts:GetSessionToken",
+		"sts:DecodeAuthorizationMessage",
 		"iam:GetServiceLinkedRoleDeletionStatus", "iam:CreateAccountAlias", "iam:DeleteAccountAlias", "iam:ListAccountAliases",
 		"iam:GetAccountSummary", "iam:GetAccountAuthorizationDetails", "iam:GenerateCredentialReport", "iam:GetCredentialReport",
 		"iam:SimulateCustomPolicy", "iam:GetContextKeysForCustomPolicy", "iam:GetServiceLastAccessedDetails",
@@ -116,10 +121,14 @@ type matrix struct {
 	user     granted
 	calls    *dispatch.Dispatcher
 	samples  sampler
+	issuer   *ststest.Issuer // of web identities, a provider of the account
+	trusted  string          // the trust policy of the role that is assumed
 }
 
 func newMatrix(t *testing.T, edit func([]service) []service) *matrix {
-	s, err := New(t.Context(), config(t))
+	issuer, cfg := ststest.New(t), config(t)
+	cfg.PrivateIssuers = []string{issuer.Host()}
+	s, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +137,7 @@ func newMatrix(t *testing.T, edit func([]service) []service) *matrix {
 			t.Error(err)
 		}
 	})
-	m := &matrix{t: t, server: s, services: s.services, samples: sampler{t: t}}
+	m := &matrix{t: t, server: s, services: s.services, samples: sampler{t: t}, issuer: issuer, trusted: trustsOf()}
 	if edit != nil {
 		m.services = edit(s.services)
 	}
@@ -168,10 +177,11 @@ func (m *matrix) root(service, name string, members map[string]any) reflect.Valu
 // seed makes what must exist for an op to be authorized: a role, whose trust policy has a say in who assumes it, and a key with
 // an alias and a ciphertext. What is there already stays; what an op deleted comes back.
 func (m *matrix) seed() {
-	m.root("iam", "CreateRole", map[string]any{
-		"RoleName": "assumed",
-		"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + matrixAccount + `"},
-			"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}]}`,
+	if m.root("iam", "CreateRole", map[string]any{"RoleName": "assumed", "AssumeRolePolicyDocument": trustsOf()}).IsValid() {
+		m.trusted = trustsOf()
+	}
+	m.root("iam", "CreateOpenIDConnectProvider", map[string]any{
+		"URL": m.issuer.URL(), "ClientIDList": []string{ststest.Audience}, "ThumbprintList": []string{m.issuer.Thumbprint()},
 	})
 	if m.samples.fixed == nil {
 		m.samples.fixed = map[string]any{
@@ -179,6 +189,11 @@ func (m *matrix) seed() {
 			// The keys of ciphertexts and of grants are found by KeyId.
 			"kms:AliasName": "alias/sample", "kms:GrantToken": nil, "kms:GrantTokens": nil,
 			"sts:SerialNumber": nil, "sts:TokenCode": nil, // there are no MFA devices
+			"sts:ProviderID": nil, // not with the tokens that are taken
+			"sts:WebIdentityToken": m.issuer.Token(map[string]any{
+				"exp": time.Now().Unix() + 3600, "https://aws.amazon.com/source_identity": "sample",
+				"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]string{"sample": "sample"}},
+			}),
 			"accessanalyzer:PrincipalArn":  "arn:aws:iam::" + matrixAccount + ":role/assumed",
 			"accessanalyzer:AccessRole":    "arn:aws:iam::" + matrixAccount + ":role/assumed",
 			"accessanalyzer:CloudTrailArn": "arn:aws:cloudtrail:us-east-1:" + matrixAccount + ":trail/sample",
@@ -193,6 +208,34 @@ func (m *matrix) seed() {
 		}
 	}
 	m.root("kms", "CreateAlias", map[string]any{"AliasName": "alias/sample", "TargetKeyID": m.samples.fixed["kms:KeyID"]})
+}
+
+// trustsOf is a trust policy for the account, with further statements.
+func trustsOf(more ...string) string {
+	account := `{"Effect":"Allow","Principal":{"AWS":"` + matrixAccount + `"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}`
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(append([]string{account}, more...), ",") + `]}`
+}
+
+// trust gives the issuer's identities these permissions, in the role's trust policy: it has a say about its own role and on
+// actions of STS alone.
+func (m *matrix) trust(list []permission) {
+	m.t.Helper()
+	var more []string
+	for _, p := range list {
+		if role, ok := m.samples.fixed["sts:RoleArn"].(string); ok && slices.Contains(p.arns, role) && strings.HasPrefix(p.action, "sts:") {
+			more = append(more, fmt.Sprintf(`{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::%s:oidc-provider/%s"},"Action":%q}`,
+				matrixAccount, m.issuer.Host(), p.action))
+		}
+	}
+	text := trustsOf(more...)
+	if text == m.trusted {
+		return
+	}
+	out := m.root("iam", "UpdateAssumeRolePolicy", map[string]any{"RoleName": "assumed", "PolicyDocument": text})
+	if !out.IsValid() {
+		m.t.Errorf("the role does not take the trust policy %s", text)
+	}
+	m.trusted = text
 }
 
 // doctored is a copy of the service of an op, with this op changed.
@@ -224,10 +267,13 @@ func (m *matrix) call(op *aws.Op) *aws.Call {
 	}
 }
 
-// as carries the op out with these permissions.
+// as carries the op out with these permissions: the user's, or of who needs no user's key.
 func (m *matrix) as(op *aws.Op, list ...permission) error {
+	if op.Unsigned {
+		m.trust(list)
+	}
 	m.user.text = ""
-	if len(list) > 0 {
+	if len(list) > 0 && !op.Unsigned {
 		m.user.text = policyOf(list)
 	}
 	ctx, cancel := context.WithTimeout(m.t.Context(), 10*time.Second)
@@ -237,10 +283,12 @@ func (m *matrix) as(op *aws.Op, list ...permission) error {
 }
 
 // refused says that the policies refused this very action.
-func refused(err error, action string) bool {
-	d := (*dispatch.Denial)(nil)
-	return errors.Is(err, aws.ErrAccessDenied) && errors.As(err, &d) && d.Action == action &&
-		strings.Contains(err.Error(), "User: "+matrixUser+" is not authorized to perform: "+action+" on resource: ")
+func refused(op *aws.Op, err error, action string) bool {
+	d, says := (*dispatch.Denial)(nil), "User: "+matrixUser+" is not authorized to perform: "+action+" on resource: "
+	if op.Unsigned {
+		says = "Not authorized to perform " + action
+	}
+	return errors.Is(err, aws.ErrAccessDenied) && errors.As(err, &d) && d.Action == action && strings.Contains(err.Error(), says)
 }
 
 // needs is what the op asks for, by its row in the table.
@@ -248,6 +296,11 @@ func (m *matrix) needs(op *aws.Op, impl any) (own permission, also []permission,
 	call := m.call(op)
 	ctx := aws.WithCall(m.t.Context(), call)
 	own = permission{action: op.Action}
+	if id, ok := impl.(dispatch.Identifier); ok && op.Unsigned {
+		if call.Principal, _, err = id.Identify(ctx, call); err != nil {
+			return own, nil, err
+		}
+	}
 	if op.Resources != nil {
 		own.arns, err = op.Resources(ctx, impl, call.Input)
 	} else {
@@ -298,6 +351,9 @@ func checkRow(svc *aws.Service, op *aws.Op) (problems []string) {
 	if op.NoAuth != slices.Contains(withoutPermission, name) {
 		problems = append(problems, fmt.Sprintf("%s: needs a permission = %t", name, !op.NoAuth))
 	}
+	if op.Unsigned != slices.Contains(unsigned, name) {
+		problems = append(problems, fmt.Sprintf("%s: comes without a signature = %t", name, op.Unsigned))
+	}
 	if bare := op.Resource == "*"; bare != slices.Contains(withoutResource, name) {
 		problems = append(problems, fmt.Sprintf("%s: has no resource = %t", name, bare))
 	}
@@ -316,12 +372,15 @@ func checkRow(svc *aws.Service, op *aws.Op) (problems []string) {
 
 // checkDenied calls the op as somebody without a policy: denied, and nothing changed.
 func (m *matrix) checkDenied(op *aws.Op) (problems []string) {
+	if op.Unsigned {
+		m.trust(nil)
+	}
 	before := m.state()
 	err := m.as(op)
 	switch {
-	case op.NoAuth && refused(err, op.Action):
+	case op.NoAuth && refused(op, err, op.Action):
 		problems = append(problems, fmt.Sprintf("%s needs no permission, and is refused: %v", op.Action, err))
-	case !op.NoAuth && !refused(err, op.Action):
+	case !op.NoAuth && !refused(op, err, op.Action):
 		problems = append(problems, fmt.Sprintf("%s without a policy: %v", op.Action, err))
 	}
 	if m.state() != before {
@@ -340,11 +399,11 @@ func (m *matrix) checkAllowed(op *aws.Op, impl any) (problems []string) {
 		return []string{fmt.Sprintf("%s: what it acts on: %v, %v", op.Action, own.arns, err)}
 	}
 	if op.Resource != "*" {
-		if err := m.as(op, append([]permission{own.other()}, also...)...); !refused(err, op.Action) {
+		if err := m.as(op, append([]permission{own.other()}, also...)...); !refused(op, err, op.Action) {
 			problems = append(problems, fmt.Sprintf("%s with the action on %v: %v", op.Action, own.other().arns, err))
 		}
 	}
-	if err := m.as(op, append([]permission{{"other:" + op.Name, own.arns}}, also...)...); !refused(err, op.Action) {
+	if err := m.as(op, append([]permission{{"other:" + op.Name, own.arns}}, also...)...); !refused(op, err, op.Action) {
 		problems = append(problems, fmt.Sprintf("%s with another action: %v", op.Action, err))
 	}
 	for i, p := range also {
@@ -353,10 +412,10 @@ func (m *matrix) checkAllowed(op *aws.Op, impl any) (problems []string) {
 			continue
 		}
 		rest := append([]permission{own}, slices.Delete(slices.Clone(also), i, i+1)...)
-		if err := m.as(op, rest...); !refused(err, p.action) {
+		if err := m.as(op, rest...); !refused(op, err, p.action) {
 			problems = append(problems, fmt.Sprintf("%s without %s: %v", op.Action, p.action, err))
 		}
-		if err := m.as(op, append(rest, p.other())...); !refused(err, p.action) {
+		if err := m.as(op, append(rest, p.other())...); !refused(op, err, p.action) {
 			problems = append(problems, fmt.Sprintf("%s with %s on another resource: %v", op.Action, p.action, err))
 		}
 	}
@@ -431,7 +490,7 @@ func TestMatrix(t *testing.T) {
 		t.Errorf("%d of %d ops in %d of %d services", ops, want, len(names), len(tables))
 	}
 	t.Logf("%d ops of %d services; %d without a permission, %d without a resource level", ops, len(names), len(withoutPermission), len(withoutResource))
-	known := slices.Concat(withoutPermission, withoutResource, slices.Collect(maps.Keys(otherActions)), slices.Collect(maps.Keys(furtherPermissions)))
+	known := slices.Concat(unsigned, withoutPermission, withoutResource, slices.Collect(maps.Keys(otherActions)), slices.Collect(maps.Keys(furtherPermissions)))
 	for _, name := range known {
 		if svc, _, _ := strings.Cut(name, ":"); slices.Contains(names, svc) && !slices.ContainsFunc(m.services, func(s service) bool {
 			return slices.ContainsFunc(s.Ops, func(o *aws.Op) bool { return s.Name+":"+o.Name == name })
@@ -449,6 +508,7 @@ func TestMatrixNotices(t *testing.T) {
 		want     string // in one of the problems
 	}{
 		{"no permission needed", "iam:CreateGroup", func(op *aws.Op) { op.NoAuth = true }, "changed something"},
+		{"no signature needed", "sts:AssumeRole", func(op *aws.Op) { op.Unsigned = true }, "comes without a signature = true"},
 		{"another action", "logs:DeleteLogGroup", func(op *aws.Op) { op.Action = "logs:Delete" }, `its action is "logs:Delete"`},
 		{"any resource", "lambda:DeleteFunction", func(op *aws.Op) { op.Resource, op.Resources = "*", nil }, "has no resource = true"},
 		{"no resource", "lambda:DeleteFunction", func(op *aws.Op) { op.Resources = nil }, "nothing says what it acts on"},

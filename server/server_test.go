@@ -67,6 +67,9 @@ func TestConfig(t *testing.T) {
 		{"no port", func(c *Config) { c.Listen = "127.0.0.1" }, "HOST:PORT"},
 		{"half a certificate", func(c *Config) { c.TLSCert = "x" }, "go together"},
 		{"short account", func(c *Config) { c.Account = "123" }, "12 digits"},
+		{"a private issuer", func(c *Config) { c.PrivateIssuers = []string{"id.corp", "10.0.0.5:8443", "[fd00::5]"} }, ""},
+		{"a private issuer's URL", func(c *Config) { c.PrivateIssuers = []string{"https://id.corp/realm"} }, "--private-issuers"},
+		{"a private issuer without a host", func(c *Config) { c.PrivateIssuers = []string{":8443"} }, "--private-issuers"},
 		{"region", func(c *Config) { c.Region = "Mars" }, "region"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
