@@ -87,7 +87,9 @@ func shownTrust(tx store.Tx, document string) (string, error) {
 
 // showTrust gives roles that are about to be shown their trust policies as answers have them.
 func (s *Service) showTrust(ctx context.Context, roles ...*entity) error {
-	named := func(e *entity) bool { return strings.Contains(e.Trust, userPrefix) || strings.Contains(e.Trust, rolePrefix) }
+	named := func(e *entity) bool {
+		return strings.Contains(e.Trust, userPrefix) || strings.Contains(e.Trust, rolePrefix)
+	}
 	var all []*entity
 	for _, e := range roles {
 		if named(e) {

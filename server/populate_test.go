@@ -1,0 +1,212 @@
+package server
+
+import (
+	"archive/zip"
+	"bytes"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	analyzerapi "github.com/enfold-run/enfold/api/accessanalyzer"
+	kmsapi "github.com/enfold-run/enfold/api/kms"
+	lambdaapi "github.com/enfold-run/enfold/api/lambda"
+	logsapi "github.com/enfold-run/enfold/api/logs"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/service/sts"
+)
+
+// marker is in the name, the description or the contents of all that account A makes.
+const marker = "mark7q9x"
+
+const (
+	allowEverything = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+	allowMarked     = `{"Version":"2012-10-17","Statement":[{"Sid":"` + marker + `","Effect":"Allow","Action":"lambda:*","Resource":"*"}]}`
+	openToAll       = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"lambda:*","Resource":"*"}]}`
+	trustLambda     = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+)
+
+// world is what account A made: how to name it by names and ids, and by ARNs where that is another way.
+type world struct {
+	names, arns spelling
+	role        string // ARN
+}
+
+// add makes names known, and ARNs that stand for some of them.
+func (w *world) add(names, arns spelling) {
+	maps.Copy(w.names, names)
+	maps.Copy(w.arns, names)
+	maps.Copy(w.arns, arns)
+}
+
+// populate makes something of every kind as account A.
+func populate(a *tenant, tokens *sts.Service) *world {
+	w := &world{names: spelling{}, arns: spelling{}}
+	w.makeIAM(a)
+	w.makeLambda(a)
+	w.makeLogs(a)
+	w.makeKMS(a)
+	w.makeTrail(a)
+	w.add(spelling{
+		"sts:AccessKeyID": w.names["iam:AccessKeyID"], "sts:EncodedMessage": tokens.EncodeAuthorizationMessage(a.account, marker),
+		"sts:Name": "somebody", "sts:RoleArn": w.role, "sts:RoleSessionName": "somebody",
+	}, nil)
+	return w
+}
+
+// makeIAM makes one of each and what belongs to it.
+func (w *world) makeIAM(a *tenant) {
+	w.role = text(a.do("iam:CreateRole", members{"RoleName": marker, "Description": marker, "AssumeRolePolicyDocument": trustLambda}), "Role.Arn")
+	user := text(a.do("iam:CreateUser", members{"UserName": marker}), "User.Arn")
+	a.do("iam:CreateGroup", members{"GroupName": marker})
+	a.do("iam:AddUserToGroup", members{"GroupName": marker, "UserName": marker})
+	policy := text(a.do("iam:CreatePolicy", members{"PolicyName": marker, "PolicyDocument": allowMarked}), "Policy.Arn")
+	a.do("iam:CreatePolicyVersion", members{"PolicyArn": policy, "PolicyDocument": allowMarked})
+	provider := text(a.do("iam:CreateOpenIDConnectProvider", members{
+		"URL": "https://" + marker + ".example.com", "ClientIDList": marker,
+	}), "OpenIDConnectProviderArn")
+	for kind, member := range map[string]string{"User": "UserName", "Group": "GroupName", "Role": "RoleName"} {
+		a.do("iam:Attach"+kind+"Policy", members{member: marker, "PolicyArn": policy})
+		a.do("iam:Put"+kind+"Policy", members{member: marker, "PolicyName": marker, "PolicyDocument": allowMarked})
+	}
+	for what, m := range map[string]members{
+		"User": {"UserName": marker}, "Role": {"RoleName": marker}, "Policy": {"PolicyArn": policy},
+		"OpenIDConnectProvider": {"OpenIDConnectProviderArn": provider},
+	} {
+		op, _ := a.op("iam:Tag" + what)
+		m["Tags"] = tagList(op, "k", marker)
+		a.do("iam:Tag"+what, m)
+	}
+	a.do("iam:CreateAccountAlias", members{"AccountAlias": marker})
+	key := text(a.do("iam:CreateAccessKey", members{"UserName": marker}), "AccessKey.AccessKeyID")
+	a.do("iam:GenerateCredentialReport", nil)
+	linked := text(a.do("iam:CreateServiceLinkedRole", members{"AWSServiceName": "elasticmapreduce.amazonaws.com"}), "Role.RoleName")
+	w.add(spelling{
+		"iam:UserName": marker, "iam:GroupName": marker, "iam:RoleName": marker, "iam:PolicyName": marker, "iam:PolicyArn": policy,
+		"iam:VersionID": "v1", "iam:OpenIDConnectProviderArn": provider, "iam:AccessKeyID": key, "iam:Arn": w.role,
+		"iam:PolicySourceArn": w.role, "iam:PermissionsBoundary": policy, "iam:ClientID": marker, "iam:AccountAlias": marker,
+		"iam:JobID":          text(a.do("iam:GenerateServiceLastAccessedDetails", members{"Arn": w.role}), "JobID"),
+		"iam:DeletionTaskID": text(a.do("iam:DeleteServiceLinkedRole", members{"RoleName": linked}), "DeletionTaskID"),
+		"iam:ActionNames":    "lambda:GetFunction", "iam:ServiceNamespaces": "lambda",
+		"iam:GetContextKeysForCustomPolicy:PolicyInputList": allowEverything, "iam:SimulateCustomPolicy:PolicyInputList": allowEverything,
+	}, spelling{"iam:Arn": user, "iam:PolicySourceArn": user})
+}
+
+// makeLambda makes a function and a layer with all that they can have.
+func (w *world) makeLambda(a *tenant) {
+	code := emptyZip(a.t)
+	layer := text(a.do("lambda:PublishLayerVersion", members{
+		"LayerName": marker, "Description": marker, "Content": &lambdaapi.LayerVersionContentInput{ZipFile: code},
+	}), "LayerVersionArn")
+	a.do("lambda:AddLayerVersionPermission", members{
+		"LayerName": marker, "VersionNumber": 1, "StatementID": marker, "Action": "lambda:GetLayerVersion", "Principal": a.account,
+	})
+	fn := text(a.do("lambda:CreateFunction", members{
+		"FunctionName": marker, "Role": w.role, "Runtime": "provided.al2023", "Handler": "x", "Tags": map[string]string{"k": marker},
+		"Code": &lambdaapi.FunctionCode{ZipFile: code}, "Environment": &lambdaapi.Environment{Variables: map[string]string{"KEY": marker}},
+	}), "FunctionArn")
+	for text(a.do("lambda:GetFunctionConfiguration", members{"FunctionName": marker}), "State") != lambdaapi.StateActive {
+		time.Sleep(10 * time.Millisecond)
+	}
+	a.do("lambda:PublishVersion", members{"FunctionName": marker, "Description": marker})
+	a.do("lambda:CreateAlias", members{"FunctionName": marker, "Name": marker, "FunctionVersion": "1"})
+	a.do("lambda:AddPermission", members{
+		"FunctionName": marker, "StatementID": marker, "Action": "lambda:InvokeFunction", "Principal": a.account,
+	})
+	a.do("lambda:PutFunctionConcurrency", members{"FunctionName": marker, "ReservedConcurrentExecutions": 1})
+	a.do("lambda:PutFunctionEventInvokeConfig", members{"FunctionName": marker, "MaximumRetryAttempts": 1})
+	a.do("lambda:PutFunctionRecursionConfig", members{"FunctionName": marker, "RecursiveLoop": "Allow"})
+	w.add(spelling{
+		"lambda:FunctionName": marker, "lambda:LayerName": marker, "lambda:Name": marker, "lambda:VersionNumber": 1, "lambda:Arn": layer,
+		"lambda:Resource": fn, "lambda:ResourceArn": fn, "lambda:Role": w.role, "lambda:StatementID": marker, "lambda:FunctionVersion": "1",
+		"lambda:Layers": layer, "lambda:Code": &lambdaapi.FunctionCode{ZipFile: code}, "lambda:ZipFile": code, "lambda:TagKeys": "k",
+		"lambda:Content": &lambdaapi.LayerVersionContentInput{ZipFile: code},
+	}, spelling{"lambda:FunctionName": fn, "lambda:LayerName": strings.TrimSuffix(layer, ":1")})
+}
+
+func emptyZip(t *testing.T) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	if _, err := z.Create("bootstrap"); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// makeLogs makes a group with a stream with a line.
+func (w *world) makeLogs(a *tenant) {
+	a.do("logs:CreateLogGroup", members{"LogGroupName": marker})
+	a.do("logs:CreateLogStream", members{"LogGroupName": marker, "LogStreamName": marker})
+	a.do("logs:PutLogEvents", members{
+		"LogGroupName": marker, "LogStreamName": marker,
+		"LogEvents": &logsapi.InputLogEvent{Message: new(marker), Timestamp: new(time.Now().UnixMilli())},
+	})
+	w.add(spelling{"logs:LogGroupName": marker, "logs:LogStreamName": marker}, nil)
+	group := aws.NewARN("logs", "us-east-1", a.account, "log-group:"+marker).String()
+	for op, member := range map[string]string{
+		"DescribeLogStreams": "LogGroupIdentifier", "FilterLogEvents": "LogGroupIdentifier", "GetLogEvents": "LogGroupIdentifier",
+		"DescribeLogGroups": "LogGroupIdentifiers",
+	} {
+		w.add(nil, spelling{"logs:" + op + ":LogGroupName": nil, "logs:" + op + ":" + member: group})
+	}
+}
+
+// makeKMS makes a key of every usage, and an alias, a grant and a ciphertext of the one that encrypts.
+func (w *world) makeKMS(a *tenant) {
+	id := func(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+	made := func(usage, spec string, ops ...string) string {
+		arn := text(a.do("kms:CreateKey", members{
+			"KeyUsage": usage, "KeySpec": spec, "Description": marker, "Tags": &kmsapi.Tag{TagKey: new("k"), TagValue: new(marker)},
+		}), "KeyMetadata.Arn")
+		for _, op := range ops {
+			w.add(spelling{"kms:" + op + "KeyID": id(arn)}, spelling{"kms:" + op + "KeyID": arn})
+		}
+		return arn
+	}
+	secret := made("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", "Source", "Destination", "Target")
+	signing := made("SIGN_VERIFY", "ECC_NIST_P256", "Sign:", "Verify:", "GetPublicKey:")
+	mac := made("GENERATE_VERIFY_MAC", "HMAC_256", "GenerateMac:", "VerifyMac:")
+	agreement := made("KEY_AGREEMENT", "ECC_NIST_P256", "DeriveSharedSecret:")
+	a.do("kms:CreateAlias", members{"AliasName": "alias/" + marker, "TargetKeyID": secret})
+	w.add(spelling{
+		"kms:GrantID": text(a.do("kms:CreateGrant", members{
+			"KeyID": secret, "Name": marker, "GranteePrincipal": w.role, "RetiringPrincipal": w.role, "Operations": []string{"Decrypt"},
+		}), "GrantID"),
+		"kms:CiphertextBlob": a.do("kms:Encrypt", members{"KeyID": secret, "Plaintext": []byte(marker)}).(*kmsapi.EncryptOutput).CiphertextBlob,
+		"kms:Signature": a.do("kms:Sign", members{
+			"KeyID": signing, "Message": []byte(marker), "SigningAlgorithm": "ECDSA_SHA_256",
+		}).(*kmsapi.SignOutput).Signature,
+		"kms:Mac": a.do("kms:GenerateMac", members{
+			"KeyID": mac, "Message": []byte(marker), "MacAlgorithm": "HMAC_SHA_256",
+		}).(*kmsapi.GenerateMacOutput).Mac,
+		"kms:PublicKey": a.do("kms:GetPublicKey", members{"KeyID": agreement}).(*kmsapi.GetPublicKeyOutput).PublicKey,
+
+		"kms:Plaintext": []byte("plain"), "kms:Message": []byte(marker), "kms:PolicyName": "default", "kms:AliasName": "alias/" + marker,
+		"kms:GenerateDataKey:KeySpec": "AES_256", "kms:GenerateDataKeyWithoutPlaintext:KeySpec": "AES_256", "kms:KeyPairSpec": "ECC_NIST_P256",
+		"kms:SigningAlgorithm": "ECDSA_SHA_256", "kms:MacAlgorithm": "HMAC_SHA_256", "kms:KeyAgreementAlgorithm": "ECDH",
+		"kms:RetiringPrincipal": w.role,
+	}, spelling{"kms:Decrypt:KeyID": aws.NewARN("kms", "us-east-1", a.account, "alias/"+marker).String()})
+}
+
+// makeTrail makes a trail, and a job of Access Analyzer.
+func (w *world) makeTrail(a *tenant) {
+	trail := text(a.do("cloudtrail:CreateTrail", members{"Name": marker, "S3BucketName": marker}), "TrailARN")
+	subject := &analyzerapi.PolicyGenerationDetails{PrincipalArn: &w.role}
+	job := text(a.do("accessanalyzer:StartPolicyGeneration", members{"PolicyGenerationDetails": subject}), "JobID")
+	for text(a.do("accessanalyzer:GetGeneratedPolicy", members{"JobID": job}), "JobDetails.Status") == analyzerapi.JobStatusInProgress {
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.add(spelling{
+		"cloudtrail:Name": marker, "cloudtrail:TrailName": marker, "cloudtrail:TrailNameList": marker, "cloudtrail:ResourceIDList": trail,
+		"cloudtrail:ResourceID": trail,
+
+		"accessanalyzer:JobID":          job,
+		"accessanalyzer:PolicyDocument": allowEverything, "accessanalyzer:PolicyType": "IDENTITY_POLICY",
+		"accessanalyzer:CheckNoPublicAccess:PolicyDocument": openToAll, "accessanalyzer:ResourceType": "AWS::Lambda::Function",
+		"accessanalyzer:Access":                  &analyzerapi.Access{Actions: []string{"lambda:GetFunction"}},
+		"accessanalyzer:PolicyGenerationDetails": subject, "accessanalyzer:PrincipalArn": w.role,
+	}, spelling{"cloudtrail:Name": trail, "cloudtrail:TrailName": trail, "cloudtrail:TrailNameList": trail})
+}
