@@ -11,8 +11,8 @@ import (
 	"github.com/enfold-run/enfold/service/sts"
 )
 
-// functionKeys uses KMS keys for Lambda, in the name of the client or of a function's role: the key's policy decides, and
-// the audit trail has it.
+// functionKeys uses KMS keys for Lambda, in the name of the client, of a function's role, or of Lambda itself: the key's policy
+// decides, and the audit trail has it.
 type functionKeys struct {
 	roles  functionRoles
 	tokens *sts.Service
@@ -45,8 +45,11 @@ func (k functionKeys) Decrypt(ctx context.Context, use lambda.KMSUse, ciphertext
 	return out.Plaintext, nil
 }
 
-// as is a context whose calls are the client's, through Lambda, or those of a session of the function's role.
+// as is a context whose calls are the client's, through Lambda, or those of a session of the function's role, or Lambda's own.
 func (k functionKeys) as(ctx context.Context, use lambda.KMSUse) (context.Context, error) {
+	if use.Service {
+		return ofLambda(ctx, use.Key)
+	}
 	call := *use.Call
 	call.RequestID = uuid.NewString()
 	call.SourceIP, call.UserAgent = lambdaService.Service, lambdaService.Service
@@ -63,4 +66,16 @@ func (k functionKeys) as(ctx context.Context, use lambda.KMSUse) (context.Contex
 	}
 	call.Principal, call.Account = p, p.Account
 	return aws.WithCall(ctx, &call), nil
+}
+
+// ofLambda is a context for calls of Lambda itself, where the key is.
+func ofLambda(ctx context.Context, key string) (context.Context, error) {
+	at, err := aws.ParseARN(key)
+	if err != nil {
+		return nil, err
+	}
+	return aws.WithCall(ctx, &aws.Call{
+		Principal: lambdaService, Account: at.Account, Region: at.Region, RequestID: uuid.NewString(), Secure: true,
+		SourceIP: lambdaService.Service, UserAgent: lambdaService.Service, SourceAccount: at.Account,
+	}), nil
 }

@@ -29,8 +29,9 @@
 // CapacityProviderConfig, PublishTo, and any architecture but the host's, which is also the default. These are accepted,
 // stored and shown, and not acted on yet: DeadLetterConfig, TracingConfig, EventInvokeConfig, RecursiveLoop.
 //
-// Environment variables that exceed 4 KB are measured with their keys sorted. With a KMSKeyArn the key encrypts a data key,
-// as the client; nothing is granted, so the execution role needs kms:Decrypt. It is asked for the variables when a function
+// Environment variables that exceed 4 KB are measured with their keys sorted. A KMS key encrypts a data key for them: the AWS
+// managed key of Lambda, as Lambda itself, or that of KMSKeyArn, as the client; nothing is granted, so the execution role needs
+// kms:Decrypt with the latter. It is asked for the variables when a function
 // is first invoked after a change or a start of the server, not with every sandbox.
 //
 // A policy's roles and users are kept by ARN: a role made anew under the same name has what the old one had. Whether they

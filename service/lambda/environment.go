@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -17,8 +19,12 @@ import (
 // environment is a function's variables as its rows hold them: sealed, and bound to the function.
 type environment struct {
 	Sealed []byte // the variables as JSON
-	// Wrapped is the key that sealed them, encrypted with the function's KMS key. Empty if that is Enfold's own.
+	// Wrapped is the key that sealed them, encrypted with the function's KMS key, or with Lambda's own in the account if it has
+	// none. Empty if the server's own key sealed them, as it did before there was a KMS.
 	Wrapped []byte `json:",omitempty"`
+	// Digest is a hash of the variables, sealed with the server's own key, where Lambda's own key sealed them: a transaction
+	// tells by it whether they changed, and cannot ask KMS.
+	Digest []byte `json:",omitempty"`
 }
 
 // KMS encrypts and decrypts with customers' keys. An error of KMS itself is an *aws.Error with KMS's code and message.
@@ -29,8 +35,9 @@ type KMS interface {
 
 // KMSUse says who uses which key, and for what.
 type KMSUse struct {
-	Call     *aws.Call // the client's: Lambda acts for its principal, unless a Role is given
+	Call     *aws.Call // the client's: Lambda acts for its principal, unless it acts for a Role or by itself
 	Role     string    // ARN: Lambda acts as a session of this role that is named after the function
+	Service  bool      // Lambda acts by itself, in the account and Region of the key
 	Function string    // name
 	Key      string    // ARN of the key, or of an alias; in Decrypt too
 	Context  map[string]string
@@ -43,12 +50,25 @@ func kmsUse(ctx context.Context, r ref, key, role string) KMSUse {
 	}
 }
 
+// ownKey is the use of the AWS managed key of Lambda in the function's account and Region, which KMS makes when it is first
+// used: by Lambda itself, so that who may use Lambda needs no permission for it.
+func ownKey(ctx context.Context, r ref) KMSUse {
+	use := kmsUse(ctx, r, aws.NewARN("kms", r.scope.Region, r.scope.Account, "alias/aws/lambda").String(), "")
+	use.Service = true
+	return use
+}
+
 // environmentOf is what sealed variables of a function are bound to.
 func environmentOf(s store.Scope, name string) []byte {
 	return []byte("environment\x00" + s.Account + "\x00" + s.Region + "\x00" + name)
 }
 
-// sealEnvironment seals variables, with a KMS key of the customer's if there is one.
+// digestOf is what the digest of a function's variables is bound to.
+func digestOf(s store.Scope, name string) []byte {
+	return []byte("environment digest\x00" + s.Account + "\x00" + s.Region + "\x00" + name)
+}
+
+// sealEnvironment seals variables with a KMS key: the customer's if there is one, else Lambda's own.
 func (s *Service) sealEnvironment(ctx context.Context, r ref, vars map[string]string, key string) (*environment, error) {
 	if vars == nil {
 		vars = map[string]string{}
@@ -58,12 +78,19 @@ func (s *Service) sealEnvironment(ctx context.Context, r ref, vars map[string]st
 		return nil, fmt.Errorf("write environment: %w", err)
 	}
 	where := environmentOf(r.scope, r.name)
-	if key == "" {
+	if s.deps.KMS == nil {
 		return &environment{Sealed: s.deps.Seal.Seal(plain, where)}, nil
+	}
+	use := ownKey(ctx, r)
+	if key != "" {
+		use = kmsUse(ctx, r, key, "")
 	}
 	secret := make([]byte, seal.RootSize)
 	rand.Read(secret) // never fails
-	wrapped, err := s.deps.KMS.Encrypt(ctx, kmsUse(ctx, r, key, ""), secret)
+	wrapped, err := s.deps.KMS.Encrypt(ctx, use, secret)
+	if err != nil && key == "" {
+		return nil, fmt.Errorf("seal environment of %s: %w", r.name, hideCode(err))
+	}
 	if err != nil {
 		return nil, notConfigured(err)
 	}
@@ -71,7 +98,12 @@ func (s *Service) sealEnvironment(ctx context.Context, r ref, vars map[string]st
 	if err != nil {
 		return nil, err
 	}
-	return &environment{Sealed: data.Seal(plain, where), Wrapped: wrapped}, nil
+	env := &environment{Sealed: data.Seal(plain, where), Wrapped: wrapped}
+	if key == "" {
+		sum := sha256.Sum256(plain)
+		env.Digest = s.deps.Seal.Seal(sum[:], digestOf(r.scope, r.name))
+	}
+	return env, nil
 }
 
 func dataKey(secret []byte) (*seal.Key, error) {
@@ -93,15 +125,74 @@ func (s *Service) openEnvironment(ctx context.Context, r ref, c *config, role st
 		if s.deps.KMS == nil {
 			return nil, errors.New("open environment: there is no KMS")
 		}
-		secret, err := s.deps.KMS.Decrypt(ctx, kmsUse(ctx, r, c.KMSKey, role), c.Env.Wrapped)
-		if err != nil {
-			return nil, err
+		var err error
+		if c.KMSKey == "" {
+			key, err = s.ownDataKey(ctx, r, c.Env.Wrapped)
+		} else {
+			key, err = s.unwrap(ctx, kmsUse(ctx, r, c.KMSKey, role), c.Env.Wrapped)
 		}
-		if key, err = dataKey(secret); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
 	return openVariables(key, r.scope, r.name, c.Env)
+}
+
+// unwrap is the data key that sealed variables.
+func (s *Service) unwrap(ctx context.Context, use KMSUse, wrapped []byte) (*seal.Key, error) {
+	secret, err := s.deps.KMS.Decrypt(ctx, use, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return dataKey(secret)
+}
+
+// ownDataKey is unwrap with Lambda's own key. That key nobody can take away, so what it opened once is remembered: a list of
+// functions costs no call of KMS for each.
+func (s *Service) ownDataKey(ctx context.Context, r ref, wrapped []byte) (*seal.Key, error) {
+	name := r.arn() + "\x00" + string(wrapped)
+	if key := s.dataKeys.get(name); key != nil {
+		return key, nil
+	}
+	key, err := s.unwrap(ctx, ownKey(ctx, r), wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("open environment of %s: %w", r.name, hideCode(err))
+	}
+	s.dataKeys.put(name, key)
+	return key, nil
+}
+
+// hideCode makes an error of KMS one of ours: the client has nothing to do with Lambda's own key.
+func hideCode(err error) error { return errors.New(err.Error()) }
+
+// maxDataKeys is how many data keys are remembered.
+const maxDataKeys = 4096
+
+// dataKeys are data keys that were unwrapped lately, by function and by what they were wrapped in.
+type dataKeys struct {
+	mu  sync.Mutex
+	all map[string]*seal.Key
+}
+
+func (d *dataKeys) get(name string) *seal.Key {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.all[name]
+}
+
+func (d *dataKeys) put(name string, key *seal.Key) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.all == nil {
+		d.all = map[string]*seal.Key{}
+	}
+	for old := range d.all { // any: map order is random, and a lost entry is unwrapped again
+		if len(d.all) < maxDataKeys {
+			break
+		}
+		delete(d.all, old)
+	}
+	d.all[name] = key
 }
 
 func openVariables(key *seal.Key, sc store.Scope, name string, env *environment) (map[string]string, error) {

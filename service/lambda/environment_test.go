@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +44,8 @@ type kms struct {
 	denied map[string]bool
 	state  *aws.Error // why no use of the key is possible
 	uses   int
+	own    []string // uses of Lambda's own key: what for, and where
+	broken error    // of those
 }
 
 const keyArn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -49,6 +53,13 @@ const keyArn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1
 func (k *kms) check(use KMSUse) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if use.Service {
+		k.own = append(k.own, use.Context["aws:lambda:FunctionArn"]+" "+use.Key)
+		if k.broken != nil {
+			return nil, k.broken
+		}
+		return json.Marshal(use)
+	}
 	k.uses++
 	who := use.Role
 	if who == "" {
@@ -132,6 +143,85 @@ func TestNothingIsStoredInTheClear(t *testing.T) {
 		if f := must(w.resolve(w.ctx, &name, nil))(t).Function; f.Env["SECRET"] != secret {
 			t.Errorf("%s runs with %v", name, f.Env)
 		}
+	}
+}
+
+// Variables without a KMSKeyArn are sealed with the key of Lambda in the function's account and Region. It is asked when they
+// are set, and once when they are first needed after a start: not for every list.
+func TestOwnKey(t *testing.T) {
+	w := newWorld(t)
+	w.create("plain")
+	if len(w.kms.own) != 0 {
+		t.Fatalf("no variables, and the key was used: %q", w.kms.own)
+	}
+	w.create("f", variables(map[string]string{"AB": "1"}))
+	w.publish("f", "one")
+	use := "arn:aws:lambda:" + region + ":" + account + ":function:f arn:aws:kms:" + region + ":" + account + ":alias/aws/lambda"
+	check := func(when string, uses int) {
+		t.Helper()
+		for range 3 {
+			for _, name := range []string{"f", "f:1"} {
+				got := must(w.GetFunctionConfiguration(w.ctx, &api.GetFunctionConfigurationInput{FunctionName: &name}))(t)
+				if got.Environment.Variables["AB"] != "1" || got.KMSKeyArn != nil {
+					t.Errorf("%s: %s has %s", when, name, toJSON(t, got))
+				}
+				if f := must(w.resolve(w.ctx, &name, nil))(t).Function; f.Env["AB"] != "1" {
+					t.Errorf("%s: %s runs with %v", when, name, f.Env)
+				}
+			}
+		}
+		if want := slices.Repeat([]string{use}, uses); !slices.Equal(w.kms.own, want) {
+			t.Errorf("%s: the key was used for %q, want %q", when, w.kms.own, want)
+		}
+	}
+	check("made", 2)
+	w.close()
+	w.open()
+	check("started again", 3)
+	if w.kms.uses != 0 {
+		t.Errorf("%d uses of a customer's key", w.kms.uses)
+	}
+
+	w.kms.broken = aws.ErrAccessDenied.New("no")
+	var e *aws.Error
+	_, err := w.UpdateFunctionConfiguration(w.ctx, &api.UpdateFunctionConfigurationInput{
+		FunctionName: new("f"), Environment: &api.Environment{Variables: map[string]string{"AB": "2"}},
+	})
+	if err == nil || errors.As(err, &e) {
+		t.Errorf("a fault of our own key is told to the client: %v", err)
+	}
+}
+
+// What was sealed before there was a KMS opens as ever, and is sealed by KMS when it is set again.
+func TestVariablesOfFormerServers(t *testing.T) {
+	w := newWorld(t)
+	kms := w.Service.deps.KMS
+	w.Service.deps.KMS = nil
+	w.create("f", variables(map[string]string{"AB": "1"}))
+	w.Service.deps.KMS = kms
+	read := func() string {
+		return must(w.GetFunctionConfiguration(w.ctx, &api.GetFunctionConfigurationInput{FunctionName: new("f")}))(t).Environment.Variables["AB"]
+	}
+	if got := read(); got != "1" || len(w.kms.own) != 0 {
+		t.Errorf("%q, %q", got, w.kms.own)
+	}
+	must(w.UpdateFunctionConfiguration(w.ctx, &api.UpdateFunctionConfigurationInput{
+		FunctionName: new("f"), Environment: &api.Environment{Variables: map[string]string{"AB": "2"}},
+	}))(t)
+	w.wait("f")
+	if got := read(); got != "2" || len(w.kms.own) == 0 {
+		t.Errorf("%q, %q", got, w.kms.own)
+	}
+}
+
+func TestDataKeysAreBounded(t *testing.T) {
+	var d dataKeys
+	key := &seal.Key{}
+	for i := range maxDataKeys + 10 {
+		d.put(fmt.Sprint(i), key)
+	}
+	if len(d.all) != maxDataKeys || d.get(fmt.Sprint(maxDataKeys+9)) == nil {
+		t.Errorf("%d data keys", len(d.all))
 	}
 }
 

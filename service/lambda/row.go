@@ -81,7 +81,7 @@ type config struct {
 	Tmp         int // MB
 	Arch        string
 	Env         *environment `json:",omitempty"` // nil if it was never given
-	KMSKey      string       `json:",omitempty"` // ARN; empty for Enfold's own
+	KMSKey      string       `json:",omitempty"` // ARN; empty for Lambda's own
 	Layers      []layerRef   `json:",omitempty"`
 	Logging     logging
 	DeadLetter  string // ARN of the queue or topic
@@ -119,12 +119,12 @@ func (c *config) dirs() []string {
 	return dirs
 }
 
-// fingerprint is equal for equal code and configuration, wherever the archive is kept. Variables are those given, nil where
-// only KMS could open them: then they are equal if they are the ones that were set by the same op.
-func (c config) fingerprint(vars map[string]string) ([]byte, error) {
+// fingerprint is equal for equal code and configuration, wherever the archive is kept. Variables are those given, or have the
+// digest given. Where only KMS could tell, both are nil: then they are equal if they are the ones that were set by the same op.
+func (c config) fingerprint(vars map[string]string, digest []byte) ([]byte, error) {
 	c.ID, c.Code.Blob = "", ""
-	if vars != nil {
-		c.Env = &environment{}
+	if vars != nil || digest != nil {
+		c.Env = &environment{Digest: digest}
 	}
 	b, err := json.Marshal(struct {
 		Config    config

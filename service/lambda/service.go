@@ -24,11 +24,11 @@ type Deps struct {
 	DataDir  string
 	Runtimes Runtimes
 	Runner   worker.Runner
-	// Seal is the key of what lies on the disk: environment variables, and deployment packages as SealBlobs does it.
+	// Seal is the key of what lies on the disk and KMS has no key for: deployment packages, as SealBlobs does it.
 	Seal   *seal.Key
 	Outbox *event.Outbox // of events that are invoked later: see Async
 	Roles  Roles
-	KMS    KMS // nil: KMSKeyArn is refused
+	KMS    KMS // nil: KMSKeyArn is refused, and Seal seals environment variables
 	// CodeURL is a link from which the blob can be downloaded for ten minutes, at the address that the caller reached us by.
 	CodeURL func(ctx context.Context, blob string) string
 	Metrics prometheus.Registerer
@@ -51,6 +51,8 @@ type Service struct {
 	limiter *limiter
 	metrics *metrics
 	jobs    *jobs
+
+	dataKeys dataKeys
 
 	mu      sync.Mutex
 	settled chan struct{} // closed, and replaced, when a version's state changed

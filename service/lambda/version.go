@@ -3,6 +3,7 @@ package lambda
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -61,13 +62,18 @@ func (s *Service) PublishVersion(ctx context.Context, in *api.PublishVersionInpu
 // caller stores f.
 func (e *edit) publish(f *function, from *version, description *string) (*version, error) {
 	var vars map[string]string
-	if env := from.Config.Env; env != nil && len(env.Wrapped) == 0 {
-		var err error
-		if vars, err = openVariables(e.seal, e.scope, f.Name, env); err != nil {
-			return nil, err
-		}
+	var digest []byte
+	var err error
+	switch env := from.Config.Env; {
+	case env != nil && len(env.Wrapped) == 0:
+		vars, err = openVariables(e.seal, e.scope, f.Name, env)
+	case env != nil && len(env.Digest) > 0:
+		digest, err = e.seal.Open(env.Digest, digestOf(e.scope, f.Name))
 	}
-	print, err := from.Config.fingerprint(vars)
+	if err != nil {
+		return nil, fmt.Errorf("compare environment of %s: %w", f.Name, err)
+	}
+	print, err := from.Config.fingerprint(vars, digest)
 	if err != nil {
 		return nil, err
 	}
