@@ -124,11 +124,12 @@ func (s *Server) build(ctx context.Context) error {
 		Log: cfg.Log, Idle: cfg.IdleTime,
 	})
 	outbox := event.NewOutbox(root.Key("event"), nil)
+	inRoles := newSessions(assume, tokens)
 	sealLambda := root.Key("lambda")
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
 		Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-		Seal: sealLambda, Outbox: outbox, Roles: assume, KMS: functionKeys{assume, tokens, kmsapi.NewClient(calls)},
+		Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: assume, KMS: functionKeys{assume, tokens, kmsapi.NewClient(calls)},
 	}); err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (s *Server) build(ctx context.Context) error {
 		Store: s.store, Outbox: outbox, Metrics: metrics, Log: cfg.Log,
 		Handlers: map[string]event.Handler{
 			lambda.AsyncKind:       s.lambda.Async(),
-			lambda.DestinationKind: target.Outcomes{Senders: senders(calls), Sessions: newSessions(assume, tokens), Log: cfg.Log},
+			lambda.DestinationKind: target.Outcomes{Senders: senders(calls), Sessions: inRoles, Log: cfg.Log},
 		},
 	})
 	s.analyzer = accessanalyzer.New(accessanalyzer.Deps{Store: db, Trail: analyzedTrail{s.trail}, Log: cfg.Log})

@@ -13,14 +13,17 @@ type API interface {
 	AddLayerVersionPermission(ctx context.Context, in *AddLayerVersionPermissionInput) (*AddLayerVersionPermissionOutput, error)
 	AddPermission(ctx context.Context, in *AddPermissionInput) (*AddPermissionOutput, error)
 	CreateAlias(ctx context.Context, in *CreateAliasInput) (*CreateAliasOutput, error)
+	CreateEventSourceMapping(ctx context.Context, in *CreateEventSourceMappingInput) (*CreateEventSourceMappingOutput, error)
 	CreateFunction(ctx context.Context, in *CreateFunctionInput) (*CreateFunctionOutput, error)
 	DeleteAlias(ctx context.Context, in *DeleteAliasInput) (*DeleteAliasOutput, error)
+	DeleteEventSourceMapping(ctx context.Context, in *DeleteEventSourceMappingInput) (*DeleteEventSourceMappingOutput, error)
 	DeleteFunction(ctx context.Context, in *DeleteFunctionInput) (*DeleteFunctionOutput, error)
 	DeleteFunctionConcurrency(ctx context.Context, in *DeleteFunctionConcurrencyInput) (*DeleteFunctionConcurrencyOutput, error)
 	DeleteFunctionEventInvokeConfig(ctx context.Context, in *DeleteFunctionEventInvokeConfigInput) (*DeleteFunctionEventInvokeConfigOutput, error)
 	DeleteLayerVersion(ctx context.Context, in *DeleteLayerVersionInput) (*DeleteLayerVersionOutput, error)
 	GetAccountSettings(ctx context.Context, in *GetAccountSettingsInput) (*GetAccountSettingsOutput, error)
 	GetAlias(ctx context.Context, in *GetAliasInput) (*GetAliasOutput, error)
+	GetEventSourceMapping(ctx context.Context, in *GetEventSourceMappingInput) (*GetEventSourceMappingOutput, error)
 	GetFunction(ctx context.Context, in *GetFunctionInput) (*GetFunctionOutput, error)
 	GetFunctionConcurrency(ctx context.Context, in *GetFunctionConcurrencyInput) (*GetFunctionConcurrencyOutput, error)
 	GetFunctionConfiguration(ctx context.Context, in *GetFunctionConfigurationInput) (*GetFunctionConfigurationOutput, error)
@@ -34,6 +37,7 @@ type API interface {
 	Invoke(ctx context.Context, in *InvokeInput) (*InvokeOutput, error)
 	InvokeWithResponseStream(ctx context.Context, in *InvokeWithResponseStreamInput) (*InvokeWithResponseStreamOutput, error)
 	ListAliases(ctx context.Context, in *ListAliasesInput) (*ListAliasesOutput, error)
+	ListEventSourceMappings(ctx context.Context, in *ListEventSourceMappingsInput) (*ListEventSourceMappingsOutput, error)
 	ListFunctionEventInvokeConfigs(ctx context.Context, in *ListFunctionEventInvokeConfigsInput) (*ListFunctionEventInvokeConfigsOutput, error)
 	ListFunctions(ctx context.Context, in *ListFunctionsInput) (*ListFunctionsOutput, error)
 	ListLayerVersions(ctx context.Context, in *ListLayerVersionsInput) (*ListLayerVersionsOutput, error)
@@ -51,6 +55,7 @@ type API interface {
 	TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error)
 	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
 	UpdateAlias(ctx context.Context, in *UpdateAliasInput) (*UpdateAliasOutput, error)
+	UpdateEventSourceMapping(ctx context.Context, in *UpdateEventSourceMappingInput) (*UpdateEventSourceMappingOutput, error)
 	UpdateFunctionCode(ctx context.Context, in *UpdateFunctionCodeInput) (*UpdateFunctionCodeOutput, error)
 	UpdateFunctionConfiguration(ctx context.Context, in *UpdateFunctionConfigurationInput) (*UpdateFunctionConfigurationOutput, error)
 	UpdateFunctionEventInvokeConfig(ctx context.Context, in *UpdateFunctionEventInvokeConfigInput) (*UpdateFunctionEventInvokeConfigOutput, error)
@@ -92,6 +97,11 @@ func (c *Client) CreateAlias(ctx context.Context, in *CreateAliasInput) (*Create
 	return do[CreateAliasOutput](ctx, c.doer, OpCreateAlias, in)
 }
 
+// CreateEventSourceMapping calls the op of that name.
+func (c *Client) CreateEventSourceMapping(ctx context.Context, in *CreateEventSourceMappingInput) (*CreateEventSourceMappingOutput, error) {
+	return do[CreateEventSourceMappingOutput](ctx, c.doer, OpCreateEventSourceMapping, in)
+}
+
 // CreateFunction calls the op of that name.
 func (c *Client) CreateFunction(ctx context.Context, in *CreateFunctionInput) (*CreateFunctionOutput, error) {
 	return do[CreateFunctionOutput](ctx, c.doer, OpCreateFunction, in)
@@ -100,6 +110,11 @@ func (c *Client) CreateFunction(ctx context.Context, in *CreateFunctionInput) (*
 // DeleteAlias calls the op of that name.
 func (c *Client) DeleteAlias(ctx context.Context, in *DeleteAliasInput) (*DeleteAliasOutput, error) {
 	return do[DeleteAliasOutput](ctx, c.doer, OpDeleteAlias, in)
+}
+
+// DeleteEventSourceMapping calls the op of that name.
+func (c *Client) DeleteEventSourceMapping(ctx context.Context, in *DeleteEventSourceMappingInput) (*DeleteEventSourceMappingOutput, error) {
+	return do[DeleteEventSourceMappingOutput](ctx, c.doer, OpDeleteEventSourceMapping, in)
 }
 
 // DeleteFunction calls the op of that name.
@@ -130,6 +145,11 @@ func (c *Client) GetAccountSettings(ctx context.Context, in *GetAccountSettingsI
 // GetAlias calls the op of that name.
 func (c *Client) GetAlias(ctx context.Context, in *GetAliasInput) (*GetAliasOutput, error) {
 	return do[GetAliasOutput](ctx, c.doer, OpGetAlias, in)
+}
+
+// GetEventSourceMapping calls the op of that name.
+func (c *Client) GetEventSourceMapping(ctx context.Context, in *GetEventSourceMappingInput) (*GetEventSourceMappingOutput, error) {
+	return do[GetEventSourceMappingOutput](ctx, c.doer, OpGetEventSourceMapping, in)
 }
 
 // GetFunction calls the op of that name.
@@ -195,6 +215,11 @@ func (c *Client) InvokeWithResponseStream(ctx context.Context, in *InvokeWithRes
 // ListAliases calls the op of that name.
 func (c *Client) ListAliases(ctx context.Context, in *ListAliasesInput) (*ListAliasesOutput, error) {
 	return do[ListAliasesOutput](ctx, c.doer, OpListAliases, in)
+}
+
+// ListEventSourceMappings calls the op of that name.
+func (c *Client) ListEventSourceMappings(ctx context.Context, in *ListEventSourceMappingsInput) (*ListEventSourceMappingsOutput, error) {
+	return do[ListEventSourceMappingsOutput](ctx, c.doer, OpListEventSourceMappings, in)
 }
 
 // ListFunctionEventInvokeConfigs calls the op of that name.
@@ -280,6 +305,11 @@ func (c *Client) UntagResource(ctx context.Context, in *UntagResourceInput) (*Un
 // UpdateAlias calls the op of that name.
 func (c *Client) UpdateAlias(ctx context.Context, in *UpdateAliasInput) (*UpdateAliasOutput, error) {
 	return do[UpdateAliasOutput](ctx, c.doer, OpUpdateAlias, in)
+}
+
+// UpdateEventSourceMapping calls the op of that name.
+func (c *Client) UpdateEventSourceMapping(ctx context.Context, in *UpdateEventSourceMappingInput) (*UpdateEventSourceMappingOutput, error) {
+	return do[UpdateEventSourceMappingOutput](ctx, c.doer, OpUpdateEventSourceMapping, in)
 }
 
 // UpdateFunctionCode calls the op of that name.

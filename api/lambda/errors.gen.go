@@ -38,6 +38,7 @@ var (
 	ErrRecursiveInvocation                              = &aws.ErrorType{Code: "RecursiveInvocationException", Status: 400, MessageAs: "Message"}
 	ErrRequestTooLarge                                  = &aws.ErrorType{Code: "RequestTooLargeException", Status: 413, MessageAs: "message"}
 	ErrResourceConflict                                 = &aws.ErrorType{Code: "ResourceConflictException", Status: 409, MessageAs: "message"}
+	ErrResourceInUse                                    = &aws.ErrorType{Code: "ResourceInUseException", Status: 400, MessageAs: "Message"}
 	ErrResourceNotFound                                 = &aws.ErrorType{Code: "ResourceNotFoundException", Status: 404, MessageAs: "Message"}
 	ErrResourceNotReady                                 = &aws.ErrorType{Code: "ResourceNotReadyException", Status: 502, Server: true, MessageAs: "message"}
 	ErrS3FilesMountConnectivity                         = &aws.ErrorType{Code: "S3FilesMountConnectivityException", Status: 408, MessageAs: "Message"}

@@ -23,11 +23,9 @@ func newService() *aws.Service {
 			{Name: "CheckpointDurableExecution", Method: "POST", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"},
 			{Name: "CreateCapacityProvider", Method: "POST", URI: "/2025-11-30/capacity-providers"},
 			{Name: "CreateCodeSigningConfig", Method: "POST", URI: "/2020-04-22/code-signing-configs"},
-			{Name: "CreateEventSourceMapping", Method: "POST", URI: "/2015-03-31/event-source-mappings"},
 			{Name: "CreateFunctionUrlConfig", Method: "POST", URI: "/2021-10-31/functions/{FunctionName}/url"},
 			{Name: "DeleteCapacityProvider", Method: "DELETE", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 			{Name: "DeleteCodeSigningConfig", Method: "DELETE", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
-			{Name: "DeleteEventSourceMapping", Method: "DELETE", URI: "/2015-03-31/event-source-mappings/{UUID}"},
 			{Name: "DeleteFunctionCodeSigningConfig", Method: "DELETE", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "DeleteFunctionUrlConfig", Method: "DELETE", URI: "/2021-10-31/functions/{FunctionName}/url"},
 			{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
@@ -36,7 +34,6 @@ func newService() *aws.Service {
 			{Name: "GetDurableExecution", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}"},
 			{Name: "GetDurableExecutionHistory", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/history"},
 			{Name: "GetDurableExecutionState", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/state"},
-			{Name: "GetEventSourceMapping", Method: "GET", URI: "/2015-03-31/event-source-mappings/{UUID}"},
 			{Name: "GetFunctionCodeSigningConfig", Method: "GET", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "GetFunctionScalingConfig", Method: "GET", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
 			{Name: "GetFunctionUrlConfig", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/url"},
@@ -45,7 +42,6 @@ func newService() *aws.Service {
 			{Name: "ListCapacityProviders", Method: "GET", URI: "/2025-11-30/capacity-providers"},
 			{Name: "ListCodeSigningConfigs", Method: "GET", URI: "/2020-04-22/code-signing-configs"},
 			{Name: "ListDurableExecutionsByFunction", Method: "GET", URI: "/2025-12-01/functions/{FunctionName}/durable-executions"},
-			{Name: "ListEventSourceMappings", Method: "GET", URI: "/2015-03-31/event-source-mappings"},
 			{Name: "ListFunctionUrlConfigs", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/urls"},
 			{Name: "ListFunctionVersionsByCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"},
 			{Name: "ListFunctionsByCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"},
@@ -59,11 +55,10 @@ func newService() *aws.Service {
 			{Name: "StopDurableExecution", Method: "POST", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"},
 			{Name: "UpdateCapacityProvider", Method: "PUT", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 			{Name: "UpdateCodeSigningConfig", Method: "PUT", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
-			{Name: "UpdateEventSourceMapping", Method: "PUT", URI: "/2015-03-31/event-source-mappings/{UUID}"},
 			{Name: "UpdateFunctionUrlConfig", Method: "PUT", URI: "/2021-10-31/functions/{FunctionName}/url"},
 		},
 	}
-	s.Ops = make([]*aws.Op, 0, 44)
+	s.Ops = make([]*aws.Op, 0, 49)
 	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
 		Name:    "AddLayerVersionPermission",
@@ -116,6 +111,33 @@ func newService() *aws.Service {
 		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
 		Call: func(ctx context.Context, impl, input any) (any, error) {
 			return impl.(API).CreateAlias(ctx, input.(*CreateAliasInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:  s,
+		Name:     "CreateEventSourceMapping",
+		Method:   "POST",
+		URI:      "/2015-03-31/event-source-mappings",
+		Status:   202,
+		Action:   "lambda:CreateEventSourceMapping",
+		Resource: "*",
+		Also: []aws.Permission{
+			{
+				Action: "lambda:TagResource",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateEventSourceMappingInput)
+					if len(in.Tags) == 0 {
+						return nil, nil
+					}
+					return []string{"*"}, nil
+				},
+			},
+		},
+		NewInput:  func() any { return new(CreateEventSourceMappingInput) },
+		NewOutput: func() any { return new(CreateEventSourceMappingOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).CreateEventSourceMapping(ctx, input.(*CreateEventSourceMappingInput))
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
@@ -186,6 +208,21 @@ func newService() *aws.Service {
 		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceConflict, ErrService, ErrTooManyRequests},
 		Call: func(ctx context.Context, impl, input any) (any, error) {
 			return impl.(API).DeleteAlias(ctx, input.(*DeleteAliasInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "DeleteEventSourceMapping",
+		Method:    "DELETE",
+		URI:       "/2015-03-31/event-source-mappings/{UUID}",
+		Status:    202,
+		Action:    "lambda:DeleteEventSourceMapping",
+		Resource:  "arn:aws:lambda:${Region}:${Account}:event-source-mapping:${UUID}",
+		NewInput:  func() any { return new(DeleteEventSourceMappingInput) },
+		NewOutput: func() any { return new(DeleteEventSourceMappingOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceConflict, ErrResourceInUse, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).DeleteEventSourceMapping(ctx, input.(*DeleteEventSourceMappingInput))
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
@@ -293,6 +330,22 @@ func newService() *aws.Service {
 		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
 		Call: func(ctx context.Context, impl, input any) (any, error) {
 			return impl.(API).GetAlias(ctx, input.(*GetAliasInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "GetEventSourceMapping",
+		Method:    "GET",
+		URI:       "/2015-03-31/event-source-mappings/{UUID}",
+		Status:    200,
+		Action:    "lambda:GetEventSourceMapping",
+		Resource:  "arn:aws:lambda:${Region}:${Account}:event-source-mapping:${UUID}",
+		ReadOnly:  true,
+		NewInput:  func() any { return new(GetEventSourceMappingInput) },
+		NewOutput: func() any { return new(GetEventSourceMappingOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).GetEventSourceMapping(ctx, input.(*GetEventSourceMappingInput))
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
@@ -539,6 +592,22 @@ func newService() *aws.Service {
 		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
 		Call: func(ctx context.Context, impl, input any) (any, error) {
 			return impl.(API).ListAliases(ctx, input.(*ListAliasesInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "ListEventSourceMappings",
+		Method:    "GET",
+		URI:       "/2015-03-31/event-source-mappings",
+		Status:    200,
+		Action:    "lambda:ListEventSourceMappings",
+		Resource:  "*",
+		ReadOnly:  true,
+		NewInput:  func() any { return new(ListEventSourceMappingsInput) },
+		NewOutput: func() any { return new(ListEventSourceMappingsOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).ListEventSourceMappings(ctx, input.(*ListEventSourceMappingsInput))
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
@@ -837,6 +906,21 @@ func newService() *aws.Service {
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
+		Service:   s,
+		Name:      "UpdateEventSourceMapping",
+		Method:    "PUT",
+		URI:       "/2015-03-31/event-source-mappings/{UUID}",
+		Status:    202,
+		Action:    "lambda:UpdateEventSourceMapping",
+		Resource:  "arn:aws:lambda:${Region}:${Account}:event-source-mapping:${UUID}",
+		NewInput:  func() any { return new(UpdateEventSourceMappingInput) },
+		NewOutput: func() any { return new(UpdateEventSourceMappingOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceConflict, ErrResourceInUse, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).UpdateEventSourceMapping(ctx, input.(*UpdateEventSourceMappingInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
 		Name:    "UpdateFunctionCode",
 		Method:  "PUT",
@@ -922,45 +1006,50 @@ var (
 	OpAddLayerVersionPermission       = Service.Ops[0]
 	OpAddPermission                   = Service.Ops[1]
 	OpCreateAlias                     = Service.Ops[2]
-	OpCreateFunction                  = Service.Ops[3]
-	OpDeleteAlias                     = Service.Ops[4]
-	OpDeleteFunction                  = Service.Ops[5]
-	OpDeleteFunctionConcurrency       = Service.Ops[6]
-	OpDeleteFunctionEventInvokeConfig = Service.Ops[7]
-	OpDeleteLayerVersion              = Service.Ops[8]
-	OpGetAccountSettings              = Service.Ops[9]
-	OpGetAlias                        = Service.Ops[10]
-	OpGetFunction                     = Service.Ops[11]
-	OpGetFunctionConcurrency          = Service.Ops[12]
-	OpGetFunctionConfiguration        = Service.Ops[13]
-	OpGetFunctionEventInvokeConfig    = Service.Ops[14]
-	OpGetFunctionRecursionConfig      = Service.Ops[15]
-	OpGetLayerVersion                 = Service.Ops[16]
-	OpGetLayerVersionByArn            = Service.Ops[17]
-	OpGetLayerVersionPolicy           = Service.Ops[18]
-	OpGetPolicy                       = Service.Ops[19]
-	OpGetRuntimeManagementConfig      = Service.Ops[20]
-	OpInvoke                          = Service.Ops[21]
-	OpInvokeWithResponseStream        = Service.Ops[22]
-	OpListAliases                     = Service.Ops[23]
-	OpListFunctionEventInvokeConfigs  = Service.Ops[24]
-	OpListFunctions                   = Service.Ops[25]
-	OpListLayerVersions               = Service.Ops[26]
-	OpListLayers                      = Service.Ops[27]
-	OpListTags                        = Service.Ops[28]
-	OpListVersionsByFunction          = Service.Ops[29]
-	OpPublishLayerVersion             = Service.Ops[30]
-	OpPublishVersion                  = Service.Ops[31]
-	OpPutFunctionConcurrency          = Service.Ops[32]
-	OpPutFunctionEventInvokeConfig    = Service.Ops[33]
-	OpPutFunctionRecursionConfig      = Service.Ops[34]
-	OpPutRuntimeManagementConfig      = Service.Ops[35]
-	OpRemoveLayerVersionPermission    = Service.Ops[36]
-	OpRemovePermission                = Service.Ops[37]
-	OpTagResource                     = Service.Ops[38]
-	OpUntagResource                   = Service.Ops[39]
-	OpUpdateAlias                     = Service.Ops[40]
-	OpUpdateFunctionCode              = Service.Ops[41]
-	OpUpdateFunctionConfiguration     = Service.Ops[42]
-	OpUpdateFunctionEventInvokeConfig = Service.Ops[43]
+	OpCreateEventSourceMapping        = Service.Ops[3]
+	OpCreateFunction                  = Service.Ops[4]
+	OpDeleteAlias                     = Service.Ops[5]
+	OpDeleteEventSourceMapping        = Service.Ops[6]
+	OpDeleteFunction                  = Service.Ops[7]
+	OpDeleteFunctionConcurrency       = Service.Ops[8]
+	OpDeleteFunctionEventInvokeConfig = Service.Ops[9]
+	OpDeleteLayerVersion              = Service.Ops[10]
+	OpGetAccountSettings              = Service.Ops[11]
+	OpGetAlias                        = Service.Ops[12]
+	OpGetEventSourceMapping           = Service.Ops[13]
+	OpGetFunction                     = Service.Ops[14]
+	OpGetFunctionConcurrency          = Service.Ops[15]
+	OpGetFunctionConfiguration        = Service.Ops[16]
+	OpGetFunctionEventInvokeConfig    = Service.Ops[17]
+	OpGetFunctionRecursionConfig      = Service.Ops[18]
+	OpGetLayerVersion                 = Service.Ops[19]
+	OpGetLayerVersionByArn            = Service.Ops[20]
+	OpGetLayerVersionPolicy           = Service.Ops[21]
+	OpGetPolicy                       = Service.Ops[22]
+	OpGetRuntimeManagementConfig      = Service.Ops[23]
+	OpInvoke                          = Service.Ops[24]
+	OpInvokeWithResponseStream        = Service.Ops[25]
+	OpListAliases                     = Service.Ops[26]
+	OpListEventSourceMappings         = Service.Ops[27]
+	OpListFunctionEventInvokeConfigs  = Service.Ops[28]
+	OpListFunctions                   = Service.Ops[29]
+	OpListLayerVersions               = Service.Ops[30]
+	OpListLayers                      = Service.Ops[31]
+	OpListTags                        = Service.Ops[32]
+	OpListVersionsByFunction          = Service.Ops[33]
+	OpPublishLayerVersion             = Service.Ops[34]
+	OpPublishVersion                  = Service.Ops[35]
+	OpPutFunctionConcurrency          = Service.Ops[36]
+	OpPutFunctionEventInvokeConfig    = Service.Ops[37]
+	OpPutFunctionRecursionConfig      = Service.Ops[38]
+	OpPutRuntimeManagementConfig      = Service.Ops[39]
+	OpRemoveLayerVersionPermission    = Service.Ops[40]
+	OpRemovePermission                = Service.Ops[41]
+	OpTagResource                     = Service.Ops[42]
+	OpUntagResource                   = Service.Ops[43]
+	OpUpdateAlias                     = Service.Ops[44]
+	OpUpdateEventSourceMapping        = Service.Ops[45]
+	OpUpdateFunctionCode              = Service.Ops[46]
+	OpUpdateFunctionConfiguration     = Service.Ops[47]
+	OpUpdateFunctionEventInvokeConfig = Service.Ops[48]
 )

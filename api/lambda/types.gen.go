@@ -75,6 +75,12 @@ type AliasRoutingConfiguration struct {
 	AdditionalVersionWeights map[string]float64 `wire:"AdditionalVersionWeights" check.k:"min=1,max=1024,pattern=[0-9]+" check.v:"notnull,min=0.0,max=1.0"`
 }
 
+// AmazonManagedKafkaEventSourceConfig is the shape AmazonManagedKafkaEventSourceConfig of the model.
+type AmazonManagedKafkaEventSourceConfig struct {
+	ConsumerGroupID      *string                    `wire:"ConsumerGroupId" check:"min=1,max=200,pattern=[a-zA-Z0-9-\\/*:_+=.@-]*"`
+	SchemaRegistryConfig *KafkaSchemaRegistryConfig `wire:"SchemaRegistryConfig"`
+}
+
 // CapacityProviderConfig is the shape CapacityProviderConfig of the model.
 type CapacityProviderConfig struct {
 	LambdaManagedInstancesCapacityProviderConfig *LambdaManagedInstancesCapacityProviderConfig `wire:"LambdaManagedInstancesCapacityProviderConfig" check:"required"`
@@ -92,6 +98,38 @@ type CreateAliasInput struct {
 	FunctionVersion *string                    `wire:"FunctionVersion" check:"required,min=1,max=1024,pattern=(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"`
 	Description     *string                    `wire:"Description" check:"min=0,max=256"`
 	RoutingConfig   *AliasRoutingConfiguration `wire:"RoutingConfig"`
+}
+
+// CreateEventSourceMappingInput is the input of CreateEventSourceMapping.
+type CreateEventSourceMappingInput struct {
+	EventSourceArn                      *string                              `wire:"EventSourceArn" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+	FunctionName                        *string                              `wire:"FunctionName" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	Enabled                             *bool                                `wire:"Enabled"`
+	BatchSize                           *int                                 `wire:"BatchSize" check:"min=1,max=10000"`
+	FilterCriteria                      *FilterCriteria                      `wire:"FilterCriteria"`
+	MaximumBatchingWindowInSeconds      *int                                 `wire:"MaximumBatchingWindowInSeconds" check:"min=0,max=300"`
+	ParallelizationFactor               *int                                 `wire:"ParallelizationFactor" check:"min=1,max=10"`
+	StartingPosition                    *string                              `wire:"StartingPosition" check:"enum=TRIM_HORIZON|LATEST|AT_TIMESTAMP"`
+	StartingPositionTimestamp           *time.Time                           `wire:"StartingPositionTimestamp"`
+	DestinationConfig                   *DestinationConfig                   `wire:"DestinationConfig"`
+	MaximumRecordAgeInSeconds           *int                                 `wire:"MaximumRecordAgeInSeconds" check:"min=-1,max=604800"`
+	BisectBatchOnFunctionError          *bool                                `wire:"BisectBatchOnFunctionError"`
+	MaximumRetryAttempts                *int                                 `wire:"MaximumRetryAttempts" check:"min=-1,max=10000"`
+	Tags                                map[string]string                    `wire:"Tags"`
+	TumblingWindowInSeconds             *int                                 `wire:"TumblingWindowInSeconds" check:"min=0,max=900"`
+	Topics                              []string                             `wire:"Topics" check:"min=1,max=1" check.e:"min=1,max=249,pattern=[^.]([a-zA-Z0-9\\-_.]+)"`
+	Queues                              []string                             `wire:"Queues" check:"min=1,max=1" check.e:"min=1,max=1000,pattern=[\\s\\S]*"`
+	SourceAccessConfigurations          []*SourceAccessConfiguration         `wire:"SourceAccessConfigurations" check:"min=0,max=22"`
+	SelfManagedEventSource              *SelfManagedEventSource              `wire:"SelfManagedEventSource"`
+	FunctionResponseTypes               []string                             `wire:"FunctionResponseTypes" check:"min=0,max=1" check.e:"enum=ReportBatchItemFailures"`
+	AmazonManagedKafkaEventSourceConfig *AmazonManagedKafkaEventSourceConfig `wire:"AmazonManagedKafkaEventSourceConfig"`
+	SelfManagedKafkaEventSourceConfig   *SelfManagedKafkaEventSourceConfig   `wire:"SelfManagedKafkaEventSourceConfig"`
+	ScalingConfig                       *ScalingConfig                       `wire:"ScalingConfig"`
+	DocumentDBEventSourceConfig         *DocumentDBEventSourceConfig         `wire:"DocumentDBEventSourceConfig"`
+	KMSKeyArn                           *string                              `wire:"KMSKeyArn" check:"pattern=(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"`
+	MetricsConfig                       *EventSourceMappingMetricsConfig     `wire:"MetricsConfig"`
+	LoggingConfig                       *EventSourceMappingLoggingConfig     `wire:"LoggingConfig"`
+	ProvisionedPollerConfig             *ProvisionedPollerConfig             `wire:"ProvisionedPollerConfig"`
 }
 
 // CreateFunctionInput is the input of CreateFunction.
@@ -137,6 +175,11 @@ type DeleteAliasInput struct {
 	Name         *string `wire:"Name,label" check:"required,min=1,max=128,pattern=(?!^[0-9]+$)([a-zA-Z0-9-_]+)"`
 }
 
+// DeleteEventSourceMappingInput is the input of DeleteEventSourceMapping.
+type DeleteEventSourceMappingInput struct {
+	UUID *string `wire:"UUID,label" check:"required"`
+}
+
 // DeleteFunctionConcurrencyInput is the input of DeleteFunctionConcurrency.
 type DeleteFunctionConcurrencyInput struct {
 	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
@@ -171,6 +214,13 @@ type DestinationConfig struct {
 	OnFailure *OnFailure `wire:"OnFailure"`
 }
 
+// DocumentDBEventSourceConfig is the shape DocumentDBEventSourceConfig of the model.
+type DocumentDBEventSourceConfig struct {
+	DatabaseName   *string `wire:"DatabaseName" check:"min=1,max=63,pattern=[^ /\\.$\\x22]*"`
+	CollectionName *string `wire:"CollectionName" check:"min=1,max=57,pattern=(^(?!(system\\x2e)))(^[_a-zA-Z0-9])([^$]*)"`
+	FullDocument   *string `wire:"FullDocument" check:"enum=UpdateLookup|Default"`
+}
+
 // DurableConfig is the shape DurableConfig of the model.
 type DurableConfig struct {
 	RetentionPeriodInDays *int `wire:"RetentionPeriodInDays" check:"min=1,max=90"`
@@ -199,10 +249,73 @@ type EphemeralStorage struct {
 	Size *int `wire:"Size" check:"required,min=512,max=10240"`
 }
 
+// EventSourceMappingConfiguration is the shape EventSourceMappingConfiguration of the model.
+type EventSourceMappingConfiguration struct {
+	UUID                                *string                              `wire:"UUID"`
+	StartingPosition                    *string                              `wire:"StartingPosition" check:"enum=TRIM_HORIZON|LATEST|AT_TIMESTAMP"`
+	StartingPositionTimestamp           *time.Time                           `wire:"StartingPositionTimestamp"`
+	BatchSize                           *int                                 `wire:"BatchSize" check:"min=1,max=10000"`
+	MaximumBatchingWindowInSeconds      *int                                 `wire:"MaximumBatchingWindowInSeconds" check:"min=0,max=300"`
+	ParallelizationFactor               *int                                 `wire:"ParallelizationFactor" check:"min=1,max=10"`
+	EventSourceArn                      *string                              `wire:"EventSourceArn" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+	FilterCriteria                      *FilterCriteria                      `wire:"FilterCriteria"`
+	FunctionArn                         *string                              `wire:"FunctionArn" check:"min=0,max=10000,pattern=arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	LastModified                        *time.Time                           `wire:"LastModified"`
+	LastProcessingResult                *string                              `wire:"LastProcessingResult"`
+	State                               *string                              `wire:"State"`
+	StateTransitionReason               *string                              `wire:"StateTransitionReason"`
+	DestinationConfig                   *DestinationConfig                   `wire:"DestinationConfig"`
+	Topics                              []string                             `wire:"Topics" check:"min=1,max=1" check.e:"min=1,max=249,pattern=[^.]([a-zA-Z0-9\\-_.]+)"`
+	Queues                              []string                             `wire:"Queues" check:"min=1,max=1" check.e:"min=1,max=1000,pattern=[\\s\\S]*"`
+	SourceAccessConfigurations          []*SourceAccessConfiguration         `wire:"SourceAccessConfigurations" check:"min=0,max=22"`
+	SelfManagedEventSource              *SelfManagedEventSource              `wire:"SelfManagedEventSource"`
+	MaximumRecordAgeInSeconds           *int                                 `wire:"MaximumRecordAgeInSeconds" check:"min=-1,max=604800"`
+	BisectBatchOnFunctionError          *bool                                `wire:"BisectBatchOnFunctionError"`
+	MaximumRetryAttempts                *int                                 `wire:"MaximumRetryAttempts" check:"min=-1,max=10000"`
+	TumblingWindowInSeconds             *int                                 `wire:"TumblingWindowInSeconds" check:"min=0,max=900"`
+	FunctionResponseTypes               []string                             `wire:"FunctionResponseTypes" check:"min=0,max=1" check.e:"enum=ReportBatchItemFailures"`
+	AmazonManagedKafkaEventSourceConfig *AmazonManagedKafkaEventSourceConfig `wire:"AmazonManagedKafkaEventSourceConfig"`
+	SelfManagedKafkaEventSourceConfig   *SelfManagedKafkaEventSourceConfig   `wire:"SelfManagedKafkaEventSourceConfig"`
+	ScalingConfig                       *ScalingConfig                       `wire:"ScalingConfig"`
+	DocumentDBEventSourceConfig         *DocumentDBEventSourceConfig         `wire:"DocumentDBEventSourceConfig"`
+	KMSKeyArn                           *string                              `wire:"KMSKeyArn" check:"pattern=(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"`
+	FilterCriteriaError                 *FilterCriteriaError                 `wire:"FilterCriteriaError"`
+	EventSourceMappingArn               *string                              `wire:"EventSourceMappingArn" check:"min=85,max=120,pattern=arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"`
+	MetricsConfig                       *EventSourceMappingMetricsConfig     `wire:"MetricsConfig"`
+	LoggingConfig                       *EventSourceMappingLoggingConfig     `wire:"LoggingConfig"`
+	ProvisionedPollerConfig             *ProvisionedPollerConfig             `wire:"ProvisionedPollerConfig"`
+}
+
+// EventSourceMappingLoggingConfig is the shape EventSourceMappingLoggingConfig of the model.
+type EventSourceMappingLoggingConfig struct {
+	SystemLogLevel *string `wire:"SystemLogLevel" check:"enum=DEBUG|INFO|WARN"`
+}
+
+// EventSourceMappingMetricsConfig is the shape EventSourceMappingMetricsConfig of the model.
+type EventSourceMappingMetricsConfig struct {
+	Metrics []string `wire:"Metrics" check:"min=0,max=3" check.e:"enum=EventCount|ErrorCount|KafkaMetrics"`
+}
+
 // FileSystemConfig is the shape FileSystemConfig of the model.
 type FileSystemConfig struct {
 	Arn            *string `wire:"Arn" check:"required,min=0,max=256,pattern=arn:aws[a-zA-Z-]*:elasticfilesystem:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}:\\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}"`
 	LocalMountPath *string `wire:"LocalMountPath" check:"required,min=0,max=160,pattern=/mnt/[a-zA-Z0-9-_.]+"`
+}
+
+// Filter is the shape Filter of the model.
+type Filter struct {
+	Pattern *string `wire:"Pattern" check:"min=0,max=4096,pattern=.*"`
+}
+
+// FilterCriteria is the shape FilterCriteria of the model.
+type FilterCriteria struct {
+	Filters []*Filter `wire:"Filters"`
+}
+
+// FilterCriteriaError is the shape FilterCriteriaError of the model.
+type FilterCriteriaError struct {
+	ErrorCode *string `wire:"ErrorCode" check:"min=10,max=50,pattern=[A-Za-z]+Exception"`
+	Message   *string `wire:"Message" check:"min=10,max=2048,pattern=.*"`
 }
 
 // FunctionCode is the shape FunctionCode of the model.
@@ -291,6 +404,11 @@ type GetAccountSettingsOutput struct {
 type GetAliasInput struct {
 	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 	Name         *string `wire:"Name,label" check:"required,min=1,max=128,pattern=(?!^[0-9]+$)([a-zA-Z0-9-_]+)"`
+}
+
+// GetEventSourceMappingInput is the input of GetEventSourceMapping.
+type GetEventSourceMappingInput struct {
+	UUID *string `wire:"UUID,label" check:"required"`
 }
 
 // GetFunctionConcurrencyInput is the input of GetFunctionConcurrency.
@@ -479,6 +597,25 @@ type InvokeWithResponseStreamResponseEvent struct {
 	InvokeComplete *InvokeWithResponseStreamCompleteEvent `wire:"InvokeComplete"`
 }
 
+// KafkaSchemaRegistryAccessConfig is the shape KafkaSchemaRegistryAccessConfig of the model.
+type KafkaSchemaRegistryAccessConfig struct {
+	Type *string `wire:"Type" check:"enum=BASIC_AUTH|CLIENT_CERTIFICATE_TLS_AUTH|SERVER_ROOT_CA_CERTIFICATE"`
+	URI  *string `wire:"URI" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+}
+
+// KafkaSchemaRegistryConfig is the shape KafkaSchemaRegistryConfig of the model.
+type KafkaSchemaRegistryConfig struct {
+	SchemaRegistryURI       *string                            `wire:"SchemaRegistryURI" check:"min=1,max=10000,pattern=[a-zA-Z0-9-\\/*:_+=.@-]*"`
+	EventRecordFormat       *string                            `wire:"EventRecordFormat" check:"enum=JSON|SOURCE"`
+	AccessConfigs           []*KafkaSchemaRegistryAccessConfig `wire:"AccessConfigs"`
+	SchemaValidationConfigs []*KafkaSchemaValidationConfig     `wire:"SchemaValidationConfigs"`
+}
+
+// KafkaSchemaValidationConfig is the shape KafkaSchemaValidationConfig of the model.
+type KafkaSchemaValidationConfig struct {
+	Attribute *string `wire:"Attribute" check:"enum=KEY|VALUE"`
+}
+
 // LambdaManagedInstancesCapacityProviderConfig is the shape LambdaManagedInstancesCapacityProviderConfig of the model.
 type LambdaManagedInstancesCapacityProviderConfig struct {
 	CapacityProviderArn                   *string  `wire:"CapacityProviderArn" check:"required,min=1,max=140,pattern=arn:aws[a-zA-Z-]*:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+"`
@@ -541,6 +678,20 @@ type ListAliasesInput struct {
 type ListAliasesOutput struct {
 	NextMarker *string               `wire:"NextMarker"`
 	Aliases    []*AliasConfiguration `wire:"Aliases"`
+}
+
+// ListEventSourceMappingsInput is the input of ListEventSourceMappings.
+type ListEventSourceMappingsInput struct {
+	EventSourceArn *string `wire:"EventSourceArn,query" check:"pattern=arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+	FunctionName   *string `wire:"FunctionName,query" check:"min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	Marker         *string `wire:"Marker,query"`
+	MaxItems       *int    `wire:"MaxItems,query" check:"min=1,max=10000"`
+}
+
+// ListEventSourceMappingsOutput is the answer of ListEventSourceMappings.
+type ListEventSourceMappingsOutput struct {
+	NextMarker          *string                            `wire:"NextMarker"`
+	EventSourceMappings []*EventSourceMappingConfiguration `wire:"EventSourceMappings"`
 }
 
 // ListFunctionEventInvokeConfigsInput is the input of ListFunctionEventInvokeConfigs.
@@ -638,6 +789,13 @@ type OnFailure struct {
 // OnSuccess is the shape OnSuccess of the model.
 type OnSuccess struct {
 	Destination *string `wire:"Destination" check:"min=0,max=350,pattern=$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+}
+
+// ProvisionedPollerConfig is the shape ProvisionedPollerConfig of the model.
+type ProvisionedPollerConfig struct {
+	MinimumPollers  *int    `wire:"MinimumPollers" check:"min=1,max=200"`
+	MaximumPollers  *int    `wire:"MaximumPollers" check:"min=1,max=2000"`
+	PollerGroupName *string `wire:"PollerGroupName" check:"min=0,max=128,pattern=[a-zA-Z0-9-_]*"`
 }
 
 // PublishLayerVersionInput is the input of PublishLayerVersion.
@@ -741,6 +899,22 @@ type RuntimeVersionError struct {
 	Message   *string `wire:"Message" check:"secret"`
 }
 
+// ScalingConfig is the shape ScalingConfig of the model.
+type ScalingConfig struct {
+	MaximumConcurrency *int `wire:"MaximumConcurrency" check:"min=2,max=1000"`
+}
+
+// SelfManagedEventSource is the shape SelfManagedEventSource of the model.
+type SelfManagedEventSource struct {
+	Endpoints map[string][]string `wire:"Endpoints" check:"min=1,max=2" check.k:"enum=KAFKA_BOOTSTRAP_SERVERS" check.v:"min=1,max=10" check.v.e:"min=1,max=300,pattern=(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\\-]*[A-Za-z0-9]):[0-9]{1,5}"`
+}
+
+// SelfManagedKafkaEventSourceConfig is the shape SelfManagedKafkaEventSourceConfig of the model.
+type SelfManagedKafkaEventSourceConfig struct {
+	ConsumerGroupID      *string                    `wire:"ConsumerGroupId" check:"min=1,max=200,pattern=[a-zA-Z0-9-\\/*:_+=.@-]*"`
+	SchemaRegistryConfig *KafkaSchemaRegistryConfig `wire:"SchemaRegistryConfig"`
+}
+
 // SnapStart is the shape SnapStart of the model.
 type SnapStart struct {
 	ApplyOn *string `wire:"ApplyOn" check:"enum=PublishedVersions|None"`
@@ -750,6 +924,12 @@ type SnapStart struct {
 type SnapStartResponse struct {
 	ApplyOn            *string `wire:"ApplyOn" check:"enum=PublishedVersions|None"`
 	OptimizationStatus *string `wire:"OptimizationStatus" check:"enum=On|Off"`
+}
+
+// SourceAccessConfiguration is the shape SourceAccessConfiguration of the model.
+type SourceAccessConfiguration struct {
+	Type *string `wire:"Type" check:"enum=BASIC_AUTH|VPC_SUBNET|VPC_SECURITY_GROUP|SASL_SCRAM_512_AUTH|SASL_SCRAM_256_AUTH|VIRTUAL_HOST|CLIENT_CERTIFICATE_TLS_AUTH|SERVER_ROOT_CA_CERTIFICATE"`
+	URI  *string `wire:"URI" check:"min=1,max=200,pattern=[a-zA-Z0-9-\\/*:_+=.@-]*"`
 }
 
 // TagResourceInput is the input of TagResource.
@@ -793,6 +973,32 @@ type UpdateAliasInput struct {
 	Description     *string                    `wire:"Description" check:"min=0,max=256"`
 	RoutingConfig   *AliasRoutingConfiguration `wire:"RoutingConfig"`
 	RevisionID      *string                    `wire:"RevisionId"`
+}
+
+// UpdateEventSourceMappingInput is the input of UpdateEventSourceMapping.
+type UpdateEventSourceMappingInput struct {
+	UUID                                *string                              `wire:"UUID,label" check:"required"`
+	FunctionName                        *string                              `wire:"FunctionName" check:"min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+	Enabled                             *bool                                `wire:"Enabled"`
+	BatchSize                           *int                                 `wire:"BatchSize" check:"min=1,max=10000"`
+	FilterCriteria                      *FilterCriteria                      `wire:"FilterCriteria"`
+	MaximumBatchingWindowInSeconds      *int                                 `wire:"MaximumBatchingWindowInSeconds" check:"min=0,max=300"`
+	DestinationConfig                   *DestinationConfig                   `wire:"DestinationConfig"`
+	MaximumRecordAgeInSeconds           *int                                 `wire:"MaximumRecordAgeInSeconds" check:"min=-1,max=604800"`
+	BisectBatchOnFunctionError          *bool                                `wire:"BisectBatchOnFunctionError"`
+	MaximumRetryAttempts                *int                                 `wire:"MaximumRetryAttempts" check:"min=-1,max=10000"`
+	ParallelizationFactor               *int                                 `wire:"ParallelizationFactor" check:"min=1,max=10"`
+	SourceAccessConfigurations          []*SourceAccessConfiguration         `wire:"SourceAccessConfigurations" check:"min=0,max=22"`
+	TumblingWindowInSeconds             *int                                 `wire:"TumblingWindowInSeconds" check:"min=0,max=900"`
+	FunctionResponseTypes               []string                             `wire:"FunctionResponseTypes" check:"min=0,max=1" check.e:"enum=ReportBatchItemFailures"`
+	ScalingConfig                       *ScalingConfig                       `wire:"ScalingConfig"`
+	AmazonManagedKafkaEventSourceConfig *AmazonManagedKafkaEventSourceConfig `wire:"AmazonManagedKafkaEventSourceConfig"`
+	SelfManagedKafkaEventSourceConfig   *SelfManagedKafkaEventSourceConfig   `wire:"SelfManagedKafkaEventSourceConfig"`
+	DocumentDBEventSourceConfig         *DocumentDBEventSourceConfig         `wire:"DocumentDBEventSourceConfig"`
+	KMSKeyArn                           *string                              `wire:"KMSKeyArn" check:"pattern=(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"`
+	MetricsConfig                       *EventSourceMappingMetricsConfig     `wire:"MetricsConfig"`
+	LoggingConfig                       *EventSourceMappingLoggingConfig     `wire:"LoggingConfig"`
+	ProvisionedPollerConfig             *ProvisionedPollerConfig             `wire:"ProvisionedPollerConfig"`
 }
 
 // UpdateFunctionCodeInput is the input of UpdateFunctionCode.
@@ -863,6 +1069,9 @@ type VpcConfigResponse struct {
 // CreateAliasOutput is the shared shape AliasConfiguration.
 type CreateAliasOutput = AliasConfiguration
 
+// CreateEventSourceMappingOutput is the shared shape EventSourceMappingConfiguration.
+type CreateEventSourceMappingOutput = EventSourceMappingConfiguration
+
 // CreateFunctionOutput is the shared shape FunctionConfiguration.
 type CreateFunctionOutput = FunctionConfiguration
 
@@ -870,6 +1079,9 @@ type CreateFunctionOutput = FunctionConfiguration
 type DeleteAliasOutput struct {
 	_ struct{} `shape:"none"`
 }
+
+// DeleteEventSourceMappingOutput is the shared shape EventSourceMappingConfiguration.
+type DeleteEventSourceMappingOutput = EventSourceMappingConfiguration
 
 // DeleteFunctionConcurrencyOutput is empty.
 type DeleteFunctionConcurrencyOutput struct {
@@ -888,6 +1100,9 @@ type DeleteLayerVersionOutput struct {
 
 // GetAliasOutput is the shared shape AliasConfiguration.
 type GetAliasOutput = AliasConfiguration
+
+// GetEventSourceMappingOutput is the shared shape EventSourceMappingConfiguration.
+type GetEventSourceMappingOutput = EventSourceMappingConfiguration
 
 // GetFunctionConfigurationOutput is the shared shape FunctionConfiguration.
 type GetFunctionConfigurationOutput = FunctionConfiguration
@@ -933,6 +1148,9 @@ type UntagResourceOutput struct {
 // UpdateAliasOutput is the shared shape AliasConfiguration.
 type UpdateAliasOutput = AliasConfiguration
 
+// UpdateEventSourceMappingOutput is the shared shape EventSourceMappingConfiguration.
+type UpdateEventSourceMappingOutput = EventSourceMappingConfiguration
+
 // UpdateFunctionCodeOutput is the shared shape FunctionConfiguration.
 type UpdateFunctionCodeOutput = FunctionConfiguration
 
@@ -958,6 +1176,43 @@ const (
 	ArchitectureArm64 = "arm64"
 )
 
+// Values of EndPointType.
+const (
+	EndPointTypeKafkaBootstrapServers = "KAFKA_BOOTSTRAP_SERVERS"
+)
+
+// Values of EventSourceMappingMetric.
+const (
+	EventSourceMappingMetricEventCount   = "EventCount"
+	EventSourceMappingMetricErrorCount   = "ErrorCount"
+	EventSourceMappingMetricKafkaMetrics = "KafkaMetrics"
+)
+
+// Values of EventSourceMappingSystemLogLevel.
+const (
+	EventSourceMappingSystemLogLevelDebug = "DEBUG"
+	EventSourceMappingSystemLogLevelInfo  = "INFO"
+	EventSourceMappingSystemLogLevelWarn  = "WARN"
+)
+
+// Values of EventSourcePosition.
+const (
+	EventSourcePositionTrimHorizon = "TRIM_HORIZON"
+	EventSourcePositionLatest      = "LATEST"
+	EventSourcePositionAtTimestamp = "AT_TIMESTAMP"
+)
+
+// Values of FullDocument.
+const (
+	FullDocumentUpdateLookup = "UpdateLookup"
+	FullDocumentDefault      = "Default"
+)
+
+// Values of FunctionResponseType.
+const (
+	FunctionResponseTypeReportBatchItemFailures = "ReportBatchItemFailures"
+)
+
 // Values of FunctionUrlAuthType.
 const (
 	FunctionUrlAuthTypeNone   = "NONE"
@@ -979,6 +1234,19 @@ const (
 	InvocationTypeEvent           = "Event"
 	InvocationTypeRequestResponse = "RequestResponse"
 	InvocationTypeDryRun          = "DryRun"
+)
+
+// Values of KafkaSchemaRegistryAuthType.
+const (
+	KafkaSchemaRegistryAuthTypeBasicAuth                = "BASIC_AUTH"
+	KafkaSchemaRegistryAuthTypeClientCertificateTlsAuth = "CLIENT_CERTIFICATE_TLS_AUTH"
+	KafkaSchemaRegistryAuthTypeServerRootCaCertificate  = "SERVER_ROOT_CA_CERTIFICATE"
+)
+
+// Values of KafkaSchemaValidationAttribute.
+const (
+	KafkaSchemaValidationAttributeKey   = "KEY"
+	KafkaSchemaValidationAttributeValue = "VALUE"
 )
 
 // Values of LastUpdateStatus.
@@ -1106,6 +1374,12 @@ const (
 	RuntimeRuby40         = "ruby4.0"
 )
 
+// Values of SchemaRegistryEventRecordFormat.
+const (
+	SchemaRegistryEventRecordFormatJson   = "JSON"
+	SchemaRegistryEventRecordFormatSource = "SOURCE"
+)
+
 // Values of SnapStartApplyOn.
 const (
 	SnapStartApplyOnPublishedVersions = "PublishedVersions"
@@ -1116,6 +1390,18 @@ const (
 const (
 	SnapStartOptimizationStatusOn  = "On"
 	SnapStartOptimizationStatusOff = "Off"
+)
+
+// Values of SourceAccessType.
+const (
+	SourceAccessTypeBasicAuth                = "BASIC_AUTH"
+	SourceAccessTypeVpcSubnet                = "VPC_SUBNET"
+	SourceAccessTypeVpcSecurityGroup         = "VPC_SECURITY_GROUP"
+	SourceAccessTypeSaslScram512Auth         = "SASL_SCRAM_512_AUTH"
+	SourceAccessTypeSaslScram256Auth         = "SASL_SCRAM_256_AUTH"
+	SourceAccessTypeVirtualHost              = "VIRTUAL_HOST"
+	SourceAccessTypeClientCertificateTlsAuth = "CLIENT_CERTIFICATE_TLS_AUTH"
+	SourceAccessTypeServerRootCaCertificate  = "SERVER_ROOT_CA_CERTIFICATE"
 )
 
 // Values of State.

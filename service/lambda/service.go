@@ -27,8 +27,11 @@ type Deps struct {
 	// Seal is the key of what lies on the disk and KMS has no key for: deployment packages, as SealBlobs does it.
 	Seal   *seal.Key
 	Outbox *event.Outbox // of events that are invoked later: see Async
-	Roles  Roles
-	KMS    KMS // nil: KMSKeyArn is refused, and Seal seals environment variables
+	// Sources are where event source mappings poll, by the service in the ARN, in the name of roles that Sessions makes.
+	Sources  map[string]event.Source
+	Sessions Sessions
+	Roles    Roles
+	KMS      KMS // nil: KMSKeyArn is refused, and Seal seals environment variables
 	// CodeURL is a link from which the blob can be downloaded for ten minutes, at the address that the caller reached us by.
 	CodeURL func(ctx context.Context, blob string) string
 	Metrics prometheus.Registerer
@@ -51,6 +54,7 @@ type Service struct {
 	limiter *limiter
 	metrics *metrics
 	jobs    *jobs
+	feeders *feeders
 
 	dataKeys dataKeys
 
@@ -75,7 +79,7 @@ func New(d Deps) (*Service, error) {
 	}
 	return &Service{
 		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(), metrics: newMetrics(d.Metrics), jobs: newJobs(),
-		settled: make(chan struct{}),
+		feeders: newFeeders(), settled: make(chan struct{}),
 	}, nil
 }
 

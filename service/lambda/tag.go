@@ -32,6 +32,12 @@ func (s *Service) TagResource(ctx context.Context, in *api.TagResourceInput) (*a
 	if len(in.Tags) == 0 {
 		return nil, invalid("An error occurred and the request cannot be processed.")
 	}
+	if r.name == "" {
+		if err := s.setMappingTags(ctx, *in.Resource, func(tags map[string]string) { maps.Copy(tags, in.Tags) }); err != nil {
+			return nil, err
+		}
+		return &api.TagResourceOutput{}, nil
+	}
 	err = s.setFunction(ctx, r, notFound(r.arn()), func(_ *edit, f *function) error {
 		tags := maps.Clone(f.Tags)
 		if tags == nil {
@@ -57,6 +63,16 @@ func (s *Service) UntagResource(ctx context.Context, in *api.UntagResourceInput)
 	if len(in.TagKeys) == 0 {
 		return nil, aws.ErrValidation.New("1 validation error detected: Value null at 'tagKeys' failed to satisfy constraint: Member must not be null")
 	}
+	if r.name == "" {
+		if err := s.setMappingTags(ctx, *in.Resource, func(tags map[string]string) {
+			for _, k := range in.TagKeys {
+				delete(tags, k)
+			}
+		}); err != nil {
+			return nil, err
+		}
+		return &api.UntagResourceOutput{}, nil
+	}
 	err = s.setFunction(ctx, r, notFound(r.arn()), func(_ *edit, f *function) error {
 		tags := maps.Clone(f.Tags)
 		for _, k := range in.TagKeys {
@@ -78,6 +94,13 @@ func (s *Service) ListTags(ctx context.Context, in *api.ListTagsInput) (*api.Lis
 	if err != nil {
 		return nil, err
 	}
+	if r.name == "" {
+		tags, err := s.mappingTags(ctx, *in.Resource)
+		if err != nil {
+			return nil, err
+		}
+		return &api.ListTagsOutput{Tags: tags}, nil
+	}
 	f, err := s.getFunction(ctx, r, notFound(r.arn()))
 	if err != nil {
 		return nil, err
@@ -89,7 +112,8 @@ func (s *Service) ListTags(ctx context.Context, in *api.ListTagsInput) (*api.Lis
 	return &api.ListTagsOutput{Tags: tags}, nil
 }
 
-// taggable is the function that an ARN means. Other resources of Lambda that AWS tags are not there.
+// taggable is the function that an ARN means, or an empty ref for an event source mapping. Other resources of Lambda that AWS
+// tags are not there.
 func taggable(ctx context.Context, resource *string) (ref, error) {
 	given := str(resource)
 	arn, err := aws.ParseARN(given)
@@ -105,8 +129,10 @@ func taggable(ctx context.Context, resource *string) (ref, error) {
 		}
 		return r, err
 	case "event-source-mapping":
-		if isUUID(rest) {
-			return ref{}, api.ErrResourceNotFound.Withf("Event source mapping not found: %s", given)
+		if call := aws.CallFrom(ctx); isUUID(rest) && (arn.Account != call.Account || arn.Region != call.Region) {
+			return ref{}, noMappingARN(given)
+		} else if isUUID(rest) {
+			return ref{}, nil
 		}
 	case "capacity-provider":
 		if isName(rest) {

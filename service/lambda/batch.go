@@ -1,0 +1,232 @@
+package lambda
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
+	"github.com/enfold-run/enfold/event/filter"
+	"github.com/enfold-run/enfold/worker"
+)
+
+// maxBatchBytes is the most bytes of an event that a batch makes.
+const maxBatchBytes = 6 << 20
+
+// windowGrace is how much longer than its window and the function's timeout a gathered batch is kept from others.
+const windowGrace = 30 * time.Second
+
+// gather polls until a batch is full, or its window is over. What comes first is waited for; a poller that does not stay asks
+// once and goes.
+func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error) {
+	place, lease, err := f.place(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wait := time.Duration(0)
+	if stays {
+		wait = pollWait
+	}
+	all, err := f.source.Poll(ctx, place, f.m.Batch, wait, lease)
+	if err != nil || len(all) == 0 || f.m.Window == 0 {
+		return all, err
+	}
+	end := time.Now().Add(time.Duration(f.m.Window) * time.Second)
+	size := sizeOf(all)
+	for len(all) < f.m.Batch && size < maxBatchBytes {
+		left := time.Until(end).Truncate(time.Second)
+		if left < 0 {
+			break
+		}
+		more, err := f.source.Poll(ctx, place, f.m.Batch-len(all), left, lease)
+		if err != nil || len(more) == 0 {
+			break // what is there is worked on, whatever became of the rest
+		}
+		all, size = append(all, more...), size+sizeOf(more)
+	}
+	return all, nil
+}
+
+func sizeOf(all []event.Record) int {
+	n := 0
+	for i := range all {
+		n += len(all[i].Event)
+	}
+	return n
+}
+
+// place is what to poll, and for how long records are to be kept from others: as the queue says, or longer if a batch is
+// gathered for so long that the function would not be done by then.
+func (f *feeder) place(ctx context.Context) (event.Place, time.Duration, error) {
+	r := f.m.target(f.key.scope)
+	c, err := f.service.configOf(ctx, r)
+	if err != nil {
+		return event.Place{}, 0, err
+	}
+	p, err := f.service.place(ctx, r, f.arn, c.Role)
+	if err != nil || f.m.Window == 0 {
+		return p, 0, err
+	}
+	need := time.Duration(f.m.Window+c.Timeout) * time.Second
+	kept, err := f.source.Check(ctx, p)
+	if err != nil || kept >= need {
+		return p, 0, err
+	}
+	return p, need + windowGrace, nil
+}
+
+// feed runs the function on records and removes those that it has done. Those that no filter wants are removed too. What
+// failed comes again when its lease ends.
+func (f *feeder) feed(all []event.Record) error {
+	ctx := f.hurry
+	place, _, err := f.place(ctx)
+	if err != nil {
+		return err
+	}
+	wanted := all
+	if f.match != nil {
+		var unwanted []event.Record
+		wanted, unwanted = nil, nil
+		for _, r := range all {
+			if f.match(f.source.Document(r)) {
+				wanted = append(wanted, r)
+			} else {
+				unwanted = append(unwanted, r)
+			}
+		}
+		if len(unwanted) > 0 {
+			if err := f.source.Done(ctx, place, unwanted); err != nil {
+				return err
+			}
+		}
+	}
+	for len(wanted) > 0 {
+		payload, n := batchPayload(wanted)
+		done, err := f.invoke(ctx, wanted[:n], payload)
+		if len(done) > 0 {
+			if err := f.source.Done(ctx, place, done); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+		wanted = wanted[n:]
+	}
+	return nil
+}
+
+// batchPayload is the event of the first n records, as many as fit.
+func batchPayload(all []event.Record) (payload []byte, n int) {
+	var b bytes.Buffer
+	b.WriteString(`{"Records":[`)
+	for n < len(all) && (n == 0 || b.Len()+len(all[n].Event)+3 <= maxBatchBytes) {
+		if n > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(all[n].Event)
+		n++
+	}
+	b.WriteString(`]}`)
+	return b.Bytes(), n
+}
+
+// invoke runs the function once, and answers the records that it has done. The error is that it could not be invoked; a function
+// that fails has done none.
+func (f *feeder) invoke(ctx context.Context, all []event.Record, payload []byte) ([]event.Record, error) {
+	s, r := f.service, f.m.target(f.key.scope)
+	ctx = aws.WithCall(ctx, &aws.Call{
+		Account: r.scope.Account, Region: r.scope.Region, RequestID: uuid.NewString(), Principal: aws.ServicePrincipal("lambda.amazonaws.com"),
+	})
+	t, err := s.resolve(ctx, &r.name, given(r.qualifier))
+	if err != nil {
+		return nil, err
+	}
+	release, err := s.admit(t)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	resp, err := s.deps.Runner.Run(ctx, t.Function, &worker.Request{
+		RequestID: aws.CallFrom(ctx).RequestID, InvokedArn: t.InvokedArn, Payload: payload, TraceID: newTraceID(time.Now()),
+	})
+	if err != nil {
+		return nil, platformError(err)
+	}
+	s.metrics.ran(t.Function, resp)
+	if resp.FunctionError != "" {
+		return nil, nil
+	}
+	if !f.m.Partial {
+		return all, nil
+	}
+	failed, err := batchFailures(resp.Payload, all)
+	if err != nil {
+		s.deps.Log.Warn("a function's report of failed items means that all failed", "function", r.name, "error", err)
+		return nil, nil
+	}
+	done := make([]event.Record, 0, len(all))
+	for _, rec := range all {
+		if !failed[rec.ID] {
+			done = append(done, rec)
+		}
+	}
+	return done, nil
+}
+
+// batchFailures reads the ids of failed records from what a function answered. An error means that the whole batch failed.
+// See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting.
+func batchFailures(answer []byte, all []event.Record) (map[string]bool, error) {
+	answer = bytes.TrimSpace(answer)
+	if len(answer) == 0 || string(answer) == "null" || string(answer) == `""` {
+		return nil, nil
+	}
+	var report struct {
+		Failures *[]map[string]json.RawMessage `json:"batchItemFailures"`
+	}
+	if err := json.Unmarshal(answer, &report); err != nil {
+		return nil, fmt.Errorf("read report: %w", err)
+	}
+	if report.Failures == nil {
+		return nil, nil
+	}
+	known := make(map[string]bool, len(all))
+	for _, r := range all {
+		known[r.ID] = true
+	}
+	failed := map[string]bool{}
+	for _, item := range *report.Failures {
+		var id string
+		if err := json.Unmarshal(item["itemIdentifier"], &id); err != nil || !known[id] {
+			return nil, fmt.Errorf("the report names no item of the batch: %.100q", item["itemIdentifier"])
+		}
+		failed[id] = true
+	}
+	return failed, nil
+}
+
+// compileFilters makes of patterns what says whether a record's document fits one of them; nil if there are none.
+// See https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html.
+func compileFilters(patterns []string) (func(document []byte) bool, error) {
+	if len(patterns) == 0 {
+		return nil, nil
+	}
+	all := make([]*filter.Pattern, 0, len(patterns))
+	for _, text := range patterns {
+		p, err := filter.Compile([]byte(text))
+		if err != nil {
+			return nil, api.ErrInvalidParameterValue.New("Invalid filter pattern definition.").Because(err)
+		}
+		all = append(all, p)
+	}
+	return func(document []byte) bool {
+		return slices.ContainsFunc(all, func(p *filter.Pattern) bool { return p.Match(document) })
+	}, nil
+}

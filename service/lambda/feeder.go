@@ -1,0 +1,308 @@
+package lambda
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
+	"github.com/enfold-run/enfold/store"
+)
+
+// How a mapping is worked on.
+// See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html.
+const (
+	pollWait       = 20 * time.Second
+	firstPollers   = 5
+	morePollers    = 5 // a second, while all are busy: 300 a minute
+	mostPollers    = 1000
+	feedBackOff    = time.Second
+	longestBackOff = time.Minute
+)
+
+// Sessions gives the principals that poll and deliver in the name of functions' roles.
+type Sessions interface {
+	Session(ctx context.Context, s store.Scope, role, function string) (*aws.Principal, error)
+}
+
+type feederKey struct {
+	scope store.Scope
+	id    string
+}
+
+// feeders runs a feeder for every mapping, and takes mappings to their final states.
+type feeders struct {
+	mu   sync.Mutex
+	todo map[feederKey]bool
+	wake chan struct{}
+}
+
+func newFeeders() *feeders { return &feeders{todo: map[feederKey]bool{}, wake: make(chan struct{}, 1)} }
+
+// kick says that a mapping was changed.
+func (f *feeders) kick(k feederKey) {
+	f.mu.Lock()
+	f.todo[k] = true
+	f.mu.Unlock()
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (f *feeders) take() []feederKey {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []feederKey
+	for k := range f.todo {
+		all = append(all, k)
+	}
+	clear(f.todo)
+	return all
+}
+
+// Feed polls the sources of all mappings until ctx ends. Batches under way then go on until hurry ends too.
+func (s *Service) Feed(ctx, hurry context.Context) error {
+	running := map[feederKey]*feeder{}
+	var done sync.WaitGroup
+	defer done.Wait()
+	if err := s.kickAll(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	for {
+		for _, k := range s.feeders.take() {
+			done.Add(1)
+			next := s.newFeeder(k, hurry)
+			old := running[k]
+			running[k] = next
+			go func() {
+				defer done.Done()
+				if old != nil {
+					old.stop()
+					<-old.done
+				}
+				next.run(ctx)
+			}()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.feeders.wake:
+		}
+		for k, f := range running {
+			select {
+			case <-f.done:
+				delete(running, k)
+			default:
+			}
+		}
+	}
+}
+
+func (s *Service) kickAll(ctx context.Context) error {
+	return s.deps.Store.View(ctx, func(tx store.Tx) error {
+		scopes, err := mappings.Scopes(tx)
+		if err != nil {
+			return err
+		}
+		for _, sc := range scopes {
+			for row, err := range mappings.Scan(tx, sc, store.Range{}) {
+				if err != nil {
+					return err
+				}
+				s.feeders.kick(feederKey{sc, row.Key})
+			}
+		}
+		return nil
+	})
+}
+
+// feeder works on one mapping as it was when the feeder began; a change of the mapping begins another.
+type feeder struct {
+	service *Service
+	key     feederKey
+	hurry   context.Context
+	stop    func() // polls no more
+	stopped context.Context
+	done    chan struct{}
+
+	m      mapping
+	source event.Source
+	arn    aws.ARN
+	match  func(record []byte) bool
+
+	mu    sync.Mutex
+	polls int // pollers that run
+	limit int
+	busy  bool // somebody wanted another poller than limit allows
+	group sync.WaitGroup
+}
+
+func (s *Service) newFeeder(k feederKey, hurry context.Context) *feeder {
+	f := &feeder{service: s, key: k, hurry: hurry, done: make(chan struct{})}
+	f.stopped, f.stop = context.WithCancel(context.Background())
+	return f
+}
+
+// run takes the mapping to its final state and polls until it is stopped.
+func (f *feeder) run(ctx context.Context) {
+	defer close(f.done)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(f.stopped, cancel)()
+	for wait := feedBackOff; ; wait = min(2*wait, longestBackOff) {
+		ok, err := f.settle(ctx)
+		if err == nil && !ok {
+			return
+		}
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		f.service.deps.Log.Error("event source mapping", "id", f.key.id, "error", err)
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+	f.poll(ctx)
+}
+
+// settle writes the mapping's final state and says whether it is to be polled.
+func (f *feeder) settle(ctx context.Context) (bool, error) {
+	found := false
+	err := f.service.deps.Store.Update(context.WithoutCancel(ctx), func(tx store.Tx) error {
+		found = false
+		row, err := mappings.Get(tx, f.key.scope, f.key.id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		m := row.Value
+		if m.Deleting {
+			return mappings.Delete(tx, f.key.scope, f.key.id)
+		}
+		found = m.Enabled
+		if !m.settled() {
+			m.State = mappingDisabled
+			if m.Enabled {
+				m.State = mappingEnabled
+			}
+			if _, err := mappings.Put(tx, f.key.scope, f.key.id, m); err != nil {
+				return err
+			}
+		}
+		f.m = m
+		return nil
+	})
+	if err != nil || !found {
+		return false, err
+	}
+	if f.source, f.arn, err = f.service.source(&f.m.Source); err != nil {
+		return false, err
+	}
+	f.match, err = compileFilters(f.m.Filters)
+	return err == nil, err
+}
+
+// poll runs as many pollers as there is work for.
+func (f *feeder) poll(ctx context.Context) {
+	least, most := 1, mostPollers
+	if f.m.MinPollers != nil {
+		least = *f.m.MinPollers
+	}
+	if f.m.MaxPollers != nil {
+		most = *f.m.MaxPollers
+	}
+	if f.m.Concurrency != nil {
+		most = *f.m.Concurrency
+	}
+	f.limit = min(max(firstPollers, least), most)
+	for range least {
+		f.more(ctx, true)
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			f.group.Wait()
+			return
+		case <-tick.C:
+			f.grow(most)
+		}
+	}
+}
+
+// grow raises the limit if it was in the way, and lowers it again when there is little to do.
+func (f *feeder) grow(most int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.busy:
+		f.limit = min(f.limit+morePollers, most)
+	case f.polls < f.limit/2:
+		f.limit = max(f.limit-morePollers, min(firstPollers, most))
+	}
+	f.busy = false
+}
+
+// more starts a poller, if there may be another. One that stays never ends for want of work.
+func (f *feeder) more(ctx context.Context, stays bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.polls >= f.limit {
+		f.busy = true
+		return
+	}
+	f.polls++
+	f.group.Go(func() {
+		f.work(ctx, stays)
+		f.mu.Lock()
+		f.polls--
+		f.mu.Unlock()
+	})
+}
+
+// work polls and runs batches, one at a time.
+func (f *feeder) work(ctx context.Context, stays bool) {
+	wait := feedBackOff
+	for ctx.Err() == nil {
+		records, err := f.gather(ctx, stays)
+		if err == nil && len(records) > 0 {
+			if len(records) >= min(f.m.Batch, noWindow) {
+				f.more(ctx, false) // there may be more where that came from
+			}
+			err = f.feed(records)
+		}
+		switch {
+		case err != nil && ctx.Err() == nil:
+			f.service.deps.Log.Warn("event source mapping", "id", f.key.id, "source", f.m.Source, "function", f.m.Function, "error", err)
+			if !stays || !pause(ctx, wait) {
+				return
+			}
+			wait = min(2*wait, longestBackOff)
+		case len(records) == 0 && !stays:
+			return
+		default:
+			wait = feedBackOff
+		}
+	}
+}
+
+// pause waits, or answers false if ctx ends first.
+func pause(ctx context.Context, wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,521 @@
+package lambda
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
+	"github.com/enfold-run/enfold/store"
+	"github.com/enfold-run/enfold/worker"
+)
+
+// queue plays a source: records that are polled come back after lease, unless they are done.
+type queue struct {
+	lease  time.Duration
+	refuse error
+
+	mu     sync.Mutex
+	ready  []event.Record
+	held   map[string]event.Record
+	gone   []string // ids that are done
+	polls  int
+	change chan struct{}
+}
+
+func newQueue() *queue {
+	return &queue{lease: 30 * time.Second, held: map[string]event.Record{}, change: make(chan struct{})}
+}
+
+func (q *queue) put(ids ...string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, id := range ids {
+		q.ready = append(q.ready, event.Record{ID: id, Receipt: id, Event: json.RawMessage(`{"messageId":"` + id + `","body":{"id":"` + id + `"}}`)})
+	}
+	close(q.change)
+	q.change = make(chan struct{})
+}
+
+func (q *queue) Check(context.Context, event.Place) (time.Duration, error) { return q.lease, q.refuse }
+
+func (q *queue) Ordered(p event.Place) bool     { return strings.HasSuffix(p.ARN.Resource, ".fifo") }
+func (q *queue) Document(r event.Record) []byte { return r.Event }
+
+func (q *queue) Poll(ctx context.Context, _ event.Place, most int, wait, lease time.Duration) ([]event.Record, error) {
+	end := time.After(wait)
+	for {
+		q.mu.Lock()
+		q.polls++
+		if n := min(most, len(q.ready), 10); n > 0 {
+			out := slices.Clone(q.ready[:n])
+			q.ready = slices.Delete(q.ready, 0, n)
+			for _, r := range out {
+				q.held[r.ID] = r
+			}
+			q.mu.Unlock()
+			time.AfterFunc(max(lease, q.lease), func() { q.giveBack(out) })
+			return out, nil
+		}
+		change := q.change
+		q.mu.Unlock()
+		select {
+		case <-change:
+		case <-end:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (q *queue) giveBack(all []event.Record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range all {
+		if _, ok := q.held[r.ID]; ok {
+			delete(q.held, r.ID)
+			q.ready = append(q.ready, r)
+		}
+	}
+	close(q.change)
+	q.change = make(chan struct{})
+}
+
+func (q *queue) Done(_ context.Context, _ event.Place, all []event.Record) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range all {
+		if _, ok := q.held[r.ID]; !ok {
+			return errors.New("not held: " + r.ID)
+		}
+		delete(q.held, r.ID)
+		q.gone = append(q.gone, r.ID)
+	}
+	return nil
+}
+
+func (q *queue) done() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := slices.Clone(q.gone)
+	slices.Sort(out)
+	return out
+}
+
+// anyone plays the sessions of roles.
+type anyone struct{}
+
+func (anyone) Session(_ context.Context, s store.Scope, role, _ string) (*aws.Principal, error) {
+	return &aws.Principal{Type: aws.AssumedRole, Account: s.Account, Arn: role}, nil
+}
+
+// fed is a world with a queue, a function f and its feeders.
+type fed struct {
+	*world
+	queue *queue
+	end   func()
+
+	mu      sync.Mutex
+	batches [][]string
+	active  int
+	most    int
+}
+
+const queueArn = "arn:aws:sqs:eu-west-1:123456789012:q"
+
+// inFedBubble runs a test whose clock is its own. answer says what the function answers to a batch of ids; nil for success.
+func inFedBubble(t *testing.T, answer func(ids []string) string, test func(t *testing.T, w *fed)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &fed{world: newWorld(t), queue: newQueue()}
+		w.feedFrom(w.queue)
+		w.create("f", func(in *api.CreateFunctionInput) { in.Timeout = new(10) })
+		w.pool.run = func(_ *worker.Function, r *worker.Request) (*worker.Response, error) {
+			return w.handle(r.Payload, answer)
+		}
+		w.start()
+		defer func() { w.end(); w.world.close() }()
+		test(t, w)
+	})
+}
+
+// feedFrom gives the service a source.
+func (w *world) feedFrom(q *queue) {
+	w.deps.Sources, w.deps.Sessions = map[string]event.Source{"sqs": q}, anyone{}
+}
+
+func (w *fed) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Feed(ctx, context.Background()) }()
+	w.end = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
+func (w *fed) handle(payload []byte, answer func([]string) string) (*worker.Response, error) {
+	var e struct {
+		Records []struct {
+			MessageID string `json:"messageId"`
+		}
+	}
+	if err := json.Unmarshal(payload, &e); err != nil {
+		w.t.Error(err)
+	}
+	var ids []string
+	for _, r := range e.Records {
+		ids = append(ids, r.MessageID)
+	}
+	w.mu.Lock()
+	w.batches = append(w.batches, ids)
+	w.active++
+	w.most = max(w.most, w.active)
+	w.mu.Unlock()
+	time.Sleep(time.Second)
+	w.mu.Lock()
+	w.active--
+	w.mu.Unlock()
+	if answer == nil {
+		return &worker.Response{Payload: []byte("null")}, nil
+	}
+	a := answer(ids)
+	if a == "fail" {
+		return &worker.Response{Payload: []byte("{}"), FunctionError: "Unhandled"}, nil
+	}
+	return &worker.Response{Payload: []byte(a)}, nil
+}
+
+func (w *fed) seen() [][]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.batches)
+}
+
+func (w *fed) mapped(change ...func(*api.CreateEventSourceMappingInput)) string {
+	w.t.Helper()
+	in := &api.CreateEventSourceMappingInput{FunctionName: new("f"), EventSourceArn: new(queueArn)}
+	for _, c := range change {
+		c(in)
+	}
+	out, err := w.CreateEventSourceMapping(w.ctx, in)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.until(*out.UUID, mappingEnabled)
+	return *out.UUID
+}
+
+// until waits for a mapping's state; "" for its end.
+func (w *fed) until(id, state string) {
+	w.t.Helper()
+	for range 1000 {
+		out, err := w.GetEventSourceMapping(w.ctx, &api.GetEventSourceMappingInput{UUID: &id})
+		if err == nil && *out.State == state || state == "" && err != nil {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	w.t.Fatalf("the mapping is never %q", state)
+}
+
+func ids(from, to int) []string {
+	var all []string
+	for i := from; i < to; i++ {
+		all = append(all, fmt.Sprintf("m%03d", i))
+	}
+	return all
+}
+
+func TestMappingFeeds(t *testing.T) {
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		id := w.mapped()
+		w.queue.put(ids(0, 25)...)
+		time.Sleep(time.Minute)
+		if got := w.queue.done(); !slices.Equal(got, ids(0, 25)) {
+			t.Errorf("done are %v", got)
+		}
+		for _, b := range w.seen() {
+			if len(b) > 10 {
+				t.Errorf("a batch of %d", len(b))
+			}
+		}
+		if _, err := w.DeleteEventSourceMapping(w.ctx, &api.DeleteEventSourceMappingInput{UUID: &id}); err != nil {
+			t.Fatal(err)
+		}
+		w.until(id, "")
+		w.queue.put("late")
+		time.Sleep(time.Hour)
+		if got := w.queue.done(); len(got) != 25 {
+			t.Errorf("a deleted mapping was fed: %v", got)
+		}
+	})
+}
+
+func TestMappingShown(t *testing.T) {
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		out, err := w.CreateEventSourceMapping(w.ctx, &api.CreateEventSourceMappingInput{FunctionName: new("f"), EventSourceArn: new(queueArn)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := *out.UUID
+		got := strings.ReplaceAll(toJSON(t, out), id, "ID")
+		want := `{"BatchSize": 10, "EventSourceArn": "` + queueArn + `", "EventSourceMappingArn": "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:ID",
+			"FunctionArn": "` + fnArn + `f", "FunctionResponseTypes": [], "LastModified": "<time>", "MaximumBatchingWindowInSeconds": 0,
+			"State": "Creating", "StateTransitionReason": "USER_INITIATED", "UUID": "ID"}`
+		var a, b any
+		if json.Unmarshal([]byte(got), &a) != nil || json.Unmarshal([]byte(want), &b) != nil {
+			t.Fatal(got)
+		}
+		a.(map[string]any)["LastModified"], a.(map[string]any)["UUID"] = "<time>", "ID"
+		if fmt.Sprint(a) != fmt.Sprint(b) {
+			t.Errorf("got %v\nwant %v", a, b)
+		}
+		list, err := w.ListEventSourceMappings(w.ctx, &api.ListEventSourceMappingsInput{FunctionName: new("f"), EventSourceArn: new(queueArn)})
+		if err != nil || len(list.EventSourceMappings) != 1 {
+			t.Errorf("the list is %v, %v", list, err)
+		}
+		list, err = w.ListEventSourceMappings(w.ctx, &api.ListEventSourceMappingsInput{EventSourceArn: new(queueArn + "2")})
+		if err != nil || len(list.EventSourceMappings) != 0 {
+			t.Errorf("the list of another queue is %v, %v", list, err)
+		}
+		arn := out.EventSourceMappingArn
+		if _, err := w.TagResource(w.ctx, &api.TagResourceInput{Resource: arn, Tags: map[string]string{"a": "1", "b": "2"}}); err != nil {
+			t.Error(err)
+		}
+		if _, err := w.UntagResource(w.ctx, &api.UntagResourceInput{Resource: arn, TagKeys: []string{"b"}}); err != nil {
+			t.Error(err)
+		}
+		if tags, err := w.ListTags(w.ctx, &api.ListTagsInput{Resource: arn}); err != nil || fmt.Sprint(tags.Tags) != "map[a:1]" {
+			t.Errorf("the tags are %v, %v", tags, err)
+		}
+	})
+}
+
+func TestMappingFailures(t *testing.T) {
+	tries := 0
+	inFedBubble(t, func([]string) string {
+		if tries++; tries < 3 {
+			return "fail"
+		}
+		return "null"
+	}, func(t *testing.T, w *fed) {
+		w.mapped()
+		begun := time.Now()
+		w.queue.put("a")
+		time.Sleep(2 * time.Minute)
+		if got := w.queue.done(); !slices.Equal(got, []string{"a"}) || len(w.seen()) != 3 {
+			t.Errorf("done are %v after %d tries in %v", got, len(w.seen()), time.Since(begun))
+		}
+	})
+}
+
+func TestMappingPartialFailures(t *testing.T) {
+	for _, c := range []struct {
+		answer string
+		done   []string // after the first try
+	}{
+		{`{"batchItemFailures":[{"itemIdentifier":"m001"}]}`, []string{"m000", "m002"}},
+		{`{"batchItemFailures":[]}`, ids(0, 3)},
+		{`{"batchItemFailures":null}`, ids(0, 3)},
+		{`null`, ids(0, 3)},
+		{`{}`, ids(0, 3)},
+		{`{"batchItemFailures":[{"itemIdentifier":""}]}`, nil},
+		{`{"batchItemFailures":[{"itemIdentifier":null}]}`, nil},
+		{`{"batchItemFailures":[{"messageId":"m001"}]}`, nil},
+		{`{"batchItemFailures":[{"itemIdentifier":"other"}]}`, nil},
+		{`[1`, nil},
+		{`fail`, nil},
+	} {
+		t.Run(c.answer, func(t *testing.T) {
+			inFedBubble(t, func([]string) string { return c.answer }, func(t *testing.T, w *fed) {
+				w.mapped(func(in *api.CreateEventSourceMappingInput) {
+					in.FunctionResponseTypes = []string{api.FunctionResponseTypeReportBatchItemFailures}
+				})
+				w.queue.put(ids(0, 3)...)
+				time.Sleep(20 * time.Second)
+				if got := w.queue.done(); !slices.Equal(got, c.done) {
+					t.Errorf("done are %v, want %v", got, c.done)
+				}
+			})
+		})
+	}
+}
+
+func TestMappingFilters(t *testing.T) {
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		w.mapped(func(in *api.CreateEventSourceMappingInput) {
+			in.FilterCriteria = &api.FilterCriteria{Filters: []*api.Filter{
+				{Pattern: new(`{"body":{"id":["m001"]}}`)}, {Pattern: new(`{"body":{"id":[{"suffix":"3"}]}}`)},
+			}}
+		})
+		w.queue.put(ids(0, 5)...)
+		time.Sleep(20 * time.Second)
+		if got := w.seen(); len(got) != 1 || !slices.Equal(got[0], []string{"m001", "m003"}) {
+			t.Errorf("the function got %v", got)
+		}
+		if got := w.queue.done(); !slices.Equal(got, ids(0, 5)) {
+			t.Errorf("done are %v: what no filter wants is removed", got)
+		}
+	})
+}
+
+func TestMappingWindow(t *testing.T) {
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		w.mapped(func(in *api.CreateEventSourceMappingInput) {
+			in.BatchSize, in.MaximumBatchingWindowInSeconds = new(100), new(30)
+		})
+		for i := range 5 {
+			w.queue.put(ids(10*i, 10*i+10)...)
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(time.Minute)
+		if got := w.seen(); len(got) != 1 || len(got[0]) != 50 {
+			t.Errorf("the batches are %v", got)
+		}
+	})
+}
+
+func TestMappingConcurrency(t *testing.T) {
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		w.mapped(func(in *api.CreateEventSourceMappingInput) {
+			in.BatchSize, in.ScalingConfig = new(1), &api.ScalingConfig{MaximumConcurrency: new(3)}
+		})
+		w.queue.put(ids(0, 90)...)
+		time.Sleep(2 * time.Minute)
+		if got := w.queue.done(); len(got) != 90 || w.most != 3 {
+			t.Errorf("%d are done, %d ran at once, want 90 and 3", len(got), w.most)
+		}
+	})
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		w.mapped(func(in *api.CreateEventSourceMappingInput) { in.BatchSize = new(1) })
+		w.queue.put(ids(0, 400)...)
+		time.Sleep(2 * time.Minute)
+		if got := w.queue.done(); len(got) != 400 || w.most < 20 {
+			t.Errorf("%d are done, %d ran at once, want 400 and more than twenty", len(got), w.most)
+		}
+	})
+}
+
+func TestMappingUpdates(t *testing.T) {
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		id := w.mapped()
+		out, err := w.UpdateEventSourceMapping(w.ctx, &api.UpdateEventSourceMappingInput{UUID: &id, Enabled: new(false)})
+		if err != nil || *out.State != mappingDisabling {
+			t.Fatalf("got %v, %v", out, err)
+		}
+		if _, err := w.UpdateEventSourceMapping(w.ctx, &api.UpdateEventSourceMappingInput{UUID: &id, Enabled: new(true)}); err != nil &&
+			!strings.HasPrefix(coded(err), "400 ResourceInUseException") {
+			t.Errorf("got %v", err)
+		}
+		w.until(id, mappingDisabled)
+		w.queue.put("a")
+		time.Sleep(time.Minute)
+		if len(w.seen()) != 0 {
+			t.Error("a disabled mapping was fed")
+		}
+		out, err = w.UpdateEventSourceMapping(w.ctx, &api.UpdateEventSourceMappingInput{UUID: &id, Enabled: new(true), BatchSize: new(5)})
+		if err != nil || *out.State != mappingEnabling || *out.BatchSize != 5 {
+			t.Fatalf("got %v, %v", out, err)
+		}
+		time.Sleep(time.Minute)
+		if got := w.queue.done(); !slices.Equal(got, []string{"a"}) {
+			t.Errorf("done are %v", got)
+		}
+		w.end()
+		w.start()
+		w.queue.put("b")
+		time.Sleep(time.Minute)
+		if got := w.queue.done(); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("after a restart, done are %v", got)
+		}
+	})
+}
+
+func TestMappingRefusals(t *testing.T) {
+	w := newWorld(t)
+	q := newQueue()
+	w.feedFrom(q)
+	w.create("f", func(in *api.CreateFunctionInput) { in.Timeout = new(31) })
+	w.create("g")
+	try := func(change func(*api.CreateEventSourceMappingInput)) string {
+		in := &api.CreateEventSourceMappingInput{FunctionName: new("g"), EventSourceArn: new(queueArn)}
+		change(in)
+		_, err := w.CreateEventSourceMapping(w.ctx, in)
+		return coded(err)
+	}
+	for _, c := range []struct {
+		want   string
+		change func(*api.CreateEventSourceMappingInput)
+	}{
+		{"400 InvalidParameterValueException: Function does not exist", func(in *api.CreateEventSourceMappingInput) { in.FunctionName = new("h") }},
+		{"400 InvalidParameterValueException: Unrecognized event source.", func(in *api.CreateEventSourceMappingInput) {
+			in.EventSourceArn = new("arn:aws:s3:::b")
+		}},
+		{"400 InvalidParameterValueException: Event sources of kinesis are not served by Enfold yet.", func(in *api.CreateEventSourceMappingInput) {
+			in.EventSourceArn = new("arn:aws:kinesis:eu-west-1:123456789012:stream/s")
+		}},
+		{"400 InvalidParameterValueException: Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds", func(in *api.CreateEventSourceMappingInput) {
+			in.FunctionName = new("f")
+		}},
+		{
+			"400 InvalidParameterValueException: Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
+			func(in *api.CreateEventSourceMappingInput) { in.BatchSize = new(11) },
+		},
+		{"400 InvalidParameterValueException: Invalid filter pattern definition.", func(in *api.CreateEventSourceMappingInput) {
+			in.FilterCriteria = &api.FilterCriteria{Filters: []*api.Filter{{Pattern: new(`{"body":"x"}`)}}}
+		}},
+		{
+			"400 InvalidParameterValueException: Unsupported DestinationConfig parameter for given event source mapping type.",
+			func(in *api.CreateEventSourceMappingInput) { in.DestinationConfig = &api.DestinationConfig{} },
+		},
+	} {
+		if got := try(c.change); got != c.want {
+			t.Errorf("got %s\nwant %s", got, c.want)
+		}
+	}
+	q.refuse = event.Refusal("No.")
+	if got := try(func(*api.CreateEventSourceMappingInput) {}); got != "400 InvalidParameterValueException: No." {
+		t.Errorf("got %s", got)
+	}
+	q.refuse = nil
+	if got := try(func(*api.CreateEventSourceMappingInput) {}); got != coded(nil) {
+		t.Errorf("got %s", got)
+	}
+	if got := try(func(*api.CreateEventSourceMappingInput) {}); !strings.HasPrefix(got,
+		`409 ResourceConflictException: An event source mapping with SQS arn (" `+queueArn+` ") and function (" g ") already exists. Please update or delete`) {
+		t.Errorf("got %s", got)
+	}
+	if _, err := w.GetEventSourceMapping(w.ctx, &api.GetEventSourceMappingInput{UUID: new("nope")}); coded(err) !=
+		"404 ResourceNotFoundException: The resource you requested does not exist." {
+		t.Errorf("got %s", coded(err))
+	}
+}
+
+func FuzzBatchFailures(f *testing.F) {
+	for _, s := range []string{`{"batchItemFailures":[{"itemIdentifier":"a"}]}`, `null`, `{"batchItemFailures":[{}]}`, `[`, `{"batchItemFailures":{}}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		failed, err := batchFailures(answer, []event.Record{{ID: "a"}, {ID: "b"}})
+		if err != nil {
+			return
+		}
+		for id := range failed {
+			if id != "a" && id != "b" {
+				t.Errorf("%q is no item", id)
+			}
+		}
+	})
+}
