@@ -39,6 +39,7 @@ var (
 	furtherPermissions = map[string][]string{
 		"lambda:CreateFunction":              {"iam:PassRole", "lambda:GetLayerVersion", "lambda:TagResource"},
 		"lambda:UpdateFunctionConfiguration": {"iam:PassRole", "lambda:GetLayerVersion"},
+		"lambda:CreateEventSourceMapping":    {"lambda:TagResource"},
 		"sts:AssumeRole":                     {"sts:TagSession", "sts:SetSourceIdentity"},
 		"sts:AssumeRoleWithWebIdentity":      {"sts:TagSession", "sts:SetSourceIdentity"},
 		"sts:GetFederationToken":             {"sts:TagSession"},
@@ -48,6 +49,7 @@ var (
 	// withoutResource are the ops whose action has no resource level.
 	withoutResource = []string{
 		"lambda:GetAccountSettings", "lambda:ListFunctions", "lambda:ListLayerVersions", "lambda:ListLayers",
+		"lambda:CreateEventSourceMapping", "lambda:ListEventSourceMappings",
 		"logs:DescribeLogGroups", "sts:GetAccessKeyInfo", "sts:GetCallerIdentity", "sts:GetSessionToken",
 		"sts:DecodeAuthorizationMessage",
 		"iam:GetServiceLinkedRoleDeletionStatus", "iam:CreateAccountAlias", "iam:DeleteAccountAlias", "iam:ListAccountAliases",
@@ -194,6 +196,8 @@ func (m *matrix) seed() {
 				"exp": time.Now().Unix() + 3600, "https://aws.amazon.com/source_identity": "sample",
 				"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]string{"sample": "sample"}},
 			}),
+			// A queue is polled, and nothing else is served.
+			"lambda:EventSourceArn": "arn:aws:sqs:us-east-1:" + matrixAccount + ":sample", "lambda:SelfManagedEventSource": nil,
 			"accessanalyzer:PrincipalArn":  "arn:aws:iam::" + matrixAccount + ":role/assumed",
 			"accessanalyzer:AccessRole":    "arn:aws:iam::" + matrixAccount + ":role/assumed",
 			"accessanalyzer:CloudTrailArn": "arn:aws:cloudtrail:us-east-1:" + matrixAccount + ":trail/sample",

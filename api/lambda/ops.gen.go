@@ -129,7 +129,7 @@ func newService() *aws.Service {
 					if len(in.Tags) == 0 {
 						return nil, nil
 					}
-					return []string{"*"}, nil
+					return []string{"arn:aws:lambda:" + aws.CallFrom(ctx).Region + ":" + aws.CallFrom(ctx).Account + ":event-source-mapping:*"}, nil
 				},
 			},
 		},
