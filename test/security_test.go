@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,12 +45,8 @@ func (c *cli) session(out map[string]any) *cli {
 // account makes an AWS account and answers its id and a CLI of its root user.
 func (s *server) account(t *testing.T, c *cli, name string) (string, *cli) {
 	t.Helper()
-	out, diag, err := s.enfold(t, "account", "create", name)
-	m := regexp.MustCompile(`(?s)# account (\d{12}) .*AWS_ACCESS_KEY_ID=(\S+)\n.*AWS_SECRET_ACCESS_KEY=(\S+)\n`).FindStringSubmatch(out)
-	if err != nil || m == nil {
-		t.Fatalf("enfold account create: %v\n%s%s", err, out, diag)
-	}
-	return m[1], c.as(m[2], m[3], "")
+	r := s.newAccount(t, name)
+	return r.account, c.as(r.key, r.secret, "")
 }
 
 func allowing(action, resource string) string {

@@ -227,6 +227,7 @@ var shared struct {
 	sync.Mutex
 	server *server
 	dir    string
+	other  rootUser // of an account in which nothing is done
 }
 
 // sharedServer is one server for all tests that leave it as they found it.
@@ -242,6 +243,7 @@ func sharedServer(t *testing.T) *server {
 		if shared.server, err = launch(filepath.Join(shared.dir, "data")); err != nil {
 			t.Fatal(err)
 		}
+		shared.other = shared.server.newAccount(t, "other")
 	}
 	s := shared.server
 	t.Cleanup(func() {
@@ -263,7 +265,7 @@ func stopShared() error {
 	defer os.RemoveAll(shared.dir)
 	var err error
 	if s.running() {
-		err = s.stop()
+		err = errors.Join(s.separate(shared.other), s.stop())
 	}
 	for _, left := range s.leftovers() {
 		err = errors.Join(err, errors.New("left over: "+left))
