@@ -129,9 +129,11 @@ func (d *Dispatcher) run(ctx context.Context, e *entry, call *aws.Call) (out any
 		}
 	}
 	if call.Op.Unsigned {
-		if call.Principal, call.Account, err = e.impl.(Identifier).Identify(ctx, call); err != nil {
+		who, account, err := e.impl.(Identifier).Identify(ctx, call)
+		if err != nil {
 			return nil, err
 		}
+		call.Principal, call.Account = who, account
 	}
 	if err := d.authorizer.Authorize(ctx, call, e.impl); err != nil {
 		return nil, err

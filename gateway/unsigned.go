@@ -13,23 +13,25 @@ import (
 const maxUnsigned = 64 << 10
 
 // acceptUnsigned takes in a request that nobody signed, which is right for few ops: those whose input itself proves who calls.
-// It reads a form, for only that says which op it is; whatever else it is, the answer is the one that it would have had unread.
+// A form must be read to know which op it is.
 func (q *request) acceptUnsigned() (*aws.Call, error) {
-	var body []byte
-	if wire.IsForm(q.r) && q.r.Method == http.MethodPost && q.r.ContentLength <= maxUnsigned {
-		q.begun = true
-		var release func()
-		var err error
-		if body, release, err = q.readBody(maxUnsigned); err != nil {
-			return nil, err
-		}
-		release()
-		q.match, err = q.g.router.Route(q.r, "", body)
-		if errors.Is(err, aws.ErrNotImplemented) {
-			return nil, err
-		}
+	isForm := wire.IsForm(q.r) && q.r.Method == http.MethodPost
+	if !isForm && !q.isUnsigned() || q.r.ContentLength > maxUnsigned {
+		return nil, sigv4.MissingToken()
 	}
-	if q.match == nil || !q.match.Op.Unsigned {
+	q.begun = true
+	body, release, err := q.readBody(maxUnsigned)
+	if err != nil {
+		return nil, err
+	}
+	release()
+	if isForm {
+		q.match, err = q.g.router.Route(q.r, "", body)
+	}
+	switch {
+	case errors.Is(err, aws.ErrNotImplemented):
+		return nil, err
+	case !q.isUnsigned():
 		return nil, sigv4.MissingToken()
 	}
 	if coding, err := contentCoding(q.r.Header); err != nil || coding != "" {
@@ -41,6 +43,8 @@ func (q *request) acceptUnsigned() (*aws.Call, error) {
 	}
 	return q.call(&sigv4.Identity{Principal: &aws.Principal{Type: aws.Anonymous}}, in), nil
 }
+
+func (q *request) isUnsigned() bool { return q.match != nil && q.match.Op.Unsigned }
 
 // do carries a call out. Where its input proves who calls, a refusal counts for the source like a wrong signature.
 func (q *request) do(call *aws.Call) (out any, err error) {
