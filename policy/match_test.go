@@ -184,6 +184,15 @@ func TestMessage(t *testing.T) {
 			Request{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k"},
 			"User: anonymous is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k",
 		},
+		{
+			"web identity",
+			Decision{Layer: ResourceBased, Explicit: true},
+			Request{
+				Principal: &aws.Principal{Type: aws.Anonymous, Session: &aws.Session{Provider: "arn:aws:iam::111122223333:oidc-provider/i"}},
+				Action:    "sts:AssumeRoleWithWebIdentity", Resource: "arn:aws:iam::111122223333:role/r",
+			},
+			"Not authorized to perform sts:AssumeRoleWithWebIdentity",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
