@@ -22,6 +22,7 @@ type Record struct {
 	ID      string          // what a function's report of failed items names
 	Event   json.RawMessage // its element of the event's "Records"
 	Group   string          // ordered among themselves; empty for none
+	Trace   string          // X-Amzn-Trace-Id that it came with; may be empty
 	Receipt string          // for the source alone
 }
 

@@ -128,7 +128,7 @@ func record(p event.Place, m *api.Message) (event.Record, error) {
 		}
 	}
 	b, err := json.Marshal(w)
-	return event.Record{ID: w.MessageID, Event: b, Group: m.Attributes["MessageGroupId"], Receipt: w.ReceiptHandle}, err
+	return event.Record{ID: w.MessageID, Event: b, Group: m.Attributes["MessageGroupId"], Trace: m.Attributes["AWSTraceHeader"], Receipt: w.ReceiptHandle}, err
 }
 
 // Document implements event.Source. A body that is no JSON stays a string.

@@ -48,8 +48,8 @@ const (
 // errZeroReserved is why a function without any concurrency gets no event.
 var errZeroReserved = errors.New("lambda: the function's reserved concurrency is zero")
 
-// accept makes an event durable, to be run later.
-func (s *Service) accept(ctx context.Context, in *api.InvokeInput, r *worker.Request) (*api.InvokeOutput, error) {
+// accept makes an event durable, to be run later. trace is the header that came with it: the run counts itself.
+func (s *Service) accept(ctx context.Context, in *api.InvokeInput, r *worker.Request, trace string) (*api.InvokeOutput, error) {
 	if len(r.Payload) > maxAsyncPayload {
 		return nil, api.ErrRequestTooLarge.Withf(
 			"%d byte payload is too large for the Event invocation type (limit %d bytes)", len(r.Payload), maxAsyncPayload)
@@ -58,10 +58,13 @@ func (s *Service) accept(ctx context.Context, in *api.InvokeInput, r *worker.Req
 	if err != nil {
 		return nil, err
 	}
+	if trace == "" {
+		trace, _ = cutLineage(r.TraceID)
+	}
 	d := &event.Delivery{
 		Kind: AsyncKind, Target: r.InvokedArn, Scope: ref.scope, Payload: r.Payload,
 		Headers: map[string]string{
-			headFunction: ref.name, headQualifier: ref.qualifier, headRequestID: r.RequestID, headTraceID: r.TraceID,
+			headFunction: ref.name, headQualifier: ref.qualifier, headRequestID: r.RequestID, headTraceID: trace,
 			headClientContext: r.ClientContext,
 		},
 	}
@@ -249,6 +252,8 @@ func (out outcome) condition() string {
 		return "Success"
 	case errors.Is(out.o.Err, errZeroReserved):
 		return "ZeroReservedConcurrency"
+	case out.o.Cause == event.Refused: // stopped in a loop: AWS has no condition for it that was seen
+		return string(event.Exhausted)
 	}
 	return string(out.o.Cause)
 }

@@ -154,8 +154,17 @@ func (f *feeder) invoke(ctx context.Context, all []event.Record, payload []byte)
 		return nil, err
 	}
 	defer release()
+	trace := ""
+	for _, rec := range all { // the batch belongs to the chain that has come round most often
+		if rec.Trace != "" && (trace == "" || loops(rec.Trace) > loops(trace)) {
+			trace = rec.Trace
+		}
+	}
+	if trace, err = follow(t, trace); err != nil {
+		return nil, err
+	}
 	resp, err := s.deps.Runner.Run(ctx, t.Function, &worker.Request{
-		RequestID: aws.CallFrom(ctx).RequestID, InvokedArn: t.InvokedArn, Payload: payload, TraceID: newTraceID(time.Now()),
+		RequestID: aws.CallFrom(ctx).RequestID, InvokedArn: t.InvokedArn, Payload: payload, TraceID: trace,
 	})
 	if err != nil {
 		return nil, platformError(err)

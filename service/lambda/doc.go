@@ -27,7 +27,13 @@
 // code in S3 (as AWS answers when there is no such bucket), VpcConfig with subnets or security groups, FileSystemConfigs,
 // CodeSigningConfigArn, SourceKMSKeyArn, SnapStart on PublishedVersions, TenancyConfig, DurableConfig,
 // CapacityProviderConfig, PublishTo, and any architecture but the host's, which is also the default. These are accepted,
-// stored and shown, and not acted on yet: DeadLetterConfig, TracingConfig, EventInvokeConfig, RecursiveLoop.
+// stored and shown, and not acted on yet: TracingConfig.
+//
+// An event is durable before Invoke answers 202. Events of one function do not wait for those of another. A function that is
+// stopped in a loop has the condition RetriesExhausted in the record of its failure destination.
+//
+// An event source mapping polls with one poller while its queue is empty, where AWS has five, and has five at once when there is
+// work. A batch of more than one message is not gathered for longer than its window says.
 //
 // Environment variables that exceed 4 KB are measured with their keys sorted. A KMS key encrypts a data key for them: the AWS
 // managed key of Lambda, as Lambda itself, or that of KMSKeyArn, as the client; nothing is granted, so the execution role needs

@@ -30,6 +30,7 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	if err := refuseInvoke(in.DurableExecutionName, in.TenantID); err != nil {
 		return nil, err
 	}
+	trace := aws.CallFrom(ctx).TraceID
 	r, err := newRequest(ctx, t, in.Payload, in.ClientContext)
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	case api.InvocationTypeDryRun:
 		return &api.InvokeOutput{StatusCode: new(204)}, nil
 	case api.InvocationTypeEvent:
-		return s.accept(ctx, in, r)
+		return s.accept(ctx, in, r, trace)
 	}
 	release, err := s.admit(t)
 	if err != nil {
@@ -83,7 +84,7 @@ func kind(t *string) string {
 func newRequest(ctx context.Context, t *target, payload []byte, clientContext *string) (*worker.Request, error) {
 	call := aws.CallFrom(ctx)
 	r := &worker.Request{
-		RequestID: call.RequestID, InvokedArn: t.InvokedArn, Payload: payload, TraceID: call.TraceID,
+		RequestID: call.RequestID, InvokedArn: t.InvokedArn, Payload: payload,
 	}
 	if len(payload) == 0 {
 		r.Payload = []byte("{}")
@@ -91,8 +92,11 @@ func newRequest(ctx context.Context, t *target, payload []byte, clientContext *s
 		return nil, api.ErrInvalidRequestContent.New(
 			"Could not parse request body into json: Could not parse payload into json: " + notJSON(payload))
 	}
-	if r.TraceID == "" {
-		r.TraceID = newTraceID(time.Now())
+	var err error
+	if r.TraceID, err = follow(t, call.TraceID); err != nil {
+		return nil, err
+	}
+	if call.TraceID == "" {
 		call.TraceID = r.TraceID // the caller is told
 	}
 	if clientContext == nil {

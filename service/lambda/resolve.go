@@ -26,6 +26,8 @@ type target struct {
 	Version     string // that runs: "$LATEST" or a number
 	Reserved    *int   // the function's reserved concurrency; nil for none
 	state       status
+	lineage     string // stands for the function in trace headers
+	loops       bool   // it may run in a circle
 }
 
 // resolved is what a function's name with a qualifier means: one target, or two by chance.
@@ -243,6 +245,7 @@ func (s *Service) load(ctx context.Context, r ref) (*resolved, error) {
 func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*target, error) {
 	t := &target{
 		InvokedArn: r.qualifiedArn(), FunctionArn: r.arn(), Version: v.Version, Reserved: f.Reserved, state: v.State,
+		lineage: lineageOf(r.arn()), loops: f.Recursion == api.RecursiveLoopAllow,
 	}
 	if v.State.Is != api.StateActive {
 		return t, nil

@@ -111,6 +111,16 @@ func (w *world) open() {
 
 func (w *world) close() { w.stop() }
 
+// lastTrace is the trace header that the last run got.
+func (w *world) lastTrace() string {
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	return w.pool.trace
+}
+
+// call is the call in a context.
+func call(ctx context.Context) *aws.Call { return aws.CallFrom(ctx) }
+
 // restart is what a crash and a new process are to the rows: nothing is finished that was not stored.
 func (w *world) restart() {
 	w.t.Helper()
@@ -172,10 +182,14 @@ func (h *host) install(runtime string) {
 type pool struct {
 	mu      sync.Mutex
 	retired []string
+	trace   string // of the last request
 	run     func(f *worker.Function, r *worker.Request) (*worker.Response, error)
 }
 
 func (p *pool) Run(_ context.Context, f *worker.Function, r *worker.Request) (*worker.Response, error) {
+	p.mu.Lock()
+	p.trace = r.TraceID
+	p.mu.Unlock()
 	if p.run != nil {
 		return p.run(f, r)
 	}
