@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type dlqCmd struct {
+	List    dlqListCmd    `cmd:"" help:"List the dead-letter queues, what they are for and how much is in them."`
+	Show    dlqShowCmd    `cmd:"" help:"Print dead letters with their cause. They stay where they are."`
+	Redrive dlqRedriveCmd `cmd:"" help:"Send dead letters back through where they came from: a queue, a function, a subscription."`
+}
+
+// queueFlags say which server and region are meant.
+type queueFlags struct {
+	dataFlag
+	Region string `default:"us-east-1" env:"AWS_REGION,AWS_DEFAULT_REGION" help:"Region of the queue."`
+}
+
+func (f queueFlags) open(queue string) (*target, *deadLetters, error) {
+	t, err := findServer(f.dataFlag, f.Region)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t, &deadLetters{target: t, name: queue[strings.LastIndexAny(queue, ":/")+1:]}, nil
+}
+
+type dlqListCmd struct{ queueFlags }
+
+// Run prints a line per queue that something names as its dead-letter queue.
+func (c dlqListCmd) Run(ctx context.Context) error {
+	t, _, err := c.open("")
+	if err != nil {
+		return err
+	}
+	origins, err := t.origins(ctx)
+	if err != nil {
+		return err
+	}
+	if len(origins) == 0 {
+		fmt.Println("Nothing names a dead-letter queue in " + t.region + ".")
+		return nil
+	}
+	var arns []string
+	for arn := range origins {
+		arns = append(arns, arn)
+	}
+	slices.Sort(arns)
+	for _, arn := range arns {
+		d := &deadLetters{target: t, name: arn[strings.LastIndexByte(arn, ':')+1:]}
+		count := "gone"
+		if n, err := d.count(ctx); err == nil {
+			count = strconv.Itoa(n)
+		}
+		fmt.Printf("%-40s %6s", d.name, count)
+		for i, o := range origins[arn] {
+			if i > 0 {
+				fmt.Print(",")
+			}
+			fmt.Print("  of ", o)
+		}
+		fmt.Println()
+	}
+	return nil
+}
+
+type dlqShowCmd struct {
+	queueFlags
+	Queue string `arg:"" help:"Name, URL or ARN of the queue."`
+	Max   int    `default:"10" help:"Letters to print."`
+	Full  bool   `help:"Print bodies whole."`
+}
+
+// Run prints the letters that are visible now.
+func (c dlqShowCmd) Run(ctx context.Context) error {
+	t, d, err := c.open(c.Queue)
+	if err != nil {
+		return err
+	}
+	if err := d.find(ctx); err != nil {
+		return err
+	}
+	origins, err := t.origins(ctx)
+	if err != nil {
+		return err
+	}
+	shown := 0
+	for shown < c.Max {
+		letters, err := d.receive(ctx, min(c.Max-shown, 10), showTime)
+		if err != nil {
+			return err
+		}
+		if len(letters) == 0 {
+			break
+		}
+		for _, l := range letters {
+			d.print(l, l.way(origins[d.arn]), c.Full)
+		}
+		shown += len(letters)
+	}
+	if shown == 0 {
+		fmt.Println("No dead letters are visible in " + d.name + ".")
+	}
+	return nil
+}
+
+// showTime is how long letters that are looked at are hidden, so that none is shown twice.
+const showTime = 15 * time.Second
+
+func (d *deadLetters) print(l *letter, w way, full bool) {
+	fmt.Printf("%s  sent %s  received %s times\n", l.ID, l.sent(), l.Attributes["ApproximateReceiveCount"])
+	fmt.Printf("  cause   %s\n", l.cause())
+	fmt.Printf("  back to %s\n", w)
+	body := l.Body
+	if !full && len(body) > 200 {
+		body = body[:200] + "…"
+	}
+	fmt.Printf("  body    %s\n", strings.ReplaceAll(body, "\n", "\n          "))
+}
+
+type dlqRedriveCmd struct {
+	queueFlags
+	Queue  string  `arg:"" help:"Name, URL or ARN of the dead-letter queue."`
+	To     string  `help:"ARN of the queue or function to send to, where that cannot be told from the letter." placeholder:"ARN"`
+	DryRun bool    `help:"Say what would be done, and do nothing."`
+	Rate   float64 `help:"Letters a second, at most; 0 for no limit." default:"0" placeholder:"N"`
+	Max    int     `help:"Letters to send, at most; 0 for all that are there now." default:"0"`
+}
+
+// Run sends every letter back and removes it when it has arrived. One that cannot be sent stays.
+func (c dlqRedriveCmd) Run(ctx context.Context) error {
+	t, d, err := c.open(c.Queue)
+	if err != nil {
+		return err
+	}
+	if err := d.find(ctx); err != nil {
+		return err
+	}
+	total, err := d.count(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Max > 0 {
+		total = min(total, c.Max)
+	}
+	origins, err := t.origins(ctx)
+	if err != nil {
+		return err
+	}
+	r := &redrive{cmd: c, letters: d, origins: origins[d.arn], total: total}
+	if err := r.run(ctx); err != nil {
+		return err
+	}
+	if r.failed > 0 {
+		return exitCode(1)
+	}
+	return nil
+}
+
+// redrive is one run of dlq redrive.
+type redrive struct {
+	cmd          dlqRedriveCmd
+	letters      *deadLetters
+	origins      []way
+	total        int
+	sent, failed int
+	begun        time.Time
+	said         time.Time
+}
+
+// holdTime is how long a letter is hidden while it is sent; one that could not be sent is visible again after it.
+const holdTime = time.Minute
+
+func (r *redrive) run(ctx context.Context) error {
+	r.begun = time.Now()
+	for r.sent+r.failed < r.total {
+		batch, err := r.letters.receive(ctx, min(r.total-r.sent-r.failed, 10), holdTime)
+		if err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			break
+		}
+		for _, l := range batch {
+			if err := r.pace(ctx); err != nil {
+				return err
+			}
+			if err := r.one(ctx, l); err != nil {
+				r.failed++
+				fmt.Fprintf(os.Stderr, "enfold: %s stays: %v\n", l.ID, err)
+			} else {
+				r.sent++
+			}
+		}
+		r.progress()
+	}
+	what := "sent back"
+	if r.cmd.DryRun {
+		what = "would be sent back"
+	}
+	fmt.Printf("%d %s, %d stay in %s.\n", r.sent, what, r.failed, r.letters.name)
+	return nil
+}
+
+func (r *redrive) one(ctx context.Context, l *letter) error {
+	w := l.way(r.origins)
+	if w.unknown() && r.cmd.To != "" {
+		w = wayTo(r.cmd.To)
+	}
+	if w.unknown() {
+		return errors.New("it does not say where it came from: name it with --to")
+	}
+	if r.cmd.DryRun {
+		fmt.Printf("%s to %s (%s)\n", l.ID, w, l.cause())
+		return nil
+	}
+	if err := r.letters.send(ctx, l, w); err != nil {
+		return err
+	}
+	return r.letters.remove(ctx, l)
+}
+
+// pace waits until the rate allows another letter.
+func (r *redrive) pace(ctx context.Context) error {
+	if r.cmd.Rate <= 0 || r.cmd.DryRun {
+		return ctx.Err()
+	}
+	due := r.begun.Add(time.Duration(float64(r.sent+r.failed) / r.cmd.Rate * float64(time.Second)))
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(due)):
+		return nil
+	}
+}
+
+func (r *redrive) progress() {
+	if now := time.Now(); now.Sub(r.said) > time.Second {
+		r.said = now
+		fmt.Fprintf(os.Stderr, "enfold: %d of %d\n", r.sent+r.failed, r.total)
+	}
+}
+
+// deadLetters is a queue of them.
+type deadLetters struct {
+	*target
+	name, url, arn string
+}
+
+func (d *deadLetters) find(ctx context.Context) error {
+	var out struct {
+		QueueURL string `json:"QueueUrl"`
+	}
+	if err := d.sqs(ctx, "GetQueueUrl", map[string]any{"QueueName": d.name}, &out); err != nil {
+		return err
+	}
+	d.url = out.QueueURL
+	attributes, err := d.attributes(ctx, d.url)
+	d.arn = attributes["QueueArn"]
+	return err
+}
+
+func (d *deadLetters) count(ctx context.Context) (int, error) {
+	if d.url == "" {
+		if err := d.find(ctx); err != nil {
+			return 0, err
+		}
+	}
+	attributes, err := d.attributes(ctx, d.url)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(attributes["ApproximateNumberOfMessages"])
+}
+
+func (t *target) attributes(ctx context.Context, url string) (map[string]string, error) {
+	var out struct{ Attributes map[string]string }
+	err := t.sqs(ctx, "GetQueueAttributes", map[string]any{"QueueUrl": url, "AttributeNames": []string{"All"}}, &out)
+	return out.Attributes, err
+}
+
+func (d *deadLetters) receive(ctx context.Context, most int, hidden time.Duration) ([]*letter, error) {
+	var out struct{ Messages []*letter }
+	err := d.sqs(ctx, "ReceiveMessage", map[string]any{
+		"QueueUrl": d.url, "MaxNumberOfMessages": most, "VisibilityTimeout": int(hidden.Seconds()), "WaitTimeSeconds": 0,
+		"MessageSystemAttributeNames": []string{"All"}, "MessageAttributeNames": []string{"All"},
+	}, &out)
+	return out.Messages, err
+}
+
+func (d *deadLetters) remove(ctx context.Context, l *letter) error {
+	return d.sqs(ctx, "DeleteMessage", map[string]any{"QueueUrl": d.url, "ReceiptHandle": l.Receipt}, nil)
+}
+
+// sqs calls an operation of SQS.
+func (t *target) sqs(ctx context.Context, op string, in, out any) error {
+	if out == nil {
+		out = &json.RawMessage{}
+	}
+	return t.json(ctx, "sqs", "AmazonSQS."+op, in, out)
+}

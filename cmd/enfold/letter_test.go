@@ -1,0 +1,31 @@
+package main
+
+import "testing"
+
+func TestWayOfLetters(t *testing.T) {
+	const f, g, sub = "arn:aws:lambda:r:1:function:f", "arn:aws:lambda:r:1:function:g", "arn:aws:sns:r:1:t:id"
+	record := `{"version":"1.0","requestContext":{"functionArn":"` + f + `:$LATEST","condition":"RetriesExhausted"},"requestPayload":{}}`
+	dead := map[string]messageAttribute{"RequestID": {StringValue: "id"}, "ErrorCode": {StringValue: "200"}, "ErrorMessage": {StringValue: "oops"}}
+	subscription := way{subscription: sub, endpoint: "arn:aws:sqs:r:1:q"}
+	for _, c := range []struct {
+		what    string
+		letter  letter
+		origins []way
+		want    way
+	}{
+		{"a failure record", letter{Body: record}, nil, way{function: f + ":$LATEST"}},
+		{"of a queue", letter{Body: "x", Attributes: map[string]string{"DeadLetterQueueSourceArn": "arn:aws:sqs:r:1:q"}}, nil, way{queue: "arn:aws:sqs:r:1:q"}},
+		{"of a function", letter{Body: "{}", MessageAttributes: dead}, []way{{function: f}, subscription}, way{function: f}},
+		{"of one of two functions", letter{Body: "{}", MessageAttributes: dead}, []way{{function: f}, {function: g}}, way{}},
+		{"of a subscription", letter{Body: "{}"}, []way{{function: f}, subscription, {queue: "arn:aws:sqs:r:1:q"}}, subscription},
+		{"of nobody known", letter{Body: "hello"}, nil, way{}},
+		{"what only looks like a record", letter{Body: `{"version":"1.0","requestContext":{}}`}, nil, way{}},
+	} {
+		if got := c.letter.way(c.origins); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.what, got, c.want)
+		}
+		if c.letter.cause() == "" {
+			t.Errorf("%s: no cause", c.what)
+		}
+	}
+}
