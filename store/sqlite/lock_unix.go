@@ -33,14 +33,14 @@ func diskFull(err error) bool {
 
 // scarceAt says whether the file system of a path has less left than what is kept for everything but logs: a sixteenth of it,
 // 64 MiB at most. Without that a function that floods its log could fill the disk, and then not even the deletion of the
-// log would find the space that it needs.
-func scarceAt(path string) bool {
+// log would find the space that it needs. left is in bytes.
+func scarceAt(path string) (left int64, scarce bool) {
 	var s unix.Statfs_t
 	if unix.Statfs(path, &s) != nil {
-		return false
+		return 0, false
 	}
-	size, left := uint64(s.Blocks)*uint64(s.Bsize), uint64(s.Bavail)*uint64(s.Bsize)
-	return left < min(size/16, 64<<20)
+	left = int64(s.Bavail) * int64(s.Bsize)
+	return left, left < min(int64(s.Blocks)*int64(s.Bsize)/16, 64<<20)
 }
 
 // noSpaceAt says whether the file system of a path has less than a mebibyte left: SQLite reports some full disks, such as a

@@ -26,4 +26,4 @@ func diskFull(err error) bool {
 
 func noSpaceAt(string) bool { return false }
 
-func scarceAt(string) bool { return false }
+func scarceAt(string) (left int64, scarce bool) { return 0, false }

@@ -22,6 +22,8 @@ var (
 	qDeleteOf    = &query{"DELETE FROM chunks WHERE seq IN (SELECT seq FROM chunks WHERE space = ? AND last < ? LIMIT ?)"}
 	qAnyLogged   = &query{"SELECT 1 FROM chunks WHERE space = ? LIMIT 1"}
 	qNextSpaceID = &query{"SELECT max(id) + 1 FROM spaces"}
+	qFreePages   = &query{"PRAGMA freelist_count"}
+	qPageSize    = &query{"PRAGMA page_size"}
 )
 
 func openLogWriter(l *logs) (*logWriter, error) {
@@ -143,8 +145,8 @@ func (w *logWriter) write(batch map[space][]store.Chunk) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if scarceAt(w.logs.file.path) {
-		return fmt.Errorf("%w: the last of the space is not for logs", store.ErrFull)
+	if err := w.room(batch); err != nil {
+		return err
 	}
 	if _, err := w.conn.exec(qBegin); err != nil {
 		return err
@@ -168,6 +170,32 @@ func (w *logWriter) write(batch map[space][]store.Chunk) error {
 	}
 	_, err := w.conn.exec(qCommit)
 	return err
+}
+
+// room answers ErrFull if there is none for logs: the disk has only what is kept for everything else, and what deleted logs
+// left in the file, which never shrinks, is not enough either. The write-ahead log may take half of what the disk has left.
+func (w *logWriter) room(batch map[space][]store.Chunk) error {
+	left, scarce := scarceAt(w.logs.file.path)
+	if !scarce {
+		return nil
+	}
+	need := int64(64 << 10) // of the trees' own pages
+	for _, cs := range batch {
+		n := int64(sizeOf(cs))
+		need += n + n/16
+	}
+	free, err := w.conn.number(qFreePages)
+	if err != nil {
+		return err
+	}
+	size, err := w.conn.number(qPageSize)
+	if err != nil {
+		return err
+	}
+	if need > free*size || need > left/2 {
+		return fmt.Errorf("%w: the last of the space is not for logs", store.ErrFull)
+	}
+	return nil
 }
 
 // space answers the number of a log, which it makes if there is none.

@@ -33,3 +33,5 @@ func TestStore(t *testing.T)    { storetest.Run(t, openTest) }
 func TestKill(t *testing.T)     { storetest.Kill(t, backend) }
 func TestPowerCut(t *testing.T) { storetest.PowerCut(t, backend) }
 func TestDiskFull(t *testing.T) { storetest.DiskFull(t, backend) }
+
+func TestLogsLeaveRoom(t *testing.T) { storetest.LogsLeaveRoom(t, backend) }

@@ -13,3 +13,8 @@ func PowerCut(t *testing.T, _ Backend) {
 func DiskFull(t *testing.T, _ Backend) {
 	t.Skip("skipped: only on Linux this test mounts a small disk")
 }
+
+// LogsLeaveRoom is skipped.
+func LogsLeaveRoom(t *testing.T, _ Backend) {
+	t.Skip("skipped: only on Linux this test mounts a small disk")
+}
