@@ -115,7 +115,7 @@ func (k *keyring) ask(id string, p Provider, kid, alg string) {
 	if _, ask := k.look(id, kid, alg); !ask {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
+	ctx, cancel := context.WithTimeout(context.Background(), k.web.wait)
 	defer cancel()
 	keys, err := k.fetch(ctx, p)
 	if err != nil {

@@ -10,20 +10,26 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"go.uber.org/goleak"
 
 	api "github.com/enfold-run/enfold/api/sts"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/service/sts/ststest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
@@ -235,6 +241,53 @@ func TestWhoWaitsMayGo(t *testing.T) {
 	close(answer)
 	if _, _, err := w.Identify(t.Context(), call); err != nil {
 		t.Errorf("who waited on: %v", err)
+	}
+}
+
+// TestSlowIssuers: one that keeps us waiting is given up, wherever it does.
+func TestSlowIssuers(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	taken := make(chan net.Conn, 1)
+	go func() {
+		if conn, err := mute.Accept(); err == nil {
+			taken <- conn
+		}
+	}()
+	for name, keys := range map[string]http.HandlerFunc{
+		"before the answer": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"in the answer": func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "{")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // it does not end its answer well
+		},
+		"in another's TLS": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://"+mute.Addr().String(), http.StatusFound)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, idp := newFederation(t)
+			d := w.deps
+			d.PrivateIssuers = []string{idp.Host(), mute.Addr().String()}
+			w.Service = New(d)
+			w.issuers.web.wait = 200 * time.Millisecond
+			idp.Answer(ststest.Keys, keys)
+			if _, _, err := w.identify(withToken(idp.Token(nil))); !errors.Is(err, api.ErrIDPCommunicationError) {
+				t.Errorf("error = %v", err)
+			}
+		})
+	}
+	conn := <-taken
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("nobody hangs up where TLS does not begin")
 	}
 }
 

@@ -30,15 +30,19 @@ const (
 var (
 	errUnreachable = errors.New("the identity provider was not reached")
 	errThumbprint  = errors.New("the certificate is signed by nobody who is trusted, and has none of the provider's thumbprints")
+	errRedirect    = errors.New("too many redirects, or to something that is not https")
 	errPrivate     = errors.New("the address is not public: name the host with --private-issuers if it is an identity provider of yours")
 )
 
 // web is how issuers are asked: by TLS alone, at public addresses but for the hosts that the operator names, so that whoever
 // registers a provider cannot make the server look around in its own network.
-type web struct{ private map[string]bool }
+type web struct {
+	private map[string]bool
+	wait    time.Duration // for an issuer's configuration and its keys together
+}
 
 func newWeb(private []string) web {
-	w := web{map[string]bool{}}
+	w := web{map[string]bool{}, fetchTime}
 	for _, host := range private {
 		w.private[strings.ToLower(host)] = true
 	}
@@ -62,7 +66,7 @@ func (w web) client(thumbprints []string) *http.Client {
 		},
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if r.URL.Scheme != "https" || len(via) > maxRedirects {
-				return errors.New("too many redirects, or to something that is not https")
+				return errRedirect
 			}
 			return nil
 		},
@@ -74,6 +78,9 @@ func (w web) dial(ctx context.Context, network, addr string, thumbprints []strin
 	if err != nil {
 		return nil, err
 	}
+	// net/http goes on connecting when a request is over: it hopes for another one.
+	ctx, cancel := context.WithTimeout(ctx, w.wait)
+	defer cancel()
 	d := net.Dialer{Timeout: dialTimeout}
 	if !w.private[strings.ToLower(addr)] {
 		d.Control = publicOnly
@@ -169,11 +176,11 @@ func get(ctx context.Context, client *http.Client, from string) ([]byte, error) 
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", userAgent)
 	resp, err := client.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%w: %w", errUnreachable, err)
-		}
+	switch {
+	case errors.Is(err, errThumbprint) || errors.Is(err, errPrivate) || errors.Is(err, errRedirect):
 		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	defer resp.Body.Close()
 	switch {
