@@ -95,5 +95,5 @@ var (
 	ErrAccessDenied    = &ErrorType{Code: "AccessDeniedException", QueryCode: "AccessDenied", Status: 403, MessageAs: "Message", Untyped: true}
 	ErrThrottling      = &ErrorType{Code: "ThrottlingException", QueryCode: "Throttling", Status: 400, MessageAs: "message", Untyped: true}
 	ErrUnavailable     = &ErrorType{Code: "ServiceUnavailable", Status: 503, Server: true, MessageAs: "message", Untyped: true}
-	ErrTooLarge        = &ErrorType{Code: "RequestEntityTooLargeException", Status: 413, MessageAs: "message", Untyped: true}
+	ErrTooLarge        = &ErrorType{Code: "RequestEntityTooLargeException", QueryCode: "RequestEntityTooLarge", Status: 413, MessageAs: "message", Untyped: true}
 )

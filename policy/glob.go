@@ -14,7 +14,7 @@ const (
 )
 
 // Matches says whether the whole of s is what the pattern describes: "*" is any run of characters, also of slashes and
-// colons, "?" any one character. It takes time linear in len(pattern) times len(s) at worst.
+// colons, "?" any one character. It takes time in len(pattern) plus len(s) times a sixty-fourth of len(pattern) at worst.
 func Matches(pattern, s string) bool {
 	if !strings.ContainsAny(pattern, "*?") {
 		return pattern == s
@@ -53,12 +53,22 @@ func glob(p, s string) bool {
 	return n.glob(p, s)
 }
 
+// small is the product of the lengths up to which trying character by character is quick whatever they are.
+const small = 1 << 13
+
+func (n *steps) glob(p, s string) bool {
+	if len(p)*len(s) <= small {
+		return n.try(p, s)
+	}
+	return n.search(p, s)
+}
+
 // steps counts how far matching went, since a test of time would depend on the machine.
 type steps int
 
-// glob matches an encoded pattern. A star that turns out to have taken too little takes one character more; stars before it
+// try matches an encoded pattern character by character. A star that turns out to have taken too little takes one character more; stars before it
 // never need another look, which is what keeps the time down.
-func (n *steps) glob(p, s string) bool {
+func (n *steps) try(p, s string) bool {
 	pi, si := 0, 0
 	star, from := -1, 0 // the last star, and where in s what follows it was tried
 	for si < len(s) {

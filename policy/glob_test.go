@@ -66,6 +66,66 @@ func TestMatchesLikeRegexp(t *testing.T) {
 	})
 }
 
+// TestSearchIsTry compares the two ways to match, of which the lengths choose one.
+func TestSearchIsTry(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		pattern := encode(rapid.StringOfN(rapid.RuneFrom([]rune("ab:é€*?")), 0, 14, -1).Draw(t, "pattern"))
+		text := string(rapid.SliceOfN(rapid.SampledFrom([]byte("aab:\xc3\xa9\xe2\x82\xac\x80\xff")), 0, 24).Draw(t, "text"))
+		var n steps
+		if got, want := n.search(pattern, text), n.try(pattern, text); got != want {
+			t.Fatalf("search(%q, %q) is %v", pattern, text, got)
+		}
+	})
+	long := strings.Repeat("ab", 150) // more than one word of bits
+	for _, c := range []struct {
+		pattern, text string
+		want          bool
+	}{
+		{"*" + long + "*", strings.Repeat("ab", 400), true},
+		{"*" + long + "?*" + long + "*", strings.Repeat("ab", 301) + "b", true},
+		{"*" + long + "?*" + long + "*", strings.Repeat("ab", 300), false},
+		{"*" + long + "c*", strings.Repeat("ab", 400) + "c", true},
+		{"*b" + long + "c*", strings.Repeat("ab", 400), false},
+		{"*" + strings.Repeat("?", 200) + "c*", strings.Repeat("é", 200) + "c", true},
+		{"*" + strings.Repeat("?", 200) + "c*", strings.Repeat("é", 199) + "c", false},
+	} {
+		var n steps
+		if got := n.search(encode(c.pattern), c.text); got != c.want || n.try(encode(c.pattern), c.text) != c.want {
+			t.Errorf("%.20q… over %d bytes is %v", c.pattern, len(c.text), got)
+		}
+	}
+}
+
+// TestHostilePatterns have what trying every place would take the product of both lengths for, thousands of millions of steps.
+func TestHostilePatterns(t *testing.T) {
+	text := strings.Repeat("a", 60_000)
+	for _, c := range []struct{ name, pattern string }{
+		{"text", "*" + strings.Repeat("a", 50_000) + "b*"},
+		{"any characters", "*" + strings.Repeat("a?", 25_000) + "b*"},
+		{"many parts", "*" + strings.Repeat(strings.Repeat("a", 90)+"b*", 500)},
+		{"characters of several bytes", "*" + strings.Repeat("aé?", 15_000) + "*"},
+		{"all different", "*" + distinct(40_000) + "*"},
+	} {
+		pattern := encode(c.pattern)
+		var took steps
+		if took.glob(pattern, text) {
+			t.Errorf("%s matches", c.name)
+		}
+		if most := len(pattern) + len(text)*(len(pattern)/64+2); int(took) > most {
+			t.Errorf("%s: %d steps, want %d at most", c.name, took, most)
+		}
+	}
+}
+
+// distinct is a text of n characters, no two the same.
+func distinct(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteRune(rune(0x4e00 + i%0x5000 + i/0x5000*0x10000))
+	}
+	return b.String()
+}
+
 // TestGlobIsLinear counts steps where backtracking would take 2^n: at most pattern times text, and growing with the text no
 // faster than it does.
 func TestGlobIsLinear(t *testing.T) {

@@ -19,6 +19,9 @@ const (
 // maxInline is the size of all inline policies together.
 var maxInline = map[kind]int{user: 2048, group: 5120, role: 10240}
 
+// maxRawInline is the size of all inline policies of one owner together in bytes, with their white space.
+const maxRawInline = 256 << 10
+
 // parse answers MalformedPolicyDocument for what is no policy of that kind.
 func parse(document string, k policy.Kind) (*policy.Policy, error) {
 	p, err := policy.Parse([]byte(document), k)

@@ -24,11 +24,12 @@ func (s *Service) putInline(ctx context.Context, k kind, owner, name, document s
 			all = map[string]string{}
 		}
 		all[name] = document
-		total := 0
+		total, raw := 0, 0
 		for _, d := range all {
 			total += size(d)
+			raw += len(d)
 		}
-		if total > maxInline[k] {
+		if total > maxInline[k] || raw > maxRawInline {
 			return api.ErrLimitExceeded.Withf("Maximum policy size of %d bytes exceeded for %s %s", maxInline[k], k, e.Name)
 		}
 		e.Inline = all

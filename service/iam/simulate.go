@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/iam"
 	"github.com/enfold-run/enfold/aws"
@@ -24,6 +25,12 @@ type simulation struct {
 	context   contextEntries
 	owner     string // account id of the resource; empty for the caller's
 }
+
+// Bounds of what a simulation may cost: with less time, a page has fewer results than were asked for, as on AWS.
+const (
+	maxSimulated = 512 << 10 // bytes of the policies in a request, together
+	simulateTime = time.Second
+)
 
 // simulated is a policy of a simulation as its answer shows it.
 type simulated struct {
@@ -66,7 +73,7 @@ func (s *Service) SimulateCustomPolicy(ctx context.Context, in *api.SimulateCust
 		principal: &aws.Principal{Type: aws.User, Account: account(ctx), Arn: aws.NewARN("iam", "", account(ctx), "user/simulated").String()},
 		grants:    nothing(),
 	}
-	return s.simulate(sim, &same)
+	return s.simulate(ctx, sim, &same)
 }
 
 // SimulatePrincipalPolicy tells what the policies of a user, group or role would allow, with more policies if they are given.
@@ -90,7 +97,7 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, in *api.SimulateP
 	if err != nil {
 		return nil, err
 	}
-	return s.simulate(sim, in)
+	return s.simulate(ctx, sim, in)
 }
 
 // ownEntity is an entity of the account by its ARN. Those of others do not exist.
@@ -128,6 +135,13 @@ func (src source) id() string {
 func (sim *simulation) add(s *Service, in *api.SimulatePrincipalPolicyInput) error {
 	if sim.sources == nil {
 		sim.sources = map[string]simulated{}
+	}
+	size := len(val(in.ResourcePolicy))
+	for _, document := range slices.Concat(in.PolicyInputList, in.PermissionsBoundaryPolicyInputList) {
+		size += len(document)
+	}
+	if size > maxSimulated {
+		return api.ErrInvalidInput.Withf("The policies have more than %d characters together.", maxSimulated)
 	}
 	g := *sim.grants
 	g.Identity = slices.Clone(g.Identity)
@@ -186,11 +200,12 @@ func (sim *simulation) circumstances(in *api.SimulatePrincipalPolicyInput) error
 }
 
 // simulate answers a page of every action on every resource. Only the page is evaluated.
-func (s *Service) simulate(sim *simulation, in *api.SimulatePrincipalPolicyInput) (*api.SimulatePolicyResponse, error) {
+func (s *Service) simulate(ctx context.Context, sim *simulation, in *api.SimulatePrincipalPolicyInput) (*api.SimulatePolicyResponse, error) {
 	p, err := pageOf(in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
+	begun := s.now()
 	if err := sim.add(s, in); err != nil {
 		return nil, err
 	}
@@ -206,7 +221,10 @@ func (s *Service) simulate(sim *simulation, in *api.SimulatePrincipalPolicyInput
 	}
 	out := &api.SimulatePolicyResponse{EvaluationResults: []*api.EvaluationResult{}, IsTruncated: new(false)}
 	for i := from; i < len(in.ActionNames)*len(resources); i++ {
-		if i == from+p.max {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if i == from+p.max || i > from && s.now().Sub(begun) > simulateTime {
 			out.Marker, out.IsTruncated = markerOf(strconv.Itoa(i)), new(true)
 			break
 		}

@@ -1,9 +1,13 @@
 package iam
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/iam"
 )
@@ -38,6 +42,44 @@ func TestSimulateCustomPolicy(t *testing.T) {
 
 	_, err = f.SimulateCustomPolicy(f.ctx, &api.SimulateCustomPolicyInput{PolicyInputList: []string{allowAll}, ActionNames: []string{"GetObject"}})
 	f.check(err, "InvalidInput: Invalid Action: GetObject")
+}
+
+// TestSimulationIsBounded: what takes long comes in short pages, never an empty one, and too much text is not read at all.
+func TestSimulationIsBounded(t *testing.T) {
+	f := newFixture(t)
+	clock := noon
+	f.now = func() time.Time {
+		clock = clock.Add(simulateTime / 3)
+		return clock
+	}
+	in := &api.SimulateCustomPolicyInput{PolicyInputList: []string{allowGet}, MaxItems: new(1000)}
+	for i := range 20 {
+		in.ActionNames = append(in.ActionNames, fmt.Sprint("s3:A", i))
+	}
+	seen := 0
+	for range 20 {
+		out, err := f.SimulateCustomPolicy(f.ctx, in)
+		f.check(err, "")
+		if n := len(out.EvaluationResults); n == 0 || n > 4 {
+			t.Fatalf("a page of %d", n)
+		}
+		seen += len(out.EvaluationResults)
+		if in.Marker = out.Marker; !*out.IsTruncated {
+			break
+		}
+	}
+	equal(t, "results", seen, 20)
+
+	large := strings.TrimSuffix(allowGet, "}") + strings.Repeat(" ", 100<<10) + "}"
+	in.Marker, in.PolicyInputList = nil, slices.Repeat([]string{large}, 6)
+	_, err := f.SimulateCustomPolicy(f.ctx, in)
+	f.check(err, "InvalidInput: The policies have more than 524288 characters together.")
+	gone, cancel := context.WithCancel(f.ctx)
+	cancel()
+	in.PolicyInputList = []string{allowGet}
+	if _, err := f.SimulateCustomPolicy(gone, in); !errors.Is(err, context.Canceled) {
+		t.Errorf("a client that is gone: %v", err)
+	}
 }
 
 func TestSimulatePages(t *testing.T) {
