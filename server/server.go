@@ -21,6 +21,7 @@ import (
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
 	logsapi "github.com/enfold-run/enfold/api/logs"
+	sqsapi "github.com/enfold-run/enfold/api/sqs"
 	stsapi "github.com/enfold-run/enfold/api/sts"
 	"github.com/enfold-run/enfold/dispatch"
 	"github.com/enfold-run/enfold/event"
@@ -34,6 +35,7 @@ import (
 	"github.com/enfold-run/enfold/service/kms"
 	"github.com/enfold-run/enfold/service/lambda"
 	"github.com/enfold-run/enfold/service/logs"
+	"github.com/enfold-run/enfold/service/sqs"
 	"github.com/enfold-run/enfold/service/sts"
 	"github.com/enfold-run/enfold/sigv4"
 	"github.com/enfold-run/enfold/store"
@@ -54,6 +56,7 @@ type Server struct {
 	logs     *logs.Service
 	iam      *iam.Service
 	kms      *kms.Service
+	sqs      *sqs.Service
 	trail    *cloudtrail.Service
 	relay    *event.Relay
 	analyzer *accessanalyzer.Service
@@ -113,6 +116,9 @@ func (s *Server) build(ctx context.Context) error {
 	})
 	tokens := sts.New(sts.Deps{Roles: roles{s.iam}, Seal: root.Key("sts session"), Log: cfg.Log, PrivateIssuers: cfg.PrivateIssuers})
 	s.kms = kms.New(kms.Deps{Store: db, Seal: root.Key("kms"), Log: cfg.Log})
+	s.sqs = sqs.New(sqs.Deps{
+		Store: db, Messages: s.store, Seal: root, KMS: kmsapi.NewClient(calls), Endpoint: s.URL(), Log: cfg.Log,
+	})
 	s.logs = logs.New(logs.Deps{Store: db, Log: cfg.Log})
 	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), cfg.Log)
 
@@ -149,6 +155,7 @@ func (s *Server) build(ctx context.Context) error {
 		{iamapi.Service, s.iam},
 		{stsapi.Service, tokens},
 		{kmsapi.Service, s.kms},
+		{sqsapi.Service, s.sqs},
 		{cloudtrailapi.Service, s.trail},
 		{analyzerapi.Service, s.analyzer},
 	}
@@ -193,6 +200,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	running.Go(func() error { return s.logs.Run(background) })
 	running.Go(func() error { return s.iam.Run(background) })
 	running.Go(func() error { return s.kms.Run(background) })
+	running.Go(func() error { return s.sqs.Run(background) })
 	relay := s.startRelay(context.WithoutCancel(ctx))
 	recording, stopTrail := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopTrail()

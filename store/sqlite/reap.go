@@ -19,7 +19,7 @@ const (
 
 var (
 	qTrash      = &query{"SELECT id FROM spaces WHERE kind = ? LIMIT 1"}
-	qReapBodies = &query{"DELETE FROM bodies WHERE seq IN (SELECT seq FROM (SELECT seq, size FROM messages WHERE space = ? ORDER BY state, due, seq LIMIT ?) WHERE size > 2048)"}
+	qReapBodies = &query{"DELETE FROM bodies WHERE seq IN (SELECT seq FROM messages WHERE space = ? ORDER BY state, due, seq LIMIT ?)"}
 	qReap       = &query{"DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE space = ? ORDER BY state, due, seq LIMIT ?)"}
 	qReapDedups = &query{"DELETE FROM dedups WHERE space = ?1 AND dedup IN (SELECT dedup FROM dedups WHERE space = ?1 LIMIT ?2)"}
 )

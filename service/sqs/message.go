@@ -1,0 +1,160 @@
+package sqs
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/enfold-run/enfold/seal"
+	"github.com/enfold-run/enfold/store"
+)
+
+// envelope is a message as the store has it: what changes when it moves to another queue, and the rest, sealed.
+type envelope struct {
+	sent   time.Time // millisecond precision
+	source string    // ARN of the queue whose dead letter it is; empty for none
+	key    []byte    // the encrypted data key that it is sealed with; empty: Enfold's own
+	keyFor string    // ARN of the queue that the data key was made for
+	sealed []byte
+}
+
+// content is what a message says.
+type content struct {
+	body       string
+	sender     string // the SenderId
+	group      string
+	dedup      string
+	trace      string // the AWSTraceHeader
+	attributes []attribute
+}
+
+// attribute is a message attribute.
+type attribute struct {
+	name, dataType string
+	value          []byte
+	binary         bool
+}
+
+const envelopeVersion = 1
+
+var errEnvelope = errors.New("sqs: a stored message is damaged")
+
+func (e *envelope) encode() []byte {
+	b := make([]byte, 0, 32+len(e.source)+len(e.key)+len(e.keyFor)+len(e.sealed))
+	b = append(b, envelopeVersion)
+	b = binary.AppendUvarint(b, uint64(e.sent.UnixMilli()))
+	b = appendText(b, e.source)
+	b = appendText(b, string(e.key))
+	b = appendText(b, e.keyFor)
+	return append(b, e.sealed...)
+}
+
+func decodeEnvelope(b []byte) (*envelope, error) {
+	if len(b) == 0 || b[0] != envelopeVersion {
+		return nil, errEnvelope
+	}
+	r := reader{b: b[1:]}
+	e := &envelope{sent: time.UnixMilli(int64(r.number())).UTC(), source: r.text()}
+	e.key, e.keyFor = []byte(r.text()), r.text()
+	e.sealed = r.b
+	if r.failed {
+		return nil, errEnvelope
+	}
+	return e, nil
+}
+
+func (c *content) encode() []byte {
+	size := 64 + len(c.body) + len(c.group) + len(c.dedup) + len(c.trace) + len(c.sender)
+	for i := range c.attributes {
+		size += 16 + len(c.attributes[i].name) + len(c.attributes[i].dataType) + len(c.attributes[i].value)
+	}
+	b := make([]byte, 0, size)
+	for _, s := range [...]string{c.body, c.sender, c.group, c.dedup, c.trace} {
+		b = appendText(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.attributes)))
+	for i := range c.attributes {
+		a := &c.attributes[i]
+		b = appendText(b, a.name)
+		b = appendText(b, a.dataType)
+		kind := byte(0)
+		if a.binary {
+			kind = 1
+		}
+		b = append(b, kind)
+		b = appendText(b, string(a.value))
+	}
+	return b
+}
+
+func decodeContent(b []byte) (*content, error) {
+	r := reader{b: b}
+	c := &content{body: r.text(), sender: r.text(), group: r.text(), dedup: r.text(), trace: r.text()}
+	n := r.number()
+	if n > maxAttributes {
+		return nil, errEnvelope
+	}
+	for range n {
+		a := attribute{name: r.text(), dataType: r.text()}
+		a.binary = r.octet() == 1
+		a.value = []byte(r.text())
+		c.attributes = append(c.attributes, a)
+	}
+	if r.failed || len(r.b) > 0 {
+		return nil, errEnvelope
+	}
+	return c, nil
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// reader takes apart what append… put together. After a failure it answers nothing more.
+type reader struct {
+	b      []byte
+	failed bool
+}
+
+func (r *reader) number() uint64 {
+	n, size := binary.Uvarint(r.b)
+	if size <= 0 || r.failed {
+		r.failed = true
+		return 0
+	}
+	r.b = r.b[size:]
+	return n
+}
+
+func (r *reader) text() string {
+	n := r.number()
+	if r.failed || n > uint64(len(r.b)) {
+		r.failed = true
+		return ""
+	}
+	s := string(r.b[:n])
+	r.b = r.b[n:]
+	return s
+}
+
+func (r *reader) octet() byte {
+	if r.failed || len(r.b) == 0 {
+		r.failed = true
+		return 0
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+// place is what sealed messages are bound to: they move between the queues of an account and Region only.
+func place(sc store.Scope) []byte { return []byte(store.Key("sqs", sc.Account, sc.Region)) }
+
+// open unseals a message with a key.
+func (e *envelope) open(k *seal.Key, sc store.Scope) (*content, error) {
+	plain, err := k.Open(e.sealed, place(sc))
+	if err != nil {
+		return nil, err
+	}
+	return decodeContent(plain)
+}
