@@ -20,10 +20,19 @@ type client struct {
 	body   []byte // of the last response
 }
 
-// once sends a request and reads its response. The error is of that request alone: the next one gets a new connection if it
-// must.
+// once sends the requests of a round and reads their responses. The error is of that round alone: the next one gets a new
+// connection if it must.
 func (c *client) once(now time.Time) error {
-	req, err := c.source.next(now)
+	for _, st := range c.source.steps {
+		if err := c.step(st, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *client) step(st *step, now time.Time) error {
+	req, err := c.source.next(st, now, c.body)
 	if err != nil {
 		return err
 	}
@@ -37,10 +46,7 @@ func (c *client) once(now time.Time) error {
 		}
 		c.in.Reset(c.nc)
 	}
-	if err := c.exchange(req, now); err != nil {
-		return err
-	}
-	return nil
+	return c.exchange(req, now)
 }
 
 // exchange drops the connection when it cannot be used again.
@@ -58,7 +64,7 @@ func (c *client) exchange(req []byte, now time.Time) error {
 	switch {
 	case err != nil:
 		return err
-	case resp.status != 200:
+	case resp.status/100 != 2:
 		return fmt.Errorf("status %d: %.300s", resp.status, c.body)
 	case resp.functionError != "":
 		return fmt.Errorf("function error %s: %.300s", resp.functionError, c.body)
