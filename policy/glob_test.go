@@ -98,13 +98,13 @@ func TestSearchIsTry(t *testing.T) {
 
 // TestHostilePatterns have what trying every place would take the product of both lengths for, thousands of millions of steps.
 func TestHostilePatterns(t *testing.T) {
-	text := strings.Repeat("a", 60_000)
+	text := strings.Repeat("a", 20_000)
 	for _, c := range []struct{ name, pattern string }{
-		{"text", "*" + strings.Repeat("a", 50_000) + "b*"},
-		{"any characters", "*" + strings.Repeat("a?", 25_000) + "b*"},
-		{"many parts", "*" + strings.Repeat(strings.Repeat("a", 90)+"b*", 500)},
-		{"characters of several bytes", "*" + strings.Repeat("aé?", 15_000) + "*"},
-		{"all different", "*" + distinct(40_000) + "*"},
+		{"text", "*" + strings.Repeat("a", 16_000) + "b*"},
+		{"any characters", "*" + strings.Repeat("a?", 8_000) + "b*"},
+		{"many parts", "*" + strings.Repeat(strings.Repeat("a", 90)+"b*", 150)},
+		{"characters of several bytes", "*" + strings.Repeat("aé?", 5_000) + "*"},
+		{"all different", "*" + distinct(15_000) + "*"},
 	} {
 		pattern := encode(c.pattern)
 		var took steps
