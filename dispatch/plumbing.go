@@ -11,6 +11,8 @@ func inHouse(service, action string) bool {
 		case "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents":
 			return true
 		}
+	case "sns.amazonaws.com": // what its links ask for, which prove themselves
+		return action == "sns:ConfirmSubscription" || action == "sns:Unsubscribe"
 	}
 	return false
 }

@@ -28,6 +28,8 @@ type Config struct {
 	RootAccessKeyID, RootSecretAccessKey string
 	// PrivateIssuers are the hosts, with a port unless it is 443, of identity providers that may have a private address.
 	PrivateIssuers []string
+	// SNSAllow are addresses, or blocks of them, that are not public and to which SNS may post all the same.
+	SNSAllow []string
 	// Where the key comes from that everything at rest is sealed with; with neither it is made beside the data.
 	RootKeyCommand, RootKeyFile string
 	Log                         *slog.Logger

@@ -33,7 +33,7 @@ var (
 	// otherActions are those whose action is not called like the op.
 	otherActions = map[string]string{
 		"lambda:GetLayerVersionByArn": "lambda:GetLayerVersion", "lambda:Invoke": "lambda:InvokeFunction",
-		"lambda:InvokeWithResponseStream": "lambda:InvokeFunction", "kms:ReEncrypt": "kms:ReEncryptTo",
+		"lambda:InvokeWithResponseStream": "lambda:InvokeFunction", "kms:ReEncrypt": "kms:ReEncryptTo", "sns:PublishBatch": "sns:Publish",
 	}
 	// furtherPermissions are what ops ask for beyond their action.
 	furtherPermissions = map[string][]string{
@@ -44,6 +44,7 @@ var (
 		"sts:AssumeRoleWithWebIdentity":      {"sts:TagSession", "sts:SetSourceIdentity"},
 		"sts:GetFederationToken":             {"sts:TagSession"},
 		"kms:CreateKey":                      {"kms:TagResource"},
+		"sns:CreateTopic":                    {"sns:TagResource"},
 		"kms:ReEncrypt":                      {"kms:ReEncryptFrom"},
 	}
 	// withoutResource are the ops whose action has no resource level.
@@ -56,6 +57,7 @@ var (
 		"iam:GetAccountSummary", "iam:GetAccountAuthorizationDetails", "iam:GenerateCredentialReport", "iam:GetCredentialReport",
 		"iam:SimulateCustomPolicy", "iam:GetContextKeysForCustomPolicy", "iam:GetServiceLastAccessedDetails",
 		"iam:ListOpenIDConnectProviders", "cloudtrail:DescribeTrails", "cloudtrail:ListTrails", "cloudtrail:LookupEvents",
+		"sns:ListTopics", "sns:ListSubscriptions", "sns:Unsubscribe", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes",
 		"kms:CreateKey", "kms:ListKeys", "kms:GenerateRandom", "kms:ListAliases", "kms:ListRetirableGrants",
 		"accessanalyzer:CancelPolicyGeneration", "accessanalyzer:CheckAccessNotGranted", "accessanalyzer:CheckNoPublicAccess",
 		"accessanalyzer:GetGeneratedPolicy", "accessanalyzer:ListPolicyGenerations", "accessanalyzer:StartPolicyGeneration",
@@ -190,7 +192,10 @@ func (m *matrix) seed() {
 			"sts:RoleArn": "arn:aws:iam::" + matrixAccount + ":role/assumed",
 			// The keys of ciphertexts and of grants are found by KeyId.
 			"kms:AliasName": "alias/sample", "kms:GrantToken": nil, "kms:GrantTokens": nil,
-			"sts:SerialNumber": nil, "sts:TokenCode": nil, // there are no MFA devices
+			"sns:TopicArn": "arn:aws:sns:us-east-1:" + matrixAccount + ":sample", "sns:TargetArn": nil, "sns:PhoneNumber": nil,
+			"sns:ResourceArn": "arn:aws:sns:us-east-1:" + matrixAccount + ":sample", "sns:DataProtectionPolicy": nil,
+			"sns:SubscriptionArn": "arn:aws:sns:us-east-1:" + matrixAccount + ":sample:11111111-1111-1111-1111-111111111111",
+			"sts:SerialNumber":    nil, "sts:TokenCode": nil, // there are no MFA devices
 			"sts:ProviderID": nil, // not with the tokens that are taken
 			"sts:WebIdentityToken": m.issuer.Token(map[string]any{
 				"exp": time.Now().Unix() + 3600, "https://aws.amazon.com/source_identity": "sample",

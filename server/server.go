@@ -21,6 +21,7 @@ import (
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
 	logsapi "github.com/enfold-run/enfold/api/logs"
+	snsapi "github.com/enfold-run/enfold/api/sns"
 	sqsapi "github.com/enfold-run/enfold/api/sqs"
 	stsapi "github.com/enfold-run/enfold/api/sts"
 	"github.com/enfold-run/enfold/dispatch"
@@ -35,6 +36,7 @@ import (
 	"github.com/enfold-run/enfold/service/kms"
 	"github.com/enfold-run/enfold/service/lambda"
 	"github.com/enfold-run/enfold/service/logs"
+	"github.com/enfold-run/enfold/service/sns"
 	"github.com/enfold-run/enfold/service/sqs"
 	"github.com/enfold-run/enfold/service/sts"
 	"github.com/enfold-run/enfold/sigv4"
@@ -56,6 +58,7 @@ type Server struct {
 	logs     *logs.Service
 	iam      *iam.Service
 	kms      *kms.Service
+	sns      *sns.Service
 	sqs      *sqs.Service
 	trail    *cloudtrail.Service
 	relay    *event.Relay
@@ -135,16 +138,22 @@ func (s *Server) build(ctx context.Context) error {
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
 		Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-		Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: assume, KMS: functionKeys{assume, tokens, kmsapi.NewClient(calls)},
+		Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: assume, KMS: functionKeys{assume, tokens, kmsapi.NewClient(calls), s.kms},
 	}); err != nil {
 		return err
 	}
 	registerPoolMetrics(metrics, s.pool)
+	if s.sns, err = s.newSNS(sns.Deps{Store: db, Outbox: outbox, Seal: root.Key("sns")}, calls); err != nil {
+		return err
+	}
 	s.relay = event.NewRelay(event.Deps{
 		Store: s.store, Outbox: outbox, Metrics: metrics, Log: cfg.Log,
 		Handlers: map[string]event.Handler{
 			lambda.AsyncKind:       s.lambda.Async(),
 			lambda.DestinationKind: target.Outcomes{Senders: senders(calls), Sessions: inRoles, Log: cfg.Log},
+			sns.PublishKind:        s.sns.FanOut(),
+			sns.DeliveryKind:       s.sns.Deliveries(),
+			sns.DeadLetterKind:     s.sns.DeadLetters(),
 		},
 	})
 	s.analyzer = accessanalyzer.New(accessanalyzer.Deps{Store: db, Trail: analyzedTrail{s.trail}, Log: cfg.Log})
@@ -155,6 +164,7 @@ func (s *Server) build(ctx context.Context) error {
 		{iamapi.Service, s.iam},
 		{stsapi.Service, tokens},
 		{kmsapi.Service, s.kms},
+		{snsapi.Service, s.sns},
 		{sqsapi.Service, s.sqs},
 		{cloudtrailapi.Service, s.trail},
 		{analyzerapi.Service, s.analyzer},
@@ -165,8 +175,9 @@ func (s *Server) build(ctx context.Context) error {
 		Router: register(calls, s.services), Verifier: verifier, Doer: calls, Region: cfg.Region, Log: cfg.Log, Guard: guard,
 		Metrics: metrics, MetricsToken: cfg.MetricsToken, Health: s.health,
 		Internal: map[string]http.Handler{
-			codePath:     links,
-			AccountsPath: &accountsHandler{verifier: verifier, guard: guard, first: cfg.Account, keeper: s.iam, log: cfg.Log},
+			codePath:      links,
+			sns.LinksPath: sns.Links{Service: s.sns, Doer: calls},
+			AccountsPath:  &accountsHandler{verifier: verifier, guard: guard, first: cfg.Account, keeper: s.iam, log: cfg.Log},
 		},
 	})
 	s.http, err = s.httpServer(inside.front)
@@ -200,6 +211,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	running.Go(func() error { return s.logs.Run(background) })
 	running.Go(func() error { return s.iam.Run(background) })
 	running.Go(func() error { return s.kms.Run(background) })
+	running.Go(func() error { return s.sns.Run(background) })
 	running.Go(func() error { return s.sqs.Run(background) })
 	relay := s.startRelay(context.WithoutCancel(ctx))
 	recording, stopTrail := context.WithCancel(context.WithoutCancel(ctx))

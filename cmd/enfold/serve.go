@@ -35,6 +35,8 @@ type serveCmd struct {
 
 	PrivateIssuers []string `help:"OpenID Connect identity providers of yours that have a private address: STS asks others at public ones only." env:"ENFOLD_PRIVATE_ISSUERS" placeholder:"HOST:PORT"`
 
+	SNSAllow []string `help:"Addresses that are not public and that SNS may post to, such as 10.1.0.0/16." env:"ENFOLD_SNS_ALLOW" placeholder:"CIDR"`
+
 	LogLevel string `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"info" env:"ENFOLD_LOG_LEVEL"`
 }
 
@@ -53,7 +55,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
 		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime,
 		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
-		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, Log: log,
+		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, SNSAllow: c.SNSAllow, Log: log,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,318 @@
+package sns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	api "github.com/enfold-run/enfold/api/sns"
+	"github.com/enfold-run/enfold/event"
+	"github.com/enfold-run/enfold/event/target"
+	"github.com/enfold-run/enfold/store"
+)
+
+// Deliveries brings messages to subscriptions.
+type Deliveries struct{ s *Service }
+
+var _ event.Handler = Deliveries{}
+
+// Deliveries is the handler of DeliveryKind.
+func (s *Service) Deliveries() Deliveries { return Deliveries{s} }
+
+// deliveryPlaces is how many messages one subscription gets at once.
+const deliveryPlaces = 16
+
+// Places implements event.Handler.
+func (Deliveries) Places(string) int { return deliveryPlaces }
+
+// Deliver implements event.Handler: one try.
+func (h Deliveries) Deliver(ctx context.Context, d *event.Delivery) error {
+	m, err := decodeMessage(d.Payload)
+	if err != nil {
+		return event.Permanent(err)
+	}
+	out, policy, err := h.s.addressed(ctx, d, m)
+	if out == nil {
+		return err
+	}
+	if wait := h.s.throttle.wait(d.Target, policy, h.s.deps.Now()); wait > 0 {
+		return event.Later(errThrottled, wait)
+	}
+	return h.s.send(ctx, out)
+}
+
+var errThrottled = errors.New("sns: the endpoint gets no more messages each second")
+
+// outgoing is a message with its subscription.
+type outgoing struct {
+	sub    *subscription
+	m      *message
+	policy *subscriptionPolicy // of an endpoint
+}
+
+// addressed finds the subscription that a delivery is for; nil if it is not there any more.
+func (s *Service) addressed(ctx context.Context, d *event.Delivery, m *message) (*outgoing, *throttlePolicy, error) {
+	arn, id, err := api.ParseSubscriptionARN(d.Target)
+	if err != nil {
+		return nil, nil, event.Permanent(err)
+	}
+	var sub *subscription
+	var t *topic
+	err = s.db.View(ctx, func(tx store.Tx) (err error) {
+		if t, err = getTopic(tx, arn); err != nil {
+			return err
+		}
+		sub, err = getSubscription(tx, arn, id)
+		return err
+	})
+	switch {
+	case errors.Is(err, api.ErrNotFound):
+		return nil, nil, nil
+	case err != nil:
+		return nil, nil, err
+	case m.Type == typeUnsubscribe && sub == nil:
+		sub = &subscription{arn, id, subscriptionRow{Protocol: m.Protocol, Endpoint: m.Endpoint, BaseURL: m.BaseURL}}
+	case sub == nil || m.Type == typeNotification && sub.row.Pending || m.Type == typeSubscribe && !sub.row.Pending:
+		return nil, nil, nil
+	}
+	p := sub.effectivePolicy(t)
+	return &outgoing{sub, m, &p}, p.Throttle, nil
+}
+
+// send makes the message what the protocol wants, and sends it.
+func (s *Service) send(ctx context.Context, o *outgoing) error {
+	signer, err := s.getSigner(ctx)
+	if err != nil {
+		return err
+	}
+	l := s.links(o.sub, o.m, signer.name)
+	if o.m.Signature == "" && (o.sub.needsSignature(o.m) || o.m.Type != typeNotification) {
+		if o.m.Signature, err = signer.sign(o.m, l.subscribe); err != nil {
+			return err
+		}
+	}
+	switch o.sub.row.Protocol {
+	case "sqs":
+		return s.toQueue(ctx, o, o.sub.row.Endpoint, l)
+	case "lambda":
+		body, err := o.m.event(o.sub.arn(), l)
+		if err != nil {
+			return event.Permanent(err)
+		}
+		return s.deps.Places.Send(ctx, &target.Message{Target: o.sub.row.Endpoint, Body: body, From: o.from()})
+	case "http", "https":
+		return s.toEndpoint(ctx, o, l)
+	case "email", "email-json":
+		return s.toMail(ctx, o, l)
+	}
+	return event.Permanent(errNoTarget(o.sub.row.Protocol))
+}
+
+// from is who sends: SNS, for the topic.
+func (o *outgoing) from() target.Caller {
+	return target.Caller{
+		Principal: servicePrincipal, SourceArn: o.sub.topic.String(), SourceAccount: o.sub.topic.Account, TraceID: o.m.TraceID,
+	}
+}
+
+// maxQueueAttributes is how many attributes a message of a queue has.
+const maxQueueAttributes = 10
+
+// toQueue sends to a queue: of the subscription, or for its dead letters.
+func (s *Service) toQueue(ctx context.Context, o *outgoing, queue string, l links) error {
+	m := &target.Message{Target: queue, GroupID: o.m.Group, From: o.from()}
+	if strings.HasSuffix(queue, fifoSuffix) {
+		if m.DedupID = o.m.Dedup; m.DedupID == "" {
+			m.DedupID = o.m.ID
+		}
+		if m.GroupID == "" {
+			m.GroupID = o.sub.topic.Resource
+		}
+	}
+	if o.sub.raw() && o.m.Type == typeNotification {
+		if len(o.m.Attributes) > maxQueueAttributes {
+			return event.Permanent(errors.New("sns: a message of a queue has ten attributes at most"))
+		}
+		m.Body, m.Attributes = []byte(o.m.Text), o.m.Attributes
+		return s.deps.Places.Send(ctx, m)
+	}
+	var err error
+	if m.Body, err = o.m.envelope(l); err != nil {
+		return event.Permanent(err)
+	}
+	return s.deps.Places.Send(ctx, m)
+}
+
+// toEndpoint posts to an HTTP endpoint.
+func (s *Service) toEndpoint(ctx context.Context, o *outgoing, l links) error {
+	h := http.Header{}
+	h.Set("x-amz-sns-message-type", o.m.Type)
+	h.Set("x-amz-sns-message-id", o.m.ID)
+	h.Set("x-amz-sns-topic-arn", o.m.TopicArn)
+	h.Set("Content-Type", defaultContent)
+	h.Set("User-Agent", "Amazon Simple Notification Service Agent")
+	m := &target.Message{Target: o.sub.row.Endpoint, Header: h}
+	if o.m.Type == typeNotification {
+		h.Set("x-amz-sns-subscription-arn", o.sub.arn())
+		h.Set("Content-Type", o.policy.contentType())
+	}
+	if o.sub.raw() && o.m.Type == typeNotification {
+		h.Set("x-amz-sns-rawdelivery", "true")
+		m.Body = []byte(o.m.Text)
+		return s.deps.Endpoints.Send(ctx, m)
+	}
+	var err error
+	if m.Body, err = o.m.envelope(l); err != nil {
+		return event.Permanent(err)
+	}
+	return s.deps.Endpoints.Send(ctx, m)
+}
+
+// toMail sends a mail.
+func (s *Service) toMail(ctx context.Context, o *outgoing, l links) error {
+	if s.deps.Mail == nil {
+		return event.Permanent(errors.New("sns: this server sends no mail"))
+	}
+	m := &target.Message{Target: o.sub.row.Endpoint, Subject: "AWS Notification Message"}
+	if o.m.Subject != nil {
+		m.Subject = *o.m.Subject
+	}
+	switch {
+	case o.sub.row.Protocol == "email-json":
+		body, err := o.m.envelope(l)
+		if err != nil {
+			return event.Permanent(err)
+		}
+		m.Body = body
+	case o.m.Type == typeSubscribe:
+		m.Subject = "AWS Notification - Subscription Confirmation"
+		m.Body = fmt.Appendf(nil, "You have chosen to subscribe to the topic:\n%s\n\nTo confirm this subscription, visit the link below. "+
+			"(If this was in error no action is necessary.)\n%s\n", o.m.TopicArn, l.subscribe)
+	default:
+		m.Body = fmt.Appendf(nil, "%s\n\n--\nIf you wish to stop receiving notifications from this topic, please visit the link below to unsubscribe:\n%s\n",
+			o.m.Text, l.unsubscribe)
+	}
+	return s.deps.Mail.Send(ctx, m)
+}
+
+// Settle implements event.Handler: what is given up becomes a dead letter if the subscription has a queue for it.
+func (h Deliveries) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
+	if o.Err == nil {
+		return nil, nil
+	}
+	arn, id, err := api.ParseSubscriptionARN(d.Target)
+	if err != nil {
+		return nil, nil
+	}
+	sub, err := getSubscription(tx, arn, id)
+	if err != nil {
+		return nil, err
+	}
+	dlq := ""
+	if sub != nil {
+		dlq = sub.deadLetterQueue()
+	}
+	h.s.deps.Log.Warn("a message was not delivered", "subscription", d.Target, "cause", string(o.Cause), "deadLetterQueue", dlq, "error", o.Err)
+	if dlq == "" {
+		return nil, nil
+	}
+	return []*event.Delivery{{
+		Kind: DeadLetterKind, Target: dlq, Scope: d.Scope, Group: d.Group, Source: d.Source, Payload: d.Payload, Retry: ownRetry,
+		Headers: map[string]string{headSubscription: d.Target},
+	}}, nil
+}
+
+// headSubscription is the ARN of the subscription that a dead letter was for.
+const headSubscription = "subscription"
+
+// DeadLetters brings what was given up to queues.
+type DeadLetters struct{ s *Service }
+
+var _ event.Handler = DeadLetters{}
+
+// DeadLetters is the handler of DeadLetterKind.
+func (s *Service) DeadLetters() DeadLetters { return DeadLetters{s} }
+
+// Places implements event.Handler.
+func (DeadLetters) Places(string) int { return deliveryPlaces }
+
+// Deliver implements event.Handler.
+func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
+	m, err := decodeMessage(d.Payload)
+	if err != nil {
+		return event.Permanent(err)
+	}
+	arn, id, err := api.ParseSubscriptionARN(d.Headers[headSubscription])
+	if err != nil {
+		return event.Permanent(err)
+	}
+	o := &outgoing{sub: &subscription{topic: arn, id: id}, m: m}
+	err = h.s.db.View(ctx, func(tx store.Tx) error {
+		there, err := getSubscription(tx, arn, id)
+		if there != nil {
+			o.sub = there
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	signer, err := h.s.getSigner(ctx)
+	if err != nil {
+		return err
+	}
+	l := h.s.links(o.sub, m, signer.name)
+	if m.Signature == "" && o.sub.needsSignature(m) {
+		if m.Signature, err = signer.sign(m, l.subscribe); err != nil {
+			return err
+		}
+	}
+	return h.s.toQueue(ctx, o, d.Target, l)
+}
+
+// Settle implements event.Handler. There is nowhere else to go.
+func (h DeadLetters) Settle(_ store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
+	if o.Err != nil {
+		h.s.deps.Log.Error("a dead letter was not delivered", "subscription", d.Headers[headSubscription], "queue", d.Target,
+			"cause", string(o.Cause), "error", o.Err)
+	}
+	return nil, nil
+}
+
+// throttles let endpoints get so many messages each second.
+type throttles struct {
+	mu   sync.Mutex
+	next map[string]time.Time // when the next message may go
+}
+
+// maxThrottles bounds the endpoints that are remembered.
+const maxThrottles = 100_000
+
+func newThrottles() *throttles { return &throttles{next: map[string]time.Time{}} }
+
+// wait is how long a message must wait; zero if it may go, and then it counts.
+func (t *throttles) wait(endpoint string, p *throttlePolicy, now time.Time) time.Duration {
+	if p == nil || p.MaxReceivesPerSecond == nil {
+		return 0
+	}
+	each := time.Second / time.Duration(*p.MaxReceivesPerSecond)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := t.next[endpoint]
+	if next.After(now) {
+		return next.Sub(now)
+	}
+	if len(t.next) >= maxThrottles {
+		for known, at := range t.next {
+			if at.Before(now) {
+				delete(t.next, known)
+			}
+		}
+	}
+	t.next[endpoint] = now.Add(each)
+	return 0
+}
