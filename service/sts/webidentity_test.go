@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -307,6 +309,27 @@ func TestWebIdentityConditionValues(t *testing.T) {
 	}
 	if call.Principal.Session.Audience != "other" {
 		t.Errorf("audience = %s", call.Principal.Session.Audience)
+	}
+}
+
+// TestIssuerWithAPath: the path is part of the provider's name, of where its configuration is, and of its condition keys.
+func TestIssuerWithAPath(t *testing.T) {
+	w, idp := newFederation(t)
+	p := w.providers[account+" "+idp.Host()]
+	p.URL = idp.Host() + "/Realms/one"
+	w.providers[account+" "+p.URL] = p
+	idp.Answer("/Realms/one"+ststest.Configuration, func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(rw, `{"issuer":%q,"jwks_uri":%q}`, "https://"+p.URL, idp.URL()+ststest.Keys)
+	})
+	_, call, err := w.identify(withToken(idp.Token(map[string]any{"iss": "https://" + p.URL, "amr": "pwd"})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := w.ConditionValues(t.Context(), call, worker, p.URL+":AMR"); !slices.Equal(got, []string{"pwd"}) {
+		t.Errorf("amr = %q", got)
+	}
+	if _, _, err := w.identify(withToken(idp.Token(map[string]any{"iss": "https://" + idp.Host() + "/Realms/two"}))); !errors.Is(err, api.ErrInvalidIdentityToken) {
+		t.Errorf("another path: %v", err)
 	}
 }
 
