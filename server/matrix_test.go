@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	sqsapi "github.com/enfold-run/enfold/api/sqs"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/dispatch"
 	"github.com/enfold-run/enfold/policy"
@@ -34,6 +35,8 @@ var (
 	otherActions = map[string]string{
 		"lambda:GetLayerVersionByArn": "lambda:GetLayerVersion", "lambda:Invoke": "lambda:InvokeFunction",
 		"lambda:InvokeWithResponseStream": "lambda:InvokeFunction", "kms:ReEncrypt": "kms:ReEncryptTo", "sns:PublishBatch": "sns:Publish",
+		"sqs:SendMessageBatch": "sqs:SendMessage", "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+		"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 	}
 	// furtherPermissions are what ops ask for beyond their action.
 	furtherPermissions = map[string][]string{
@@ -46,6 +49,7 @@ var (
 		"kms:CreateKey":                      {"kms:TagResource"},
 		"sns:CreateTopic":                    {"sns:TagResource"},
 		"kms:ReEncrypt":                      {"kms:ReEncryptFrom"},
+		"sqs:CreateQueue":                    {"sqs:TagQueue"},
 	}
 	// withoutResource are the ops whose action has no resource level.
 	withoutResource = []string{
@@ -59,6 +63,7 @@ var (
 		"iam:ListOpenIDConnectProviders", "cloudtrail:DescribeTrails", "cloudtrail:ListTrails", "cloudtrail:LookupEvents",
 		"sns:ListTopics", "sns:ListSubscriptions", "sns:Unsubscribe", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes",
 		"kms:CreateKey", "kms:ListKeys", "kms:GenerateRandom", "kms:ListAliases", "kms:ListRetirableGrants",
+		"sqs:ListQueues",
 		"accessanalyzer:CancelPolicyGeneration", "accessanalyzer:CheckAccessNotGranted", "accessanalyzer:CheckNoPublicAccess",
 		"accessanalyzer:GetGeneratedPolicy", "accessanalyzer:ListPolicyGenerations", "accessanalyzer:StartPolicyGeneration",
 		"accessanalyzer:ValidatePolicy",
@@ -195,7 +200,10 @@ func (m *matrix) seed() {
 			"sns:TopicArn": "arn:aws:sns:us-east-1:" + matrixAccount + ":sample", "sns:TargetArn": nil, "sns:PhoneNumber": nil,
 			"sns:ResourceArn": "arn:aws:sns:us-east-1:" + matrixAccount + ":sample", "sns:DataProtectionPolicy": nil,
 			"sns:SubscriptionArn": "arn:aws:sns:us-east-1:" + matrixAccount + ":sample:11111111-1111-1111-1111-111111111111",
-			"sts:SerialNumber":    nil, "sts:TokenCode": nil, // there are no MFA devices
+			"sqs:QueueURL":        "http://127.0.0.1/" + matrixAccount + "/sample", "sqs:QueueOwnerAWSAccountID": matrixAccount,
+			"sqs:SourceArn": "arn:aws:sqs:us-east-1:" + matrixAccount + ":sample", "sqs:DestinationArn": nil,
+			"sqs:TaskHandle":   sqsapi.NewTaskHandle("sample", "arn:aws:sqs:us-east-1:"+matrixAccount+":sample"),
+			"sts:SerialNumber": nil, "sts:TokenCode": nil, // there are no MFA devices
 			"sts:ProviderID": nil, // not with the tokens that are taken
 			"sts:WebIdentityToken": m.issuer.Token(map[string]any{
 				"exp": time.Now().Unix() + 3600, "https://aws.amazon.com/source_identity": "sample",

@@ -27,7 +27,7 @@ var hidden = map[string]bool{
 	"AuthenticationCode1": true, "AuthenticationCode2": true, "Password": true, "OldPassword": true, "NewPassword": true,
 	"PrivateKey": true, "Plaintext": true, "PrivateKeyPlaintext": true, "SecretString": true, "SecretBinary": true,
 	"GrantToken": true, "GrantTokens": true, "DecodedMessage": true, "EncodedMessage": true, "EventSourceToken": true,
-	"LogEvents": true, "MessageBody": true, "Entries": true, "Secret": true, "ClientSecret": true, "AuthToken": true,
+	"LogEvents": true, "MessageBody": true, "MessageAttributes": true, "MessageSystemAttributes": true, "ReceiptHandle": true, "Entries": true, "Secret": true, "ClientSecret": true, "AuthToken": true,
 }
 
 // hiddenOf are members of one shape: links that are signed.
