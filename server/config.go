@@ -30,6 +30,8 @@ type Config struct {
 	PrivateIssuers []string
 	// SNSAllow are addresses, or blocks of them, that are not public and to which SNS may post all the same.
 	SNSAllow []string
+	// SMTP is the mail server for SNS, as a URL, and MailFrom who sends; without them there is no mail.
+	SMTP, MailFrom string
 	// Where the key comes from that everything at rest is sealed with; with neither it is made beside the data.
 	RootKeyCommand, RootKeyFile string
 	Log                         *slog.Logger

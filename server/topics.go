@@ -20,6 +20,11 @@ func (s *Server) newSNS(d sns.Deps, calls aws.Doer) (*sns.Service, error) {
 		return nil, err
 	}
 	d.Places = senders(calls)
+	if s.cfg.SMTP != "" {
+		if d.Mail, err = target.NewMail(s.cfg.SMTP, s.cfg.MailFrom); err != nil {
+			return nil, fmt.Errorf("--smtp, --mail-from: %w", err)
+		}
+	}
 	d.Endpoints = target.NewHTTP(allow, s.isOwn)
 	d.KMS = topicKeys{kmsapi.NewClient(calls)}
 	d.URL, d.Log = s.URL, s.cfg.Log

@@ -37,6 +37,9 @@ type serveCmd struct {
 
 	SNSAllow []string `help:"Addresses that are not public and that SNS may post to, such as 10.1.0.0/16." env:"ENFOLD_SNS_ALLOW" placeholder:"CIDR"`
 
+	SMTP     string `help:"Mail server for subscriptions by mail: smtp://USER:PASSWORD@HOST:PORT, or smtps://. Better given by the environment." env:"ENFOLD_SMTP" placeholder:"URL"`
+	MailFrom string `help:"Address that mail is sent from." env:"ENFOLD_MAIL_FROM" placeholder:"ADDRESS"`
+
 	LogLevel string `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"info" env:"ENFOLD_LOG_LEVEL"`
 }
 
@@ -55,7 +58,8 @@ func (c serveCmd) Run(ctx context.Context) error {
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
 		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime,
 		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
-		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, SNSAllow: c.SNSAllow, Log: log,
+		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, SNSAllow: c.SNSAllow, SMTP: c.SMTP, MailFrom: c.MailFrom,
+		Log: log,
 	})
 	if err != nil {
 		return err

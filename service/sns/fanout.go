@@ -118,7 +118,8 @@ func (f FanOut) expand(ctx context.Context, t *topic, m *message, piece []*subsc
 	match := matcher{m: m, filters: f.s.filters}
 	signatures := map[string]string{}
 	for _, sub := range piece {
-		if sub.row.Pending || sub.row.Created.After(m.At.Add(time.Second)) {
+		// Who subscribed after the message was published does not get it, unless the clock was set back meanwhile.
+		if sub.row.Pending || sub.row.Created.After(m.At.Add(time.Second)) && !sub.row.Created.After(f.s.deps.Now()) {
 			continue
 		}
 		ok, err := match.matches(sub)
