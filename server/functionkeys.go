@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -17,6 +18,30 @@ type functionKeys struct {
 	roles  functionRoles
 	tokens *sts.Service
 	kms    kmsapi.API
+	names  keyFinder
+}
+
+// keyFinder tells the key that an ARN, an id or an alias means: KMS.
+type keyFinder interface {
+	FindKey(ctx context.Context, keyID string, aliases bool) (arn string, err error)
+}
+
+// Grant implements lambda.KMS. A grant that is there already is not made twice.
+func (k functionKeys) Grant(ctx context.Context, use lambda.KMSUse) error {
+	ctx, err := k.as(ctx, use)
+	if err != nil {
+		return err
+	}
+	key, err := k.names.FindKey(ctx, use.Key, true)
+	if err != nil {
+		return err
+	}
+	_, err = k.kms.CreateGrant(ctx, &kmsapi.CreateGrantInput{
+		KeyID: &key, Name: new("lambda-" + use.Function), GranteePrincipal: &lambdaService.Service,
+		Operations:  []string{kmsapi.GrantOperationEncrypt, kmsapi.GrantOperationDecrypt},
+		Constraints: &kmsapi.GrantConstraints{EncryptionContextEquals: use.Context},
+	})
+	return err
 }
 
 // Encrypt implements lambda.KMS.
@@ -51,7 +76,7 @@ func (k functionKeys) as(ctx context.Context, use lambda.KMSUse) (context.Contex
 		return ofLambda(ctx, use.Key)
 	}
 	call := *use.Call
-	call.RequestID = uuid.NewString()
+	call.RequestID, call.Via = uuid.NewString(), append(slices.Clip(call.Via), lambdaService.Service)
 	call.SourceIP, call.UserAgent = lambdaService.Service, lambdaService.Service
 	if use.Role == "" {
 		return aws.WithCall(ctx, &call), nil

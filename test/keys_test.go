@@ -105,3 +105,42 @@ func TestLambdasOwnKey(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyIsGrantedToLambda: who gives a function a key of one's own must be allowed to grant it, be it only through Lambda, and
+// to nobody else.
+func TestKeyIsGrantedToLambda(t *testing.T) {
+	s := startServer(t)
+	c := s.cli(t)
+	s.create(t, lambda.CreateFunctionInput{FunctionName: aws.String("f"), Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.hello)}})
+	key := c.key()
+	c.run("kms", "create-alias", "--alias-name", "alias/mine", "--target-key-id", key)
+	alice := c.user("alice")
+	c.run("iam", "put-user-policy", "--user-name", "alice", "--policy-name", "p", "--policy-document", allowing("lambda:*", "*"))
+	update := []string{"lambda", "update-function-configuration", "--function-name", "f", "--environment", "Variables={COLOUR=blue}", "--kms-key-arn"}
+	const said = "An error occurred (InvalidParameterValueException) when calling the UpdateFunctionConfiguration operation: " +
+		"Lambda was unable to configure access to your environment variables because the KMS key is invalid for CreateGrant. " +
+		"Please check your KMS key settings. KMS Exception: "
+	denied := "AccessDeniedException KMS Message: User: arn:aws:iam::" + account + ":user/alice is not authorized to perform: " +
+		"kms:CreateGrant on resource: " + key + " because no identity-based policy allows the kms:CreateGrant action"
+	alice.fails(said+denied, append(update, key)...)
+
+	c.run("iam", "put-user-policy", "--user-name", "alice", "--policy-name", "key", "--policy-document",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:CreateGrant","Resource":"`+key+`","Condition":{`+
+			`"Bool":{"kms:GrantIsForAWSResource":"true"},"StringEquals":{"kms:ViaService":"lambda.`+region+`.amazonaws.com"}}}]}`)
+	if _, diag, err := alice.try("kms", "create-grant", "--key-id", key, "--grantee-principal", "arn:aws:iam::"+account+":user/alice", "--operations", "Decrypt"); err == nil ||
+		!strings.Contains(diag, "(AccessDeniedException)") {
+		t.Errorf("alice grants herself: %v %s", err, diag)
+	}
+	alias := strings.Split(key, ":key/")[0] + ":alias/mine"
+	for _, name := range []string{key, alias} {
+		alice.want(alice.run(append(update, name)...), "KMSKeyArn", name)
+		alice.run("lambda", "wait", "function-updated-v2", "--function-name", "f")
+	}
+	grants := c.run("kms", "list-grants", "--key-id", key)["Grants"].([]any)
+	if len(grants) != 1 {
+		t.Fatalf("grants: %v", grants)
+	}
+	c.want(grants[0].(map[string]any), "GranteePrincipal", "lambda.amazonaws.com", "Operations", "[Decrypt Encrypt]",
+		"Constraints.EncryptionContextEquals.aws:lambda:FunctionArn", "arn:aws:lambda:"+region+":"+account+":function:f")
+	c.want(c.run("lambda", "get-function-configuration", "--function-name", "f"), "Environment.Variables.COLOUR", "blue")
+}

@@ -36,8 +36,9 @@
 // work. A batch of more than one message is not gathered for longer than its window says.
 //
 // Environment variables that exceed 4 KB are measured with their keys sorted. A KMS key encrypts a data key for them: the AWS
-// managed key of Lambda, as Lambda itself, or that of KMSKeyArn, as the client; nothing is granted, so the execution role needs
-// kms:Decrypt with the latter. It is asked for the variables when a function
+// managed key of Lambda, or that of KMSKeyArn, which the client must let Lambda use (kms:CreateGrant; the grant stays when the
+// function goes, for whoever made it to revoke). To decrypt with the latter Lambda acts as the client that asks, or as the
+// execution role: it needs kms:Decrypt. It is asked for the variables when a function
 // is first invoked after a change or a start of the server, not with every sandbox.
 //
 // A policy's roles and users are kept by ARN: a role made anew under the same name has what the old one had. Whether they

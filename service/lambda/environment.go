@@ -29,6 +29,8 @@ type environment struct {
 
 // KMS encrypts and decrypts with customers' keys. An error of KMS itself is an *aws.Error with KMS's code and message.
 type KMS interface {
+	// Grant has the client let Lambda encrypt and decrypt with its key for one function: in the context of the use and no other.
+	Grant(ctx context.Context, use KMSUse) error
 	Encrypt(ctx context.Context, use KMSUse, plaintext []byte) (ciphertext []byte, err error)
 	Decrypt(ctx context.Context, use KMSUse, ciphertext []byte) (plaintext []byte, err error)
 }
@@ -84,6 +86,10 @@ func (s *Service) sealEnvironment(ctx context.Context, r ref, vars map[string]st
 	use := ownKey(ctx, r)
 	if key != "" {
 		use = kmsUse(ctx, r, key, "")
+		if err := s.deps.KMS.Grant(ctx, use); err != nil {
+			return nil, notConfigured("CreateGrant", err)
+		}
+		use.Service = true
 	}
 	secret := make([]byte, seal.RootSize)
 	rand.Read(secret) // never fails
@@ -92,7 +98,7 @@ func (s *Service) sealEnvironment(ctx context.Context, r ref, vars map[string]st
 		return nil, fmt.Errorf("seal environment of %s: %w", r.name, hideCode(err))
 	}
 	if err != nil {
-		return nil, notConfigured(err)
+		return nil, notConfigured("Encrypt", err)
 	}
 	data, err := dataKey(secret)
 	if err != nil {
@@ -236,7 +242,7 @@ func (s *Service) sealSettings(ctx context.Context, r ref, now *config, given *s
 	default:
 		var err error
 		if vars, err = s.openEnvironment(ctx, r, now, ""); err != nil {
-			return notConfigured(err)
+			return notConfigured("Decrypt", err)
 		}
 	}
 	var err error
@@ -267,13 +273,13 @@ func kmsText(err error) (code, text string, ok bool) {
 }
 
 // notConfigured is the answer to who sets variables with a key that does not let them.
-func notConfigured(err error) error {
+func notConfigured(op string, err error) error {
 	_, text, ok := kmsText(err)
 	if !ok {
 		return err
 	}
 	return api.ErrInvalidParameterValue.New("Lambda was unable to configure access to your environment variables because the KMS key " +
-		"is invalid for Encrypt. Please check your KMS key settings." + text).Because(err)
+		"is invalid for " + op + ". Please check your KMS key settings." + text).Because(err)
 }
 
 // hidden is what is shown instead of variables that the client may not decrypt; nil if err is not KMS's.

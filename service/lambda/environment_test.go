@@ -39,13 +39,14 @@ func (r *roles) CanAssume(_ context.Context, call *aws.Call, role, function stri
 
 // kms plays KMS with one key. Who may decrypt is told by ARN: a role's, or a principal's.
 type kms struct {
-	mu     sync.Mutex
-	key    *seal.Key
-	denied map[string]bool
-	state  *aws.Error // why no use of the key is possible
-	uses   int
-	own    []string // uses of Lambda's own key: what for, and where
-	broken error    // of those
+	mu      sync.Mutex
+	key     *seal.Key
+	denied  map[string]bool
+	state   *aws.Error // why no use of the key is possible
+	uses    int
+	granted bool     // to Lambda
+	own     []string // uses of Lambda's own key: what for, and where
+	broken  error    // of those
 }
 
 const keyArn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -53,6 +54,12 @@ const keyArn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1
 func (k *kms) check(use KMSUse) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if use.Service && use.Key == keyArn {
+		if !k.granted {
+			return nil, aws.ErrAccessDenied.New("nothing was granted to Lambda")
+		}
+		return json.Marshal(use.Context)
+	}
 	if use.Service {
 		k.own = append(k.own, use.Context["aws:lambda:FunctionArn"]+" "+use.Key)
 		if k.broken != nil {
@@ -72,6 +79,17 @@ func (k *kms) check(use KMSUse) ([]byte, error) {
 		return nil, aws.ErrAccessDenied.New("User: " + who + " is not authorized")
 	}
 	return json.Marshal(use.Context)
+}
+
+func (k *kms) Grant(_ context.Context, use KMSUse) error {
+	if use.Service || use.Role != "" {
+		return fmt.Errorf("%+v is not the client", use)
+	}
+	_, err := k.check(use)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.granted = err == nil
+	return err
 }
 
 func (k *kms) Encrypt(_ context.Context, use KMSUse, plaintext []byte) ([]byte, error) {
@@ -299,7 +317,7 @@ func TestKMSKey(t *testing.T) {
 		}
 	}
 	if _, err := w.CreateFunction(w.ctx, w.simple("g", variables(nil), func(in *api.CreateFunctionInput) { in.KMSKeyArn = new(keyArn) })); !strings.HasPrefix(
-		errText(err), "InvalidParameterValueException: Lambda was unable to configure access to your environment variables") {
+		errText(err), "InvalidParameterValueException: Lambda was unable to configure access to your environment variables because the KMS key is invalid for CreateGrant.") {
 		t.Error(err)
 	}
 	// Back to Enfold's own key: nobody needs KMS then.
