@@ -12,6 +12,8 @@ import (
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
 	logsapi "github.com/enfold-run/enfold/api/logs"
+	snsapi "github.com/enfold-run/enfold/api/sns"
+	sqsapi "github.com/enfold-run/enfold/api/sqs"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/service/sts"
 )
@@ -29,7 +31,8 @@ const (
 // world is what account A made: how to name it by names and ids, and by ARNs where that is another way.
 type world struct {
 	names, arns spelling
-	role        string // ARN
+	// ARNs.
+	role, function, queue string
 }
 
 // add makes names known, and ARNs that stand for some of them.
@@ -47,6 +50,9 @@ func populate(a *tenant, tokens *sts.Service) *world {
 	w.makeLogs(a)
 	w.makeKMS(a)
 	w.makeTrail(a)
+	w.makeQueues(a)
+	w.makeTopic(a)
+	w.makeMapping(a)
 	w.add(spelling{
 		"sts:AccessKeyID": w.names["iam:AccessKeyID"], "sts:EncodedMessage": tokens.EncodeAuthorizationMessage(a.account, marker),
 		"sts:Name": "somebody", "sts:RoleArn": w.role, "sts:RoleSessionName": "somebody",
@@ -105,9 +111,9 @@ func (w *world) makeLambda(a *tenant) {
 		"FunctionName": marker, "Role": w.role, "Runtime": "provided.al2023", "Handler": "x", "Tags": map[string]string{"k": marker},
 		"Code": &lambdaapi.FunctionCode{ZipFile: code}, "Environment": &lambdaapi.Environment{Variables: map[string]string{"KEY": marker}},
 	}), "FunctionArn")
-	for text(a.do("lambda:GetFunctionConfiguration", members{"FunctionName": marker}), "State") != lambdaapi.StateActive {
-		time.Sleep(10 * time.Millisecond)
-	}
+	until(a, func() bool {
+		return text(a.do("lambda:GetFunctionConfiguration", members{"FunctionName": marker}), "State") == lambdaapi.StateActive
+	})
 	a.do("lambda:PublishVersion", members{"FunctionName": marker, "Description": marker})
 	a.do("lambda:CreateAlias", members{"FunctionName": marker, "Name": marker, "FunctionVersion": "1"})
 	a.do("lambda:AddPermission", members{
@@ -116,6 +122,7 @@ func (w *world) makeLambda(a *tenant) {
 	a.do("lambda:PutFunctionConcurrency", members{"FunctionName": marker, "ReservedConcurrentExecutions": 1})
 	a.do("lambda:PutFunctionEventInvokeConfig", members{"FunctionName": marker, "MaximumRetryAttempts": 1})
 	a.do("lambda:PutFunctionRecursionConfig", members{"FunctionName": marker, "RecursiveLoop": "Allow"})
+	w.function = fn
 	w.add(spelling{
 		"lambda:FunctionName": marker, "lambda:LayerName": marker, "lambda:Name": marker, "lambda:VersionNumber": 1, "lambda:Arn": layer,
 		"lambda:Resource": fn, "lambda:ResourceArn": fn, "lambda:Role": w.role, "lambda:StatementID": marker, "lambda:FunctionVersion": "1",
@@ -196,9 +203,9 @@ func (w *world) makeTrail(a *tenant) {
 	trail := text(a.do("cloudtrail:CreateTrail", members{"Name": marker, "S3BucketName": marker}), "TrailARN")
 	subject := &analyzerapi.PolicyGenerationDetails{PrincipalArn: &w.role}
 	job := text(a.do("accessanalyzer:StartPolicyGeneration", members{"PolicyGenerationDetails": subject}), "JobID")
-	for text(a.do("accessanalyzer:GetGeneratedPolicy", members{"JobID": job}), "JobDetails.Status") == analyzerapi.JobStatusInProgress {
-		time.Sleep(10 * time.Millisecond)
-	}
+	until(a, func() bool {
+		return text(a.do("accessanalyzer:GetGeneratedPolicy", members{"JobID": job}), "JobDetails.Status") != analyzerapi.JobStatusInProgress
+	})
 	w.add(spelling{
 		"cloudtrail:Name": marker, "cloudtrail:TrailName": marker, "cloudtrail:TrailNameList": marker, "cloudtrail:ResourceIDList": trail,
 		"cloudtrail:ResourceID": trail,
@@ -209,4 +216,57 @@ func (w *world) makeTrail(a *tenant) {
 		"accessanalyzer:Access":                  &analyzerapi.Access{Actions: []string{"lambda:GetFunction"}},
 		"accessanalyzer:PolicyGenerationDetails": subject, "accessanalyzer:PrincipalArn": w.role,
 	}, spelling{"cloudtrail:Name": trail, "cloudtrail:TrailName": trail, "cloudtrail:TrailNameList": trail})
+}
+
+// makeQueues makes a queue and the one of its dead letters, of which a task moves what is there back.
+func (w *world) makeQueues(a *tenant) {
+	arn := func(name string) string { return aws.NewARN("sqs", "us-east-1", a.account, name).String() }
+	w.queue = arn(marker)
+	dead := text(a.do("sqs:CreateQueue", members{"QueueName": marker + "-dead"}), "QueueURL")
+	url := text(a.do("sqs:CreateQueue", members{
+		"QueueName": marker, "Tags": map[string]string{"k": marker},
+		"Attributes": map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + arn(marker+"-dead") + `","maxReceiveCount":1}`},
+	}), "QueueURL")
+	a.do("sqs:SendMessage", members{"QueueURL": url, "MessageBody": marker})
+	task := text(a.do("sqs:StartMessageMoveTask", members{"SourceArn": arn(marker + "-dead")}), "TaskHandle")
+	until(a, func() bool {
+		tasks := a.do("sqs:ListMessageMoveTasks", members{"SourceArn": arn(marker + "-dead")}).(*sqsapi.ListMessageMoveTasksOutput).Results
+		return len(tasks) == 1 && *tasks[0].Status == "COMPLETED"
+	})
+	w.add(spelling{
+		"sqs:QueueURL": url, "sqs:QueueName": marker, "sqs:SourceArn": arn(marker + "-dead"), "sqs:ListDeadLetterSourceQueues:QueueURL": dead,
+		"sqs:AttributeNames": "All", "sqs:TaskHandle": task,
+	}, spelling{"sqs:QueueOwnerAWSAccountID": a.account})
+}
+
+// makeTopic makes a topic that publishes to the queue.
+func (w *world) makeTopic(a *tenant) {
+	topic := text(a.do("sns:CreateTopic", members{"Name": marker, "Tags": &snsapi.Tag{Key: new("k"), Value: new(marker)}}), "TopicArn")
+	subscription := text(a.do("sns:Subscribe", members{
+		"TopicArn": topic, "Protocol": "sqs", "Endpoint": w.queue, "ReturnSubscriptionArn": true,
+	}), "SubscriptionArn")
+	w.add(spelling{"sns:TopicArn": topic, "sns:SubscriptionArn": subscription, "sns:ResourceArn": topic, "sns:Name": marker, "sns:Protocol": "sqs"}, nil)
+}
+
+// makeMapping makes the function's event source of the queue.
+func (w *world) makeMapping(a *tenant) {
+	a.do("iam:PutRolePolicy", members{
+		"RoleName": marker, "PolicyName": "queues",
+		"PolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sqs:*","Resource":"*"}]}`,
+	})
+	id := text(a.do("lambda:CreateEventSourceMapping", members{"FunctionName": w.function, "EventSourceArn": w.queue, "Enabled": false}), "UUID")
+	until(a, func() bool {
+		return text(a.do("lambda:GetEventSourceMapping", members{"UUID": id}), "State") == "Disabled"
+	})
+	w.add(spelling{"lambda:UUID": id, "lambda:EventSourceArn": w.queue}, nil)
+}
+
+// until waits for something that comes by itself.
+func until(a *tenant, come func() bool) {
+	a.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !come(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			a.t.Fatal("it did not come within a minute")
+		}
+	}
 }
