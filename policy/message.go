@@ -7,8 +7,7 @@ import (
 )
 
 // Message is AWS's text of a refusal; empty if the request is allowed. Who has nothing but a token of an identity provider hears
-// the action alone. Across accounts it tells no reason, and who assumes a
-// role is never told what was missing.
+// the action alone. Across accounts it tells no reason, and who assumes a role is never told what was missing.
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html.
 func (d Decision) Message(req *Request) string {
 	if d.Allowed {
