@@ -91,7 +91,12 @@ func (g *Guard) check(r *http.Request, step func() error) error {
 		}
 		defer g.lane.Release(1)
 	}
-	err := step()
+	return g.judge(r, step())
+}
+
+// judge counts the error of a step of authentication and answers what the client gets. It is for steps that may wait for
+// others: these must not have suspects wait for them.
+func (g *Guard) judge(r *http.Request, err error) error {
 	if err != nil && errors.Is(err, sigv4.ErrRefused) && g.failed(r.RemoteAddr, accessKeyID(r)) {
 		return throttled()
 	}

@@ -51,13 +51,10 @@ func (q *request) do(call *aws.Call) (out any, err error) {
 	if !call.Op.Unsigned {
 		return q.g.doer.Do(q.r.Context(), call)
 	}
-	err = q.g.guard.check(q.r, func() error {
-		var e *aws.Error
-		out, err = q.g.doer.Do(q.r.Context(), call)
-		if errors.As(err, &e) && !e.Type.Server {
-			return e.Because(errors.Join(e.Cause, sigv4.ErrRefused))
-		}
-		return err
-	})
-	return out, err
+	var e *aws.Error
+	out, err = q.g.doer.Do(q.r.Context(), call)
+	if errors.As(err, &e) && !e.Type.Server {
+		err = e.Because(errors.Join(e.Cause, sigv4.ErrRefused))
+	}
+	return out, q.g.guard.judge(q.r, err)
 }

@@ -105,3 +105,27 @@ func TestUnsignedGuesses(t *testing.T) {
 		t.Errorf("%d sources are counted for what is our fault", n)
 	}
 }
+
+// TestUnsignedWaits: an op that proves who calls may have to ask an identity provider first. While it does, others from the
+// same address are served, suspect or not.
+func TestUnsignedWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		h := anyone(func(call *aws.Call) (any, error) {
+			if call.Op.Unsigned {
+				<-answer
+			}
+			return &echoOutput{}, nil
+		})
+		exhaust(t, h, "127.0.0.1:1")
+		for range 8 {
+			go serve(h, formRequest("Action=Upper&Version=2020-01-01&Text=a"))
+		}
+		synctest.Wait()
+		if w := serve(h, echo("x")); w.Code != 200 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		close(answer)
+		synctest.Wait()
+	})
+}
