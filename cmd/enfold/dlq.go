@@ -92,6 +92,7 @@ func (c dlqShowCmd) Run(ctx context.Context) error {
 		return err
 	}
 	shown := 0
+	var all []*letter
 	for shown < c.Max {
 		letters, err := d.receive(ctx, min(c.Max-shown, 10), showTime)
 		if err != nil {
@@ -104,7 +105,9 @@ func (c dlqShowCmd) Run(ctx context.Context) error {
 			d.print(l, l.way(origins[d.arn]), c.Full)
 		}
 		shown += len(letters)
+		all = append(all, letters...)
 	}
+	d.release(ctx, all)
 	if shown == 0 {
 		fmt.Println("No dead letters are visible in " + d.name + ".")
 	}
@@ -171,6 +174,7 @@ type redrive struct {
 	origins      []way
 	total        int
 	sent, failed int
+	looked       []*letter // of a dry run: visible again afterwards
 	begun        time.Time
 	said         time.Time
 }
@@ -201,6 +205,7 @@ func (r *redrive) run(ctx context.Context) error {
 		}
 		r.progress()
 	}
+	r.letters.release(ctx, r.looked)
 	what := "sent back"
 	if r.cmd.DryRun {
 		what = "would be sent back"
@@ -219,6 +224,7 @@ func (r *redrive) one(ctx context.Context, l *letter) error {
 	}
 	if r.cmd.DryRun {
 		fmt.Printf("%s to %s (%s)\n", l.ID, w, l.cause())
+		r.looked = append(r.looked, l)
 		return nil
 	}
 	if err := r.letters.send(ctx, l, w); err != nil {
@@ -293,6 +299,13 @@ func (d *deadLetters) receive(ctx context.Context, most int, hidden time.Duratio
 		"MessageSystemAttributeNames": []string{"All"}, "MessageAttributeNames": []string{"All"},
 	}, &out)
 	return out.Messages, err
+}
+
+// release makes letters visible again at once, as well as it can: they are in a moment anyway.
+func (d *deadLetters) release(ctx context.Context, all []*letter) {
+	for _, l := range all {
+		_ = d.sqs(ctx, "ChangeMessageVisibility", map[string]any{"QueueUrl": d.url, "ReceiptHandle": l.Receipt, "VisibilityTimeout": 0}, nil)
+	}
 }
 
 func (d *deadLetters) remove(ctx context.Context, l *letter) error {
