@@ -87,6 +87,9 @@ func (c *queueCache) put(k queueKey, q *queue, still func() bool) {
 		}
 		c.all = map[queueKey]*queue{}
 	}
+	if old := c.all[k]; old != nil {
+		old.stale.Store(true)
+	}
 	c.all[k] = q
 }
 
