@@ -181,7 +181,7 @@ func (t *target) json(ctx context.Context, service, op string, in, out any) erro
 		service: service, method: http.MethodPost, path: "/", body: body,
 		header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {op}},
 	})
-	if err != nil {
+	if err != nil || len(answer) == 0 { // an operation that answers nothing
 		return err
 	}
 	return json.Unmarshal(answer, out)
