@@ -136,7 +136,7 @@ func (p *retryPolicy) steps() []time.Duration {
 	var all []time.Duration
 	add := func(n int, delay func(i int) float64) {
 		for i := range n {
-			all = append(all, max(time.Duration(delay(i)*float64(time.Second)), immediate))
+			all = append(all, max(time.Duration(delay(i)*float64(time.Second)).Round(time.Millisecond), immediate))
 		}
 	}
 	add(*p.NumNoDelayRetries, func(int) float64 { return 0 })
