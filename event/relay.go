@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	lease     = time.Minute // of a claim; renewed while the try goes on
+	lease     = 20 * time.Second // of a claim, renewed while the try goes on: how long what a killed server had under way waits
 	renewal   = lease / 3
 	sweepTime = time.Second            // between looks for lanes that nobody woke: another relay's emits, or a lost hint
 	atOnce    = 4000                   // tries under way, of all lanes

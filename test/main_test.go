@@ -13,6 +13,7 @@ var binaries struct {
 	enfold    string
 	misbehave []byte // the bootstrap of testdata/functions/misbehave
 	hello     []byte // the bootstrap of testdata/functions/hello-go
+	ledger    []byte // the bootstrap of testdata/functions/ledger
 }
 
 func TestMain(m *testing.M) {
@@ -44,7 +45,7 @@ func build() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for name, into := range map[string]*[]byte{"misbehave": &binaries.misbehave, "hello-go": &binaries.hello} {
+	for name, into := range map[string]*[]byte{"misbehave": &binaries.misbehave, "hello-go": &binaries.hello, "ledger": &binaries.ledger} {
 		file := filepath.Join(dir, name)
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", file, "./testdata/functions/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
