@@ -20,10 +20,10 @@ func (s *Service) ask(tx store.Tx, t *topic, sub *subscription) (*event.Delivery
 }
 
 // tell is the delivery that tells an endpoint that its subscription is gone.
-func (s *Service) tell(tx store.Tx, sub *subscription) (*event.Delivery, error) {
+func (s *Service) tell(tx store.Tx, t *topic, sub *subscription) (*event.Delivery, error) {
 	m := s.newMessage(sub.topic, "You have chosen to deactivate subscription "+sub.arn()+
 		".\nTo cancel this operation and restore the subscription, visit the SubscribeURL included in this message.")
-	m.SignatureVersion = "1"
+	m.SignatureVersion = t.signatureVersion()
 	return s.emitHandshake(tx, sub, m, typeUnsubscribe)
 }
 

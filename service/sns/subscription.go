@@ -101,7 +101,7 @@ func (s *Service) unsubscribe(tx store.Tx, sub *subscription, byOwner bool) (*ev
 	if _, err := unsubscribed.Put(tx, t.scope, store.Key(t.name(), sub.id), sub.row); err != nil {
 		return nil, err
 	}
-	return s.tell(tx, sub)
+	return s.tell(tx, t, sub)
 }
 
 // ListSubscriptions lists the subscriptions that the account owns.
