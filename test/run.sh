@@ -27,7 +27,7 @@ stage() { "$@" || echo "$*" >>"$status"; }
 	else
 		echo '{"Action":"note","Output":"no C compiler (gcc): the race detector did not run"}'
 	fi
-	stage go test -json -count=1 -timeout 12m ./test
+	stage go test -json -count=1 -timeout 30m ./test
 } | "$summary"
 verdict=$?
 if [ $verdict = 0 ] && [ -s "$status" ]; then
