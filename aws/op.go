@@ -110,9 +110,15 @@ type Call struct {
 	// Authorized are the actions and resources that the authorizer decided on, in order, for the audit trail. The dispatcher
 	// clears it before it asks.
 	Authorized []Access
+	// Client is who waits for the answer at the other end of a connection; nil if nobody can tell.
+	Client Client
 	// BaseURL is how the client reached us ("http://127.0.0.1:4566"), for links in answers.
 	BaseURL string
 }
+
+// Client tells whether it has gone. A context ends a moment after its client went; who would hand something out that is lost
+// with the answer asks first.
+type Client interface{ Gone() bool }
 
 // Access is one action on one resource.
 type Access struct{ Action, Resource string }

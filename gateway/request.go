@@ -189,6 +189,7 @@ func (q *request) call(id *sigv4.Identity, in any) *aws.Call {
 		SourceIP: hostname(q.r.RemoteAddr), UserAgent: q.r.Header.Get("User-Agent"), TraceID: q.r.Header.Get("X-Amzn-Trace-Id"),
 		Secure: q.r.TLS != nil, Input: in,
 	}
+	c.Client, _ = q.w.ResponseWriter.(aws.Client)
 	if c.Region == "" {
 		c.Region = q.g.region
 	}

@@ -17,6 +17,9 @@ type watch struct {
 	conns []*conn // reused
 }
 
+// Gone looks whether the client has gone, now and not when the watch does.
+func (w *response) Gone() bool { return w.x.watchable.Load() && gone(w.c.raw) }
+
 // wake is called when a request has begun.
 func (w *watch) wake() {
 	if !w.awake.Load() && w.awake.CompareAndSwap(false, true) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	api "github.com/enfold-run/enfold/api/sqs"
+	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/store"
 )
 
@@ -44,9 +45,9 @@ func (s *Service) ReceiveMessage(ctx context.Context, in *api.ReceiveMessageInpu
 	if len(got) == 0 {
 		return &api.ReceiveMessageOutput{}, nil
 	}
-	if ctx.Err() != nil { // nobody reads the answer
+	if r.waited && hasGone(ctx) { // nobody reads the answer
 		s.giveBack(ctx, q, got)
-		return nil, ctx.Err()
+		return nil, context.Canceled
 	}
 	out, err := s.answer(ctx, q, r, got)
 	if err != nil {
@@ -59,6 +60,12 @@ func (s *Service) ReceiveMessage(ctx context.Context, in *api.ReceiveMessageInpu
 	return out, nil
 }
 
+// hasGone says whether the client went away while it waited.
+func hasGone(ctx context.Context) bool {
+	client := aws.CallFrom(ctx).Client
+	return ctx.Err() != nil || client != nil && client.Gone()
+}
+
 // receiving is what a ReceiveMessage asks for.
 type receiving struct {
 	most       int
@@ -67,6 +74,7 @@ type receiving struct {
 	attempt    string
 	system     map[string]bool
 	attributes []string
+	waited     bool
 }
 
 func newReceiving(q *queue, in *api.ReceiveMessageInput) (*receiving, error) {
@@ -140,6 +148,7 @@ func (s *Service) await(ctx context.Context, q *queue, r *receiving) ([]store.Cl
 		if !next.IsZero() {
 			q.room.alarm(next, s.now())
 		}
+		r.waited = true
 		select {
 		case <-w.woken:
 			q.room.stay(w)

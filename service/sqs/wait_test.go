@@ -24,7 +24,7 @@ func (w *world) wait(q *string) *waiting {
 	r := &waiting{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		out, err := w.ReceiveMessage(ctx, &api.ReceiveMessageInput{QueueURL: q, WaitTimeSeconds: new(20)})
+		out, err := w.ReceiveMessage(ctx, &api.ReceiveMessageInput{QueueURL: q, WaitTimeSeconds: new(20), AttributeNames: []string{"All"}})
 		if r.err = err; err == nil {
 			r.got = out.Messages
 		}
@@ -164,6 +164,29 @@ func TestWaitersComeAndGo(t *testing.T) {
 	}
 	if n := w.rooms.waiting.Load(); n != 0 {
 		t.Errorf("%d wait when all have left", n)
+	}
+}
+
+// goneClient is a client that went away a moment before its context ends.
+type goneClient struct{}
+
+func (goneClient) Gone() bool { return true }
+
+func TestClientHasGone(t *testing.T) {
+	w := newWorld(t)
+	q := w.create("q")
+	call := *aws.CallFrom(w.ctx)
+	call.Client = goneClient{}
+	gone := &world{Service: w.Service, t: t, ctx: aws.WithCall(w.ctx, &call)}
+	first := gone.wait(q)
+	w.untilWaiting(q, 1)
+	second := w.wait(q)
+	w.untilWaiting(q, 2)
+	w.sendTo(q, "a")
+	<-first.done
+	<-second.done
+	if len(first.got) != 0 || bodies(second.got) != "a" || second.got[0].Attributes["ApproximateReceiveCount"] != "1" {
+		t.Errorf("who is gone received %q, the other %q", bodies(first.got), bodies(second.got))
 	}
 }
 
