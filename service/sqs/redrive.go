@@ -57,8 +57,6 @@ func parseRedrive(text string) (*redrivePolicy, error) {
 	return &redrivePolicy{target: store.Scope{Account: arn.Account, Region: arn.Region}, name: arn.Resource, most: n}, nil
 }
 
-func (p *redrivePolicy) arn() string { return queueARN(p.target, p.name) }
-
 // redriveAllow says which queues may have a queue for their dead letters.
 type redriveAllow struct {
 	Permission string   `json:"redrivePermission"`
