@@ -102,7 +102,7 @@ func (c dlqShowCmd) Run(ctx context.Context) error {
 			break
 		}
 		for _, l := range letters {
-			d.print(l, l.way(origins[d.arn]), c.Full)
+			d.print(l, d.trace(ctx, l, origins[d.arn]), c.Full)
 		}
 		shown += len(letters)
 		all = append(all, letters...)
@@ -215,7 +215,7 @@ func (r *redrive) run(ctx context.Context) error {
 }
 
 func (r *redrive) one(ctx context.Context, l *letter) error {
-	w := l.way(r.origins)
+	w := r.letters.trace(ctx, l, r.origins)
 	if w.unknown() && r.cmd.To != "" {
 		w = wayTo(r.cmd.To)
 	}

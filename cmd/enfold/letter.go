@@ -119,16 +119,39 @@ func (l *letter) way(origins []way) way {
 	if source := l.Attributes["DeadLetterQueueSourceArn"]; source != "" {
 		return way{queue: source}
 	}
-	var fit []way
+	if fit := l.fitting(origins); len(fit) == 1 {
+		return fit[0]
+	}
+	return way{}
+}
+
+// fitting is those of a queue's origins that can have sent the letter.
+func (l *letter) fitting(origins []way) (fit []way) {
 	for _, o := range origins {
 		if (o.function != "") == l.fromFunction() && o.queue == "" {
 			fit = append(fit, o)
 		}
 	}
-	if len(fit) == 1 {
-		return fit[0]
+	return fit
+}
+
+// trace is the way of a letter. Of several functions that may have sent it, it is the one whose log has its request.
+func (d *deadLetters) trace(ctx context.Context, l *letter, origins []way) way {
+	w := l.way(origins)
+	if !w.unknown() || !l.fromFunction() {
+		return w
 	}
-	return way{}
+	for _, o := range l.fitting(origins) {
+		var out struct{ Events []struct{} }
+		name := o.function[strings.LastIndexByte(o.function, ':')+1:]
+		err := d.json(ctx, "logs", "Logs_20140328.FilterLogEvents", map[string]any{
+			"logGroupName": "/aws/lambda/" + name, "filterPattern": `"` + l.MessageAttributes["RequestID"].StringValue + `"`, "limit": 1,
+		}, &out)
+		if err == nil && len(out.Events) > 0 {
+			return o
+		}
+	}
+	return w
 }
 
 // send sends a letter on its way.
