@@ -75,7 +75,9 @@ func (s *Service) addressed(ctx context.Context, d *event.Delivery, m *message) 
 	case err != nil:
 		return nil, nil, err
 	case m.Type == typeUnsubscribe && sub == nil:
-		sub = &subscription{arn, id, subscriptionRow{Protocol: m.Protocol, Endpoint: m.Endpoint, BaseURL: m.BaseURL}}
+		sub = &subscription{arn, id, subscriptionRow{
+			Protocol: m.Protocol, Endpoint: m.Endpoint, Secret: m.Secret, BaseURL: m.BaseURL,
+		}}
 	case sub == nil || m.Type == typeNotification && sub.row.Pending || m.Type == typeSubscribe && !sub.row.Pending:
 		return nil, nil, nil
 	}
@@ -155,7 +157,11 @@ func (s *Service) toEndpoint(ctx context.Context, o *outgoing, l links) error {
 	h.Set("x-amz-sns-topic-arn", o.m.TopicArn)
 	h.Set("Content-Type", defaultContent)
 	h.Set("User-Agent", "Amazon Simple Notification Service Agent")
-	m := &target.Message{Target: o.sub.row.Endpoint, Header: h}
+	whole, err := s.whole(o.sub)
+	if err != nil {
+		return event.Permanent(err)
+	}
+	m := &target.Message{Target: whole, Header: h}
 	if o.m.Type == typeNotification {
 		h.Set("x-amz-sns-subscription-arn", o.sub.arn())
 		h.Set("Content-Type", o.policy.contentType())
@@ -165,7 +171,6 @@ func (s *Service) toEndpoint(ctx context.Context, o *outgoing, l links) error {
 		m.Body = []byte(o.m.Text)
 		return s.deps.Endpoints.Send(ctx, m)
 	}
-	var err error
 	if m.Body, err = o.m.envelope(l); err != nil {
 		return event.Permanent(err)
 	}

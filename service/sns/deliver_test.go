@@ -1,6 +1,7 @@
 package sns
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -11,15 +12,21 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/sns"
+	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/event/target"
+	"github.com/enfold-run/enfold/store"
 )
 
 const function = "arn:aws:lambda:us-east-1:111122223333:function:f"
@@ -375,5 +382,67 @@ func TestPublishIsOneDelivery(t *testing.T) {
 	depth := must(w.depth(event.Delivery{Kind: PublishKind, Target: topic}))(t)
 	if depth != 1 {
 		t.Errorf("a publish is %d deliveries", depth)
+	}
+}
+
+// TestFewOfMany finds the few subscriptions that a filter lets through, however many are looked at.
+func TestFewOfMany(t *testing.T) {
+	w := newWorld(t)
+	topic := w.topic("t", nil)
+	arn := must(aws.ParseARN(topic))(t)
+	err := w.db.Update(t.Context(), func(tx store.Tx) error {
+		for i := range fanOutLook + 300 {
+			s := &subscription{arn, fmt.Sprintf("%08d", i), subscriptionRow{
+				Protocol: "sqs", Endpoint: fmt.Sprint(queue, i), Hash: strconv.Itoa(i), Owner: account, Attributes: map[string]string{"FilterPolicy": `{"n":["x"]}`},
+			}}
+			if i == 0 || i >= fanOutLook+100 {
+				s.row.Attributes = nil
+			}
+			if err := s.add(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publish(topic, "m")
+	to := map[string]int{}
+	for _, m := range w.run(count(201)) {
+		to[m.Target]++
+	}
+	if len(to) != 201 || to[queue+"0"] != 1 || to[fmt.Sprint(queue, fanOutLook+299)] != 1 {
+		t.Errorf("%d queues got it", len(to))
+	}
+}
+
+// TestAtRest looks for secrets in the files.
+func TestAtRest(t *testing.T) {
+	w := newWorld(t)
+	topic := w.topic("t", nil)
+	_, q := w.handshake(topic, "http://user:PassWordOfAnEndpoint@example.com/", nil)
+	must(w.ConfirmSubscription(w.ctx, &api.ConfirmSubscriptionInput{TopicArn: &topic, Token: &q.Token}))(t)
+	w.publish(topic, "TextOfAMessage")
+	must(w.getSigner(t.Context()))(t)
+	files := 0
+	err := filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		b, err := os.ReadFile(path)
+		for _, secret := range []string{"PassWordOfAnEndpoint", "TextOfAMessage", q.Token, "PRIVATE KEY"} {
+			if bytes.Contains(b, []byte(secret)) {
+				t.Errorf("%s holds %q", path, secret)
+			}
+		}
+		return err
+	})
+	if err != nil || files == 0 {
+		t.Errorf("%d files: %v", files, err)
+	}
+	if got := w.run(count(2)); got[1].Target != "http://user:PassWordOfAnEndpoint@example.com/" {
+		t.Errorf("delivered to %s", got[1].Target)
 	}
 }

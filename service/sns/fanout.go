@@ -23,9 +23,11 @@ const (
 )
 
 const (
-	// fanOutPiece is how many subscriptions are looked at in one piece of a fan-out, and how many deliveries one transaction
-	// emits at most. It is at least what a FIFO topic has: a message of one is expanded at once, which keeps the order.
-	fanOutPiece  = 100
+	// fanOutPiece is how many deliveries one transaction emits at most. It is at least what a FIFO topic has subscriptions: a
+	// message of one is expanded at once, which keeps the order.
+	fanOutPiece = 100
+	// fanOutLook is how many subscriptions are looked at for one piece.
+	fanOutLook   = 2000
 	fanOutPlaces = 8
 	headAfter    = "after" // id of the last subscription that was looked at
 )
@@ -65,7 +67,7 @@ func (f FanOut) Deliver(ctx context.Context, d *event.Delivery) error {
 		if t, err = getTopic(tx, arn); err != nil {
 			return err
 		}
-		r := store.Range{Prefix: store.Prefix(t.name()), Limit: fanOutPiece}
+		r := store.Range{Prefix: store.Prefix(t.name()), Limit: fanOutLook}
 		if after := d.Headers[headAfter]; after != "" {
 			r.After = store.Key(t.name(), after)
 		}
@@ -83,14 +85,14 @@ func (f FanOut) Deliver(ctx context.Context, d *event.Delivery) error {
 	if err != nil {
 		return err
 	}
-	x, err := f.expand(ctx, t, m, piece)
+	x, looked, err := f.expand(ctx, t, m, piece)
 	if err != nil {
 		return err
 	}
-	if len(piece) == fanOutPiece {
+	if looked < len(piece) || len(piece) == fanOutLook {
 		x.rest = &event.Delivery{
 			Kind: d.Kind, Target: d.Target, Scope: d.Scope, Group: d.Group, Source: d.Source, Payload: d.Payload, Emitted: d.Emitted, Retry: d.Retry,
-			Headers: map[string]string{headAfter: piece[len(piece)-1].id},
+			Headers: map[string]string{headAfter: piece[looked-1].id},
 		}
 	}
 	event.Note(ctx, x)
@@ -112,12 +114,17 @@ func (f FanOut) Settle(_ store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 	return x.deliveries, nil
 }
 
-// expand makes the deliveries to those of the subscriptions that get the message.
-func (f FanOut) expand(ctx context.Context, t *topic, m *message, piece []*subscription) (*expansion, error) {
-	x := &expansion{}
+// expand makes the deliveries to those of the subscriptions that get the message, until there are enough for one piece. It answers
+// how many it looked at.
+func (f FanOut) expand(ctx context.Context, t *topic, m *message, piece []*subscription) (x *expansion, looked int, err error) {
+	x = &expansion{}
 	match := matcher{m: m, filters: f.s.filters}
 	signatures := map[string]string{}
 	for _, sub := range piece {
+		if len(x.deliveries) == fanOutPiece {
+			break
+		}
+		looked++
 		// Who subscribed after the message was published does not get it, unless the clock was set back meanwhile.
 		if sub.row.Pending || sub.row.Created.After(m.At.Add(time.Second)) && !sub.row.Created.After(f.s.deps.Now()) {
 			continue
@@ -132,24 +139,31 @@ func (f FanOut) expand(ctx context.Context, t *topic, m *message, piece []*subsc
 		}
 		own := m.forProtocol(sub.row.Protocol)
 		if sub.needsSignature(own) {
-			if own.Signature = signatures[own.Text]; own.Signature == "" {
-				signer, err := f.s.getSigner(ctx)
-				if err != nil {
-					return nil, err
-				}
-				if own.Signature, err = signer.sign(own, ""); err != nil {
-					return nil, err
-				}
-				signatures[own.Text] = own.Signature
+			if err := f.s.signOnce(ctx, own, signatures); err != nil {
+				return nil, 0, err
 			}
 		}
 		d, err := delivery(sub, own, sub.retry(t))
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		x.deliveries = append(x.deliveries, d)
 	}
-	return x, nil
+	return x, looked, nil
+}
+
+// signOnce signs a message, or takes the signature that the same text got before.
+func (s *Service) signOnce(ctx context.Context, m *message, signatures map[string]string) error {
+	if m.Signature = signatures[m.Text]; m.Signature != "" {
+		return nil
+	}
+	signer, err := s.getSigner(ctx)
+	if err != nil {
+		return err
+	}
+	m.Signature, err = signer.sign(m, "")
+	signatures[m.Text] = m.Signature
+	return err
 }
 
 // forProtocol is the message with the text that is meant for a protocol.
@@ -168,7 +182,7 @@ func (s *subscription) needsSignature(m *message) bool { return !s.raw() && m.Se
 // delivery is a message on its way to a subscription.
 func delivery(sub *subscription, m *message, r event.Retry) (*event.Delivery, error) {
 	if m.Type != typeNotification { // the subscription may be gone when it is delivered
-		m.Protocol, m.Endpoint, m.BaseURL = sub.row.Protocol, sub.row.Endpoint, sub.row.BaseURL
+		m.Protocol, m.Endpoint, m.Secret, m.BaseURL = sub.row.Protocol, sub.row.Endpoint, sub.row.Secret, sub.row.BaseURL
 	}
 	body, err := m.encode()
 	if err != nil {

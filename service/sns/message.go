@@ -41,6 +41,7 @@ type message struct {
 
 	// Of a question, whose subscription need not be there: where it goes.
 	Protocol, Endpoint string `json:",omitempty"`
+	Secret             []byte `json:",omitempty"`
 }
 
 func (s *Service) newMessage(topic aws.ARN, text string) *message {

@@ -29,16 +29,19 @@ type countRow struct {
 
 // subscriptionRow is a subscription, in the scope of its topic.
 type subscriptionRow struct {
-	Protocol, Endpoint string
-	Owner              string            // account
-	Principal          string            // who subscribed
-	Attributes         map[string]string `json:",omitempty"` // those that were set, as AWS shows them
-	Pending            bool              `json:",omitempty"`
-	Authenticated      bool              `json:",omitempty"` // confirmed by a signed request, or by being the endpoint's own account
-	KeepSigned         bool              `json:",omitempty"` // unsubscribed by its owner only: AuthenticateOnUnsubscribe
-	BaseURL            string            `json:",omitempty"` // where the server was reached by who subscribed
-	Created            time.Time
-	Deleted            time.Time `json:",omitzero"`
+	Protocol      string
+	Endpoint      string            // as it is shown: without the password of a URL
+	Secret        []byte            `json:",omitempty"` // the whole URL, sealed, if it has a password
+	Hash          string            // of the whole endpoint, by which it is found
+	Owner         string            // account
+	Principal     string            // who subscribed
+	Attributes    map[string]string `json:",omitempty"` // those that were set, as AWS shows them
+	Pending       bool              `json:",omitempty"`
+	Authenticated bool              `json:",omitempty"` // confirmed by a signed request, or by being the endpoint's own account
+	KeepSigned    bool              `json:",omitempty"` // unsubscribed by its owner only: AuthenticateOnUnsubscribe
+	BaseURL       string            `json:",omitempty"` // where the server was reached by who subscribed
+	Created       time.Time
+	Deleted       time.Time `json:",omitzero"`
 }
 
 var (
@@ -188,15 +191,21 @@ func (s *subscription) put(tx store.Tx) error {
 	return err
 }
 
-func endpointKey(topic, protocol, endpoint string) string {
+// hashOf is what an endpoint is found by.
+func hashOf(endpoint string) string {
 	sum := sha256.Sum256([]byte(endpoint))
-	return store.Key(topic, protocol, hex.EncodeToString(sum[:16]))
+	return hex.EncodeToString(sum[:16])
+}
+
+// endpointKey is the subscription's key in endpoints.
+func (s *subscription) endpointKey() string {
+	return store.Key(s.topic.Resource, s.row.Protocol, s.row.Hash)
 }
 
 // add stores a new subscription with what finds it.
 func (s *subscription) add(tx store.Tx) error {
 	scope := scopeOf(s.topic)
-	if _, err := endpoints.Put(tx, scope, endpointKey(s.topic.Resource, s.row.Protocol, s.row.Endpoint), s.id); err != nil {
+	if _, err := endpoints.Put(tx, scope, s.endpointKey(), s.id); err != nil {
 		return err
 	}
 	if _, err := owned.Put(tx, s.ownerScope(), s.ownedKey(), struct{}{}); err != nil {
@@ -209,7 +218,7 @@ func (s *subscription) add(tx store.Tx) error {
 func (s *subscription) remove(tx store.Tx) error {
 	scope := scopeOf(s.topic)
 	return errors.Join(
-		ifThere(endpoints.Delete(tx, scope, endpointKey(s.topic.Resource, s.row.Protocol, s.row.Endpoint))),
+		ifThere(endpoints.Delete(tx, scope, s.endpointKey())),
 		ifThere(owned.Delete(tx, s.ownerScope(), s.ownedKey())),
 		ifThere(subscriptions.Delete(tx, scope, store.Key(s.topic.Resource, s.id))),
 	)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 
 	api "github.com/enfold-run/enfold/api/sns"
@@ -274,7 +275,7 @@ func (s *subscription) shown(t *topic) (map[string]string, error) {
 	}
 	maps.Copy(a, map[string]string{
 		"SubscriptionArn": s.arn(), "TopicArn": s.topic.String(), "Owner": s.row.Owner, "Protocol": s.row.Protocol,
-		"Endpoint": shownEndpoint(s.row.Endpoint), "RawMessageDelivery": strconv.FormatBool(s.raw()),
+		"Endpoint": s.row.Endpoint, "RawMessageDelivery": strconv.FormatBool(s.raw()),
 		"PendingConfirmation":          strconv.FormatBool(s.row.Pending),
 		"ConfirmationWasAuthenticated": strconv.FormatBool(s.row.Authenticated), "SubscriptionPrincipal": s.row.Principal,
 	})
@@ -299,8 +300,11 @@ func shownEndpoint(endpoint string) string {
 	if err != nil || u.User == nil {
 		return endpoint
 	}
-	if _, has := u.User.Password(); has {
-		u.User = url.UserPassword(u.User.Username(), "****")
+	if _, has := u.User.Password(); !has {
+		return endpoint
 	}
-	return u.String()
+	who := url.User(u.User.Username()).String()
+	u.User = nil
+	scheme, rest, _ := strings.Cut(u.String(), "://")
+	return scheme + "://" + who + ":****@" + rest
 }

@@ -3,6 +3,7 @@ package sns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/mail"
 	"net/url"
 	"strings"
@@ -65,7 +66,7 @@ func (s *Service) subscribe(tx store.Tx, sub *subscription, in *api.SubscribeInp
 	if err := sub.fits(t); err != nil {
 		return nil, err
 	}
-	id, err := endpoints.Get(tx, t.scope, endpointKey(t.name(), sub.row.Protocol, sub.row.Endpoint))
+	id, err := endpoints.Get(tx, t.scope, sub.endpointKey())
 	switch {
 	case err == nil:
 		there, err := getSubscription(tx, sub.topic, id.Value)
@@ -171,12 +172,36 @@ func (s *Service) newSubscription(ctx context.Context, arn aws.ARN, in *api.Subs
 		return nil, err
 	}
 	sub.row.Pending, sub.row.Authenticated = !own, own
+	s.hide(sub)
 	for _, name := range sortedKeys(in.Attributes) {
 		if err := sub.set(name, in.Attributes[name], "Attributes Reason: "); err != nil {
 			return nil, err
 		}
 	}
 	return sub, sub.checkFilter("Attributes Reason: ")
+}
+
+// hide takes the password out of an endpoint, for where it is shown or lies in the clear.
+func (s *Service) hide(sub *subscription) {
+	whole := sub.row.Endpoint
+	sub.row.Hash = hashOf(whole)
+	if shown := shownEndpoint(whole); shown != whole {
+		sub.row.Endpoint, sub.row.Secret = shown, s.deps.Seal.Seal([]byte(whole), endpointPlace)
+	}
+}
+
+var endpointPlace = []byte("sns endpoint")
+
+// whole is the endpoint with its password.
+func (s *Service) whole(sub *subscription) (string, error) {
+	if sub.row.Secret == nil {
+		return sub.row.Endpoint, nil
+	}
+	b, err := s.deps.Seal.Open(sub.row.Secret, endpointPlace)
+	if err != nil {
+		return "", fmt.Errorf("endpoint of %s: %w", sub.arn(), err)
+	}
+	return string(b), nil
 }
 
 // checkEndpoint refuses what the protocol cannot reach, and says whether the endpoint belongs to who subscribes it.

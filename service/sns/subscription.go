@@ -141,7 +141,7 @@ func (s *Service) ListSubscriptions(ctx context.Context, in *api.ListSubscriptio
 func (s *subscription) entry() *api.Subscription {
 	return &api.Subscription{
 		SubscriptionArn: new(s.shownARN()), Owner: &s.row.Owner, Protocol: &s.row.Protocol,
-		Endpoint: new(shownEndpoint(s.row.Endpoint)), TopicArn: new(s.topic.String()),
+		Endpoint: &s.row.Endpoint, TopicArn: new(s.topic.String()),
 	}
 }
 

@@ -198,12 +198,15 @@ func TestHandshake(t *testing.T) {
 	}
 	arn, q := w.handshake(topic, "http://user:secret@example.com/x", nil)
 	head := w.messages()[0].Header
+	if to := w.messages()[1].Target; to != "http://user:secret@example.com/x" {
+		t.Errorf("asked %s", to)
+	}
 	if q.Type != typeSubscribe || q.Token == "" || q.SubscribeURL != "http://enfold.example/_enfold/sns/?Action=ConfirmSubscription&TopicArn="+topic+"&Token="+q.Token ||
 		q.Message != "You have chosen to subscribe to the topic "+topic+".\nTo confirm the subscription, visit the SubscribeURL included in this message." ||
 		head.Get("X-Amz-Sns-Message-Type") != typeSubscribe || head.Get("Content-Type") != "text/plain; charset=UTF-8" || head.Get("X-Amz-Sns-Subscription-Arn") != "" {
 		t.Errorf("asked %+v, %v", q, head)
 	}
-	if a := w.attributes(arn); a["PendingConfirmation"] != "true" || a["Endpoint"] != "http://user:%2A%2A%2A%2A@example.com/x" {
+	if a := w.attributes(arn); a["PendingConfirmation"] != "true" || a["Endpoint"] != "http://user:****@example.com/x" {
 		t.Errorf("%v", a)
 	}
 	confirm := func(topic, token string) error {
