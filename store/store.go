@@ -117,6 +117,8 @@ type Tx interface {
 	Oldest(queue string, s Scope) (time.Time, error)
 	// Depth counts the messages due, delayed and claimed at now.
 	Depth(queue string, s Scope, now time.Time) (Depth, error)
+	// CountClaimed counts the messages that are claimed at now, up to max. Unlike Depth it does not look at the others.
+	CountClaimed(queue string, s Scope, max int, now time.Time) (int, error)
 	// Purge removes all messages of the queue, deduplication ids included. It takes the same short time however many they are;
 	// the room that they take is given back afterwards.
 	Purge(queue string, s Scope) error

@@ -36,15 +36,15 @@ func (s *Service) checkInFlightOf(ctx context.Context, q *queue, limit int64) er
 	}
 	r.mu.Unlock()
 	if !recent {
-		var d store.Depth
+		var n int
 		err := s.messages.View(ctx, func(tx store.Tx) (err error) {
-			d, err = tx.Depth(q.messages(), q.scope, s.now())
+			n, err = tx.CountClaimed(q.messages(), q.scope, int(limit), s.now())
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		r.held.Store(d.Claimed)
+		r.held.Store(int64(n))
 		r.known.Store(true)
 	}
 	if r.held.Load() >= limit {

@@ -42,6 +42,7 @@ var (
 	qLookup = &query{"SELECT token, state, due FROM messages WHERE seq = ? AND space = ?"}
 
 	qDepth   = &query{"SELECT state, due <= ?, count(*) FROM messages WHERE space = ? GROUP BY 1, 2"}
+	qLeased  = &query{"SELECT count(*) FROM (SELECT 1 FROM messages WHERE space = ? AND state = 3 AND due > ? LIMIT ?)"}
 	qNextDue = &query{"SELECT (SELECT 0 FROM messages WHERE space = ?1 AND state = 1 LIMIT 1), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 0), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 3)"}
 )
 
@@ -248,6 +249,16 @@ func (t *txn) Depth(queue string, s store.Scope, now time.Time) (store.Depth, er
 		return nil
 	}, nanos(now), id)
 	return d, err
+}
+
+// CountClaimed is [store.Tx.CountClaimed].
+func (t *txn) CountClaimed(queue string, s store.Scope, limit int, now time.Time) (int, error) {
+	id, err := t.queue(queue, s)
+	if err != nil || id == 0 {
+		return 0, err
+	}
+	n, err := t.conn.number(qLeased, id, nanos(now), int64(limit))
+	return int(n), err
 }
 
 // NextDue is [store.Tx.NextDue].

@@ -97,9 +97,22 @@ func testReturn(t *testing.T, open Open) {
 		}
 	}
 	wantDepth(t, s, noon, store.Depth{Due: 3})
+	count := func(limit, want int) {
+		t.Helper()
+		view(t, s, func(tx store.Tx) error {
+			n, err := tx.CountClaimed("q", here, limit, noon)
+			if err == nil && n != want {
+				t.Errorf("%d are claimed, want %d", n, want)
+			}
+			return err
+		})
+	}
+	count(9, 0)
 	later := noon.Add(time.Second)
 	again := claim(t, s, 9, later, time.Hour)
 	wantClaim(t, again, "a/1 b/1")
+	count(9, 2)
+	count(1, 1)
 	if !again[0].First.Equal(later) {
 		t.Errorf("first claimed at %v, and the claim before was returned", again[0].First)
 	}
