@@ -2,11 +2,17 @@ package target
 
 import (
 	"context"
+	"strings"
 
 	api "github.com/enfold-run/enfold/api/sqs"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/event"
 )
+
+// isPlain says whether a client's trace header is text that a queue takes.
+func isPlain(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
 
 // SQS sends to queues.
 type SQS struct{ API QueueAPI }
@@ -45,7 +51,7 @@ func (s SQS) Send(ctx context.Context, m *Message) error {
 		}
 		in.MessageAttributes[name] = v
 	}
-	if m.From.TraceID != "" {
+	if isPlain(m.From.TraceID) {
 		in.MessageSystemAttributes = map[string]*api.MessageSystemAttributeValue{
 			"AWSTraceHeader": {DataType: new("String"), StringValue: new(m.From.TraceID)},
 		}

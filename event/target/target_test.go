@@ -77,6 +77,12 @@ func TestPlaces(t *testing.T) {
 			}
 		})
 	}
+	strange := from
+	strange.TraceID = "Root=\xff"
+	if err := places.Send(t.Context(), &Message{Target: "arn:aws:sqs:eu-west-2:222222222222:q", Body: []byte("x"), From: strange}); err != nil ||
+		got.Input.(*sqsapi.SendMessageInput).MessageSystemAttributes != nil {
+		t.Errorf("a trace header that is no text goes on: %v", err)
+	}
 	for _, bad := range []string{"", "arn:aws:s3:::b", "https://example.com", "arn:aws:sqs:::"} {
 		if err := places.Send(t.Context(), &Message{Target: bad, From: from}); !isPermanent(err) {
 			t.Errorf("%q: %v", bad, err)

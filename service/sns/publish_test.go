@@ -141,6 +141,13 @@ func TestDeduplication(t *testing.T) {
 	if want := fmt.Sprintf("map[g:[%[1]s own %[1]s] i:[%[1]s]]", hash); fmt.Sprint(ids) != want {
 		t.Errorf("deduplication ids %v, want %s", ids, want)
 	}
+	// A topic of the same name that is made anew knows nothing of the old one's messages.
+	old := publish("z", "same", nil)
+	must(w.DeleteTopic(w.ctx, &api.DeleteTopicInput{TopicArn: &topic}))(t)
+	w.topic("f.fifo", map[string]string{"FifoTopic": "true", "ContentBasedDeduplication": "true"})
+	if anew := publish("z", "same", nil); *anew.MessageID == *old.MessageID {
+		t.Error("a new topic takes a message for one of the old topic's")
+	}
 	// What is too old is forgotten as new messages come.
 	w.set(begin.Add(time.Hour))
 	for i := range 10 {

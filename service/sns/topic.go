@@ -143,7 +143,7 @@ func total(tx store.Tx, scope store.Scope, fn func(c *countRow)) error {
 	return err
 }
 
-// deletePiece is how many subscriptions of a deleted topic are removed in the transaction that deletes it; the rest follow.
+// deletePiece is how many rows of a deleted topic one transaction removes.
 const deletePiece = 200
 
 // DeleteTopic removes a topic and its subscriptions. One that is not there is no error.
@@ -164,7 +164,7 @@ func (s *Service) DeleteTopic(ctx context.Context, in *api.DeleteTopicInput) (*a
 	return &api.DeleteTopicOutput{}, nil
 }
 
-// deleteSome removes some subscriptions, and the topic when there are no more of them.
+// deleteSome removes some rows of a topic, and the topic when there are no more of them.
 func deleteSome(tx store.Tx, arn aws.ARN) (again bool, err error) {
 	t, err := getTopic(tx, arn)
 	if errors.Is(err, api.ErrNotFound) {
@@ -173,38 +173,65 @@ func deleteSome(tx store.Tx, arn aws.ARN) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	n, filters := 0, 0
+	if again, err = t.deleteSubscriptions(tx); again || err != nil {
+		return again, err
+	}
+	for _, table := range []string{duplicates.Name, ages.Name, unsubscribed.Name} {
+		if again, err = t.deleteRows(tx, table); again || err != nil {
+			return again, err
+		}
+	}
+	err = total(tx, t.scope, func(c *countRow) {
+		if t.row.FIFO {
+			c.Pending--
+		} else {
+			c.Confirmed--
+		}
+	})
+	return false, errors.Join(err, ifThere(counts.Delete(tx, t.scope, t.name())), topics.Delete(tx, t.scope, t.name()))
+}
+
+// deleteSubscriptions removes some subscriptions, and says whether there may be more.
+func (t *topic) deleteSubscriptions(tx store.Tx) (again bool, err error) {
+	n, filters, pending := 0, 0, 0
 	for row, err := range subscriptions.Scan(tx, t.scope, store.Range{Prefix: store.Prefix(t.name()), Limit: deletePiece}) {
 		if err != nil {
 			return false, err
 		}
 		n++
-		sub := &subscription{arn, lastPart(row.Key), row.Value}
+		sub := &subscription{t.arn, lastPart(row.Key), row.Value}
 		if sub.attribute("FilterPolicy") != "" {
 			filters++
+		}
+		if sub.row.Pending {
+			pending++
 		}
 		if err := sub.remove(tx); err != nil {
 			return false, err
 		}
 	}
-	err = total(tx, t.scope, func(c *countRow) {
-		c.Filters -= filters
-		switch {
-		case n == deletePiece:
-		case t.row.FIFO:
-			c.Pending--
-		default:
-			c.Confirmed--
-		}
+	if n == 0 {
+		return false, nil
+	}
+	_, err = t.count(tx, func(c *countRow) {
+		c.Pending, c.Confirmed, c.Filters = max(c.Pending-pending, 0), max(c.Confirmed-(n-pending), 0), max(c.Filters-filters, 0)
 	})
-	if err != nil {
-		return false, err
+	return n == deletePiece, errors.Join(err, total(tx, t.scope, func(c *countRow) { c.Filters = max(c.Filters-filters, 0) }))
+}
+
+// deleteRows removes some of the topic's rows of a table, and says whether there may be more.
+func (t *topic) deleteRows(tx store.Tx, table string) (again bool, err error) {
+	n := 0
+	for row, err := range tx.Scan(table, t.scope, store.Range{Prefix: store.Prefix(t.name()), Limit: deletePiece}) {
+		if err != nil {
+			return false, err
+		}
+		n++
+		if err := tx.Delete(table, t.scope, row.Key, store.Cond{}); err != nil {
+			return false, err
+		}
 	}
-	if n == deletePiece {
-		_, err = t.count(tx, func(c *countRow) { c.Confirmed, c.Filters = max(c.Confirmed-n, 0), max(c.Filters-filters, 0) })
-		return true, err
-	}
-	return false, errors.Join(ifThere(counts.Delete(tx, t.scope, t.name())), topics.Delete(tx, t.scope, t.name()))
+	return n == deletePiece, nil
 }
 
 func lastPart(key string) string { return key[strings.LastIndexByte(key, 0)+1:] }
