@@ -50,6 +50,7 @@ var (
 		"sns:CreateTopic":                    {"sns:TagResource"},
 		"kms:ReEncrypt":                      {"kms:ReEncryptFrom"},
 		"sqs:CreateQueue":                    {"sqs:TagQueue"},
+		"sqs:StartMessageMoveTask":           {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SendMessage"},
 	}
 	// withoutResource are the ops whose action has no resource level.
 	withoutResource = []string{
@@ -201,7 +202,7 @@ func (m *matrix) seed() {
 			"sns:ResourceArn": "arn:aws:sns:us-east-1:" + matrixAccount + ":sample", "sns:DataProtectionPolicy": nil,
 			"sns:SubscriptionArn": "arn:aws:sns:us-east-1:" + matrixAccount + ":sample:11111111-1111-1111-1111-111111111111",
 			"sqs:QueueURL":        "http://127.0.0.1/" + matrixAccount + "/sample", "sqs:QueueOwnerAWSAccountID": matrixAccount,
-			"sqs:SourceArn": "arn:aws:sqs:us-east-1:" + matrixAccount + ":sample", "sqs:DestinationArn": nil,
+			"sqs:SourceArn": "arn:aws:sqs:us-east-1:" + matrixAccount + ":sample", "sqs:DestinationArn": "arn:aws:sqs:us-east-1:" + matrixAccount + ":other",
 			"sqs:TaskHandle":   sqsapi.NewTaskHandle("sample", "arn:aws:sqs:us-east-1:"+matrixAccount+":sample"),
 			"sts:SerialNumber": nil, "sts:TokenCode": nil, // there are no MFA devices
 			"sts:ProviderID": nil, // not with the tokens that are taken

@@ -401,13 +401,45 @@ func newService() *aws.Service {
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
-		Service:   s,
-		Name:      "StartMessageMoveTask",
-		Method:    "POST",
-		URI:       "/",
-		Status:    200,
-		Action:    "sqs:StartMessageMoveTask",
-		Resource:  "${SourceArn}",
+		Service:  s,
+		Name:     "StartMessageMoveTask",
+		Method:   "POST",
+		URI:      "/",
+		Status:   200,
+		Action:   "sqs:StartMessageMoveTask",
+		Resource: "${SourceArn}",
+		Also: []aws.Permission{
+			{
+				Action: "sqs:ReceiveMessage",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*StartMessageMoveTaskInput)
+					if in.SourceArn == nil || *in.SourceArn == "" {
+						return nil, nil
+					}
+					return []string{*in.SourceArn}, nil
+				},
+			},
+			{
+				Action: "sqs:DeleteMessage",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*StartMessageMoveTaskInput)
+					if in.SourceArn == nil || *in.SourceArn == "" {
+						return nil, nil
+					}
+					return []string{*in.SourceArn}, nil
+				},
+			},
+			{
+				Action: "sqs:SendMessage",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*StartMessageMoveTaskInput)
+					if in.DestinationArn == nil || *in.DestinationArn == "" {
+						return nil, nil
+					}
+					return []string{*in.DestinationArn}, nil
+				},
+			},
+		},
 		NewInput:  func() any { return new(StartMessageMoveTaskInput) },
 		NewOutput: func() any { return new(StartMessageMoveTaskOutput) },
 		Errors:    []*aws.ErrorType{ErrInvalidAddress, ErrInvalidSecurity, ErrRequestThrottled, ErrResourceNotFound, ErrUnsupportedOperation},

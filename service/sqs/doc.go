@@ -15,6 +15,7 @@
 //
 // Not like AWS: the Approximate… attributes are exact, unless counting takes long: then they may be as old as ten times that.
 // MessageGroupId on a standard queue is kept and changes nothing. A ReceiveRequestAttemptId does not outlive a restart. A
-// message in flight when its retention ends is removed when it comes back. What a message operation changes has no intent in
+// message in flight when its retention ends is removed when it comes back. A message move task that has no destination needs no
+// permission to send to the queues that the messages came from. What a message operation changes has no intent in
 // the audit trail beside it: its data event may be lost with the power of the last moments.
 package sqs
