@@ -25,9 +25,12 @@ type lane struct {
 	poke    chan struct{} // while it pumps
 
 	// Of the pump alone, but for what is under mu.
-	mu      sync.Mutex
-	running int
-	limit   int // places it may use now; grows
+	mu       sync.Mutex
+	running  int       // tries under way
+	open     int       // claimed and not settled yet, those under way included
+	limit    int       // places it may use now; grows
+	finished int       // tries that ended since the last claim
+	claimed  time.Time // when that was
 }
 
 // nudge tells the pump that something changed. The caller holds relay.mu.
@@ -58,6 +61,8 @@ func (l *lane) pump(ctx context.Context) {
 		l.timer = nil
 	}
 	r.mu.Unlock()
+	var ahead []store.Claimed // claimed, not begun
+	defer func() { l.giveBack(ahead) }()
 	for {
 		r.mu.Lock()
 		l.again = false
@@ -74,23 +79,48 @@ func (l *lane) pump(ctx context.Context) {
 			}
 			continue
 		}
-		claimed, next, err := l.claim(ctx, free)
+		var next time.Time
+		if len(ahead) == 0 {
+			var err error
+			if ahead, next, err = l.claim(ctx, free+l.prefetch()); err != nil && ctx.Err() == nil {
+				r.deps.Log.Error("claim events", "lane", l.kind(), "error", err)
+				next = time.Now().Add(sweepTime)
+			}
+		}
 		if ctx.Err() != nil {
-			l.giveBack(claimed)
 			l.rest(time.Time{})
 			return
 		}
-		if err != nil {
-			r.deps.Log.Error("claim events", "lane", l.kind(), "error", err)
-			next = time.Now().Add(sweepTime)
-		}
-		for _, c := range claimed {
-			l.start(ctx, c)
-		}
-		if len(claimed) == 0 && l.rest(next) {
+		if len(ahead) == 0 && l.rest(next) {
 			return
 		}
+		n := min(free, len(ahead))
+		for _, c := range ahead[:n] {
+			l.start(ctx, c)
+		}
+		ahead = ahead[n:]
 	}
+}
+
+// Prefetching: a lane whose tries are short claims more than it has places for, so that a claim, which is a transaction, is
+// not made for a handful. What it holds begins well before its lease ends.
+const (
+	mostAhead   = 64
+	aheadFor    = 500 * time.Millisecond
+	mostSettles = 256 // of a lane, waiting for the disk at once
+)
+
+// prefetch is how many deliveries to claim for later.
+func (l *lane) prefetch() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	n := 0
+	if took := now.Sub(l.claimed); took > 0 && took < aheadFor {
+		n = int(min(float64(l.finished)*float64(aheadFor)/float64(took), mostAhead))
+	}
+	l.finished, l.claimed = 0, now
+	return n
 }
 
 // free is how many tries may begin.
@@ -102,6 +132,9 @@ func (l *lane) free() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.limit = min(max(l.limit, fewest, 2*runtime.GOMAXPROCS(0)), max(h.Places(l.target()), 1))
+	if l.open >= l.limit+mostSettles {
+		return 0
+	}
 	return max(l.limit-l.running, 0)
 }
 
@@ -136,11 +169,11 @@ func (l *lane) forget(tx store.Tx) (next time.Time, err error) {
 	return next, err
 }
 
-// alone says that one try is under way, at most.
+// alone says that nothing else of the lane is under way.
 func (l *lane) alone() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.running <= 1
+	return l.open <= 1
 }
 
 // giveBack makes claimed deliveries due again, as well as it can: their lease ends anyway.
@@ -169,7 +202,7 @@ func (l *lane) rest(next time.Time) bool {
 	}
 	l.pumping, l.due, l.looked = false, next, time.Now()
 	l.mu.Lock()
-	busy := l.running > 0
+	busy := l.open > 0
 	l.mu.Unlock()
 	switch {
 	case stopped || next.IsZero() && !busy:
@@ -180,20 +213,27 @@ func (l *lane) rest(next time.Time) bool {
 	return true
 }
 
-// start runs a try beside the pump, as soon as the relay has room for it.
+// start runs a try beside the pump, as soon as the relay has room for it. Its place is free again when the try has ended: what
+// follows waits for the disk alone.
 func (l *lane) start(ctx context.Context, c store.Claimed) {
 	l.mu.Lock()
 	l.running++
+	l.open++
 	l.mu.Unlock()
 	l.relay.going.Go(func() {
+		var a *attempt
 		select {
 		case l.relay.places <- struct{}{}:
-			l.try(l.relay.hurry, c)
+			a = l.try(l.relay.hurry, c)
 			<-l.relay.places
 		case <-ctx.Done():
 			l.giveBack([]store.Claimed{c})
 		}
 		l.ended()
+		if a != nil {
+			l.conclude(l.relay.hurry, a)
+		}
+		l.settled()
 	})
 }
 
@@ -201,7 +241,20 @@ func (l *lane) start(ctx context.Context, c store.Claimed) {
 func (l *lane) ended() {
 	l.mu.Lock()
 	l.running--
+	l.finished++
 	l.mu.Unlock()
+	l.tellPump()
+}
+
+// settled counts a delivery as settled.
+func (l *lane) settled() {
+	l.mu.Lock()
+	l.open--
+	l.mu.Unlock()
+	l.tellPump()
+}
+
+func (l *lane) tellPump() {
 	r := l.relay
 	r.mu.Lock()
 	defer r.mu.Unlock()

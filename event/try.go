@@ -9,8 +9,8 @@ import (
 	"github.com/enfold-run/enfold/store"
 )
 
-// try makes one try of a claimed delivery and settles it.
-func (l *lane) try(ctx context.Context, c store.Claimed) {
+// try makes one try of a claimed delivery. It answers nil if there is nothing to conclude from it.
+func (l *lane) try(ctx context.Context, c store.Claimed) *attempt {
 	d, err := l.relay.deps.Outbox.open(l.id, c.Body)
 	if err != nil {
 		// Nobody can ever read it; it stays where it is, out of the way, for whoever has the key.
@@ -18,7 +18,7 @@ func (l *lane) try(ctx context.Context, c store.Claimed) {
 		l.settle(ctx, func(tx store.Tx) error {
 			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(24*time.Hour))
 		})
-		return
+		return nil
 	}
 	h, err := l.relay.handler(d.Kind)
 	if err != nil {
@@ -26,7 +26,7 @@ func (l *lane) try(ctx context.Context, c store.Claimed) {
 		l.settle(ctx, func(tx store.Tx) error {
 			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(time.Hour))
 		})
-		return
+		return nil
 	}
 	stop := l.keep(c)
 	var result any
@@ -41,9 +41,9 @@ func (l *lane) try(ctx context.Context, c store.Claimed) {
 	stop()
 	if err != nil && ctx.Err() != nil {
 		l.giveBack([]store.Claimed{c})
-		return
+		return nil
 	}
-	l.conclude(ctx, &attempt{claimed: c, delivery: d, handler: h, err: err, result: result})
+	return &attempt{claimed: c, delivery: d, handler: h, err: err, result: result}
 }
 
 // errTooOld is the outcome of a delivery that grew too old between two tries.

@@ -19,6 +19,7 @@ type options struct {
 	enfold string
 	rounds int
 	slice  time.Duration
+	only   string // one part; all if empty
 }
 
 func main() {
@@ -26,6 +27,7 @@ func main() {
 	flag.StringVar(&o.enfold, "enfold", "bin/enfold", "the binary to measure")
 	flag.IntVar(&o.rounds, "rounds", 7, "of every pair; at least 3")
 	flag.DurationVar(&o.slice, "slice", 700*time.Millisecond, "how long each side of a warm pair runs in a round")
+	flag.StringVar(&o.only, "only", "", "measure one part alone: warm, cold, events, start or many")
 	flag.Parse()
 	if o.rounds < 3 || o.slice <= 0 || flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "usage: bench [--enfold PATH] [--rounds N] [--slice DURATION]; at least 3 rounds")
@@ -70,17 +72,30 @@ func measure(ctx context.Context, o *options, p *programs, t *table) (err error)
 			err = errors.Join(err, e.stop())
 		}
 	}()
-	for _, m := range []func(context.Context, *options, *programs, *enfold, *table) error{warm, cold} {
-		if err := m(ctx, o, p, e, t); err != nil {
-			return err
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context, *options, *programs, *enfold, *table) error
+	}{{"warm", warm}, {"cold", cold}, {"events", events}} {
+		if o.wants(part.name) {
+			if err := part.measure(ctx, o, p, e, t); err != nil {
+				return err
+			}
 		}
 	}
 	running = false
 	if err := e.stop(); err != nil {
 		return err
 	}
-	if err := start(ctx, o, p, e, t); err != nil {
-		return err
+	if o.wants("start") {
+		if err := start(ctx, o, p, e, t); err != nil {
+			return err
+		}
+	}
+	if !o.wants("many") {
+		return nil
 	}
 	return many(ctx, o, p, e.isolation, t)
 }
+
+// wants says that a part is to be measured.
+func (o *options) wants(part string) bool { return o.only == "" || o.only == part }

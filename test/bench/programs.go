@@ -35,7 +35,7 @@ func build(ctx context.Context, dir, enfold string) (*programs, error) {
 	p := &programs{dir: dir, enfold: exe}
 	const in = "github.com/enfold-run/enfold/test/floor/"
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-tags=lambda.norpc", "-o", dir+"/",
-		in+"relay", in+"echo", in+"load", in+"cold", in+"testdata/hello")
+		in+"relay", in+"echo", in+"queue", in+"load", in+"cold", in+"testdata/hello")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the floor: %w\n%s", err, out)
