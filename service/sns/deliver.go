@@ -31,7 +31,11 @@ func (Deliveries) Places(string) int { return deliveryPlaces }
 
 // Deliver implements event.Handler: one try.
 func (h Deliveries) Deliver(ctx context.Context, d *event.Delivery) error {
-	m, err := decodeMessage(d.Payload)
+	payload, err := h.s.payload(ctx, d)
+	if err != nil {
+		return err
+	}
+	m, err := decodeMessage(payload)
 	if err != nil {
 		return event.Permanent(err)
 	}
@@ -207,11 +211,11 @@ func (s *Service) toMail(ctx context.Context, o *outgoing, l links) error {
 // Settle implements event.Handler: what is given up becomes a dead letter if the subscription has a queue for it.
 func (h Deliveries) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
 	if o.Err == nil {
-		return nil, nil
+		return nil, release(tx, d)
 	}
 	arn, id, err := api.ParseSubscriptionARN(d.Target)
 	if err != nil {
-		return nil, nil
+		return nil, release(tx, d)
 	}
 	sub, err := getSubscription(tx, arn, id)
 	if err != nil {
@@ -223,11 +227,15 @@ func (h Deliveries) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*
 	}
 	h.s.deps.Log.Warn("a message was not delivered", "subscription", d.Target, "cause", string(o.Cause), "deadLetterQueue", dlq, "error", o.Err)
 	if dlq == "" {
-		return nil, nil
+		return nil, release(tx, d)
+	}
+	heads := map[string]string{headSubscription: d.Target}
+	if key := d.Headers[headBody]; key != "" {
+		heads[headBody] = key
 	}
 	return []*event.Delivery{{
 		Kind: DeadLetterKind, Target: dlq, Scope: d.Scope, Group: d.Group, Source: d.Source, Payload: d.Payload, Retry: ownRetry,
-		Headers: map[string]string{headSubscription: d.Target},
+		Headers: heads,
 	}}, nil
 }
 
@@ -247,7 +255,11 @@ func (DeadLetters) Places(string) int { return deliveryPlaces }
 
 // Deliver implements event.Handler.
 func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
-	m, err := decodeMessage(d.Payload)
+	payload, err := h.s.payload(ctx, d)
+	if err != nil {
+		return err
+	}
+	m, err := decodeMessage(payload)
 	if err != nil {
 		return event.Permanent(err)
 	}
@@ -280,12 +292,12 @@ func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
 }
 
 // Settle implements event.Handler. There is nowhere else to go.
-func (h DeadLetters) Settle(_ store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
+func (h DeadLetters) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
 	if o.Err != nil {
 		h.s.deps.Log.Error("a dead letter was not delivered", "subscription", d.Headers[headSubscription], "queue", d.Target,
 			"cause", string(o.Cause), "error", o.Err)
 	}
-	return nil, nil
+	return nil, release(tx, d)
 }
 
 // throttles let endpoints get so many messages each second.

@@ -29,7 +29,8 @@ const (
 	// fanOutLook is how many subscriptions are looked at for one piece.
 	fanOutLook   = 2000
 	fanOutPlaces = 8
-	headAfter    = "after" // id of the last subscription that was looked at
+	headMessage  = "message" // key of the message's bodies, in what follows a first piece
+	headAfter    = "after"   // id of the last subscription that was looked at
 )
 
 // FanOut expands messages to deliveries.
@@ -47,6 +48,10 @@ func (FanOut) Places(string) int { return fanOutPlaces }
 type expansion struct {
 	deliveries []*event.Delivery
 	rest       *event.Delivery // nil if that was all
+
+	message string            // key of the message's bodies
+	bodies  map[string][]byte // that deliveries name
+	named   int               // deliveries that name one
 }
 
 // Deliver implements event.Handler: it looks which subscriptions of a piece get the message. They get it when the piece is
@@ -92,21 +97,47 @@ func (f FanOut) Deliver(ctx context.Context, d *event.Delivery) error {
 	if looked < len(piece) || len(piece) == fanOutLook {
 		x.rest = &event.Delivery{
 			Kind: d.Kind, Target: d.Target, Scope: d.Scope, Group: d.Group, Source: d.Source, Payload: d.Payload, Emitted: d.Emitted, Retry: d.Retry,
-			Headers: map[string]string{headAfter: piece[looked-1].id},
+			Headers: map[string]string{headAfter: piece[looked-1].id, headMessage: store.Key(t.name(), m.ID)},
 		}
+	}
+	if x.message = store.Key(t.name(), m.ID); len(piece) > inlineCount || d.Headers[headAfter] != "" {
+		f.s.shareAll(x, t.name(), m.ID)
 	}
 	event.Note(ctx, x)
 	return nil
 }
 
+// shareAll makes deliveries name large messages.
+func (s *Service) shareAll(x *expansion, topic, messageID string) {
+	x.bodies = map[string][]byte{}
+	for _, d := range x.deliveries {
+		if b := s.share(d, topic, messageID); b != nil {
+			x.bodies[b.key], x.named = b.sealed, x.named+1
+		}
+	}
+}
+
 // Settle implements event.Handler.
-func (f FanOut) Settle(_ store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
+func (f FanOut) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
 	if o.Err != nil {
 		f.s.deps.Log.Error("a message was not delivered to its topic", "topic", d.Target, "cause", string(o.Cause), "error", o.Err)
 	}
 	x, ok := o.Result.(*expansion)
-	if !ok || o.Err != nil {
+	if !ok || o.Err != nil { // the topic is gone, or the message cannot be read
+		if message := d.Headers[headMessage]; message != "" {
+			return nil, countBodies(tx, d.Scope, message, -1)
+		}
 		return nil, nil
+	}
+	more, begins := 0, d.Headers[headAfter] == ""
+	switch {
+	case begins && x.rest != nil:
+		more = 1
+	case !begins && x.rest == nil:
+		more = -1
+	}
+	if err := keepBodies(tx, d.Scope, x.message, x.bodies, x.named, more); err != nil {
+		return nil, err
 	}
 	if x.rest != nil {
 		return append(x.deliveries[:len(x.deliveries):len(x.deliveries)], x.rest), nil
