@@ -83,8 +83,8 @@ func TestRouteRefuses(t *testing.T) {
 		{name: "empty label", method: "POST", target: "/2015-03-31/functions//invocations", want: aws.ErrUnknownOp},
 		{name: "too deep", method: "GET", target: strings.Repeat("/a", 4000), want: aws.ErrUnknownOp},
 		{
-			name: "absent REST op", method: "GET", target: "/2015-03-31/event-source-mappings", want: aws.ErrNotImplemented,
-			message: "Enfold does not implement ListEventSourceMappings of Lambda.",
+			name: "absent REST op", method: "GET", target: "/2020-04-22/code-signing-configs/x", want: aws.ErrNotImplemented,
+			message: "Enfold does not implement GetCodeSigningConfig of Lambda.",
 		},
 		{
 			name: "absent JSON op", method: "POST", target: "/", amzTarget: "Logs_20140328.StartQuery", want: aws.ErrNotImplemented,
