@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestFollow(t *testing.T) {
 	if !strings.HasPrefix(trace, "Root=1-5e1b4151-43a0913a12345678901234567;Sampled=0;Lineage=") || loops(trace) != maxLoops {
 		t.Errorf("after %d runs the header is %s", maxLoops, trace)
 	}
-	if _, err := follow(f, trace); err != errLoop {
+	if _, err := follow(f, trace); !errors.Is(err, errLoop) {
 		t.Errorf("the run after the last was not stopped: %v", err)
 	}
 	other := &target{lineage: lineageOf("h")}
