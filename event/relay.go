@@ -46,7 +46,7 @@ type Relay struct {
 
 // NewRelay makes a relay, which the outbox wakes from now on. Nothing is delivered before Run.
 func NewRelay(d Deps) *Relay {
-	r := &Relay{deps: d, metrics: newMetrics(d.Metrics), places: make(chan struct{}, atOnce), lanes: map[laneID]*lane{}}
+	r := &Relay{deps: d, metrics: newMetrics(d.Metrics, d.Store), places: make(chan struct{}, atOnce), lanes: map[laneID]*lane{}}
 	d.Outbox.wake = r.wake
 	return r
 }

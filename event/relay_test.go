@@ -359,3 +359,27 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestBacklog(t *testing.T) {
+	hold := make(chan struct{})
+	s := &script{deliver: func(ctx context.Context, _ *Delivery) error {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}}
+	w := newWorld(t, map[string]Handler{"k": s})
+	for range 7 {
+		w.emit(&Delivery{Kind: "k", Target: "a"})
+	}
+	counts, err := w.relay.metrics.backlog.count()
+	if err != nil || counts["k"] != 7 {
+		t.Errorf("the backlog is %v, %v", counts, err)
+	}
+	close(hold)
+	eventually(t, "nothing is on its way", func() bool {
+		counts, err := w.relay.metrics.backlog.count()
+		return err == nil && counts["k"] == 0
+	})
+}
