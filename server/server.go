@@ -261,6 +261,7 @@ func (s *Server) drain(limit time.Duration, hurry <-chan struct{}, relay *runnin
 		}
 	}()
 	relay.stop()
+	s.sqs.EndWaits()
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.cfg.Log.Warn("invocations were cut off", "error", err)
 		s.http.Close()

@@ -151,6 +151,8 @@ func (s *Service) await(ctx context.Context, q *queue, r *receiving) ([]store.Cl
 			q.room.stay(w)
 		case <-end.C:
 			return nil, nil
+		case <-s.closing:
+			return nil, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

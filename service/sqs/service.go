@@ -44,7 +44,9 @@ type Service struct {
 	dataKeys dataKeys
 	moving   chan struct{} // has a value when there is a new task
 	movers   sync.WaitGroup
-	running  sync.Map // task keys that a goroutine works on
+	running  sync.Map      // task keys that a goroutine works on
+	closing  chan struct{} // closed when nobody shall wait any more
+	close    sync.Once
 	changes  atomic.Int64
 }
 
@@ -63,7 +65,7 @@ func New(d Deps) *Service {
 	}
 	return &Service{
 		db: d.Store, messages: d.Messages, sealed: d.Seal.Key("sqs message"), receipts: d.Seal.Key("sqs receipt"),
-		kms: d.KMS, endpoint: d.Endpoint, log: d.Log, now: d.Now, moving: make(chan struct{}, 1),
+		kms: d.KMS, endpoint: d.Endpoint, log: d.Log, now: d.Now, moving: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 }
 
@@ -87,6 +89,9 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// EndWaits answers all requests that wait for messages, with none, and lets no other wait: the server is about to end.
+func (s *Service) EndWaits() { s.close.Do(func() { close(s.closing) }) }
 
 func scopeOf(call *aws.Call) store.Scope {
 	return store.Scope{Account: call.Account, Region: call.Region}

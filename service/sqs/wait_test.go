@@ -221,6 +221,29 @@ func TestDeletedWhileWaiting(t *testing.T) {
 	wantError(t, r.err, "QueueDoesNotExist: The specified queue does not exist.")
 }
 
+// A server that ends keeps nobody waiting.
+func TestEndWaits(t *testing.T) {
+	w := newWorld(t)
+	q := w.create("q")
+	first := w.wait(q)
+	w.untilWaiting(q, 1)
+	start := time.Now()
+	w.EndWaits()
+	w.EndWaits()
+	<-first.done
+	second := w.wait(q)
+	<-second.done
+	if first.err != nil || second.err != nil || len(first.got)+len(second.got) != 0 || time.Since(start) > 15*time.Second {
+		t.Errorf("%v, %v, after %s", first.err, second.err, time.Since(start))
+	}
+	w.sendTo(q, "a")
+	last := w.wait(q)
+	<-last.done
+	if bodies(last.got) != "a" {
+		t.Errorf("received %q, %v", bodies(last.got), last.err)
+	}
+}
+
 func TestInFlightLimit(t *testing.T) {
 	w := newWorld(t)
 	q := w.create("q")
