@@ -153,10 +153,10 @@ func (w *world) run(cond func(got []*target.Message) bool) []*target.Message {
 		stop()
 		<-ended
 	}()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for !cond(w.messages()) {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("after a minute there are %d messages", len(w.messages()))
+			w.t.Fatalf("after three minutes there are %d messages", len(w.messages()))
 		}
 		time.Sleep(time.Millisecond)
 	}
