@@ -195,10 +195,10 @@ func (d *Delivery) next(err error, now time.Time) (*Delivery, Outcome) {
 	if n.NotYet = now.Add(after); d.expired(n.NotYet) {
 		// AWS gives an event up when it is too old, not before: what would be tried too late ends then.
 		n.NotYet = d.Emitted.Add(d.Retry.Age)
-	}
-	if !n.NotYet.After(now) {
-		o.Cause = TooOld
-		return nil, o
+		if !n.NotYet.After(now) {
+			o.Cause = TooOld
+			return nil, o
+		}
 	}
 	return &n, o
 }

@@ -168,9 +168,36 @@ func (d *deadLetters) send(ctx context.Context, l *letter, w way) error {
 	case strings.Contains(w.endpoint, ":sqs:"):
 		return d.enqueue(ctx, l, w.endpoint)
 	case strings.Contains(w.endpoint, ":lambda:"):
-		return d.invokeLater(ctx, w.endpoint, []byte(l.Body))
+		return d.invokeLater(ctx, w.endpoint, asRecords(w.subscription, l.Body))
 	}
 	return fmt.Errorf("letters of %s cannot be sent to %s again from here: publish them to the topic", w.subscription, w.endpoint)
+}
+
+// asRecords is the event that a topic makes for a function, of the notification that its subscription's dead letter is.
+// Records are as they are.
+func asRecords(subscription, body string) []byte {
+	var n map[string]any
+	if json.Unmarshal([]byte(body), &n) != nil || n["Type"] != "Notification" {
+		return []byte(body)
+	}
+	for _, name := range []string{"SigningCertURL", "UnsubscribeURL"} { // functions get them by other names than queues
+		if v, ok := n[name]; ok {
+			delete(n, name)
+			n[strings.TrimSuffix(name, "URL")+"Url"] = v
+		}
+	}
+	for _, name := range []string{"Subject", "MessageAttributes"} {
+		if _, ok := n[name]; !ok {
+			n[name] = map[string]any{"Subject": nil, "MessageAttributes": map[string]any{}}[name]
+		}
+	}
+	b, err := json.Marshal(map[string]any{"Records": []any{map[string]any{
+		"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": subscription, "Sns": n,
+	}}})
+	if err != nil {
+		return []byte(body)
+	}
+	return b
 }
 
 func (d *deadLetters) enqueue(ctx context.Context, l *letter, queue string) error {

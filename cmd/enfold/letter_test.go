@@ -29,3 +29,17 @@ func TestWayOfLetters(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordsOfNotifications(t *testing.T) {
+	got := string(asRecords("arn:sub", `{"Type":"Notification","Message":"hi","SigningCertURL":"u"}`))
+	want := `{"Records":[{"EventSource":"aws:sns","EventSubscriptionArn":"arn:sub","EventVersion":"1.0","Sns":` +
+		`{"Message":"hi","MessageAttributes":{},"SigningCertUrl":"u","Subject":null,"Type":"Notification"}}]}`
+	if got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	for _, same := range []string{`{"Records":[]}`, "hello"} {
+		if got := string(asRecords("arn:sub", same)); got != same {
+			t.Errorf("%s became %s", same, got)
+		}
+	}
+}
