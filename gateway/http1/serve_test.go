@@ -232,11 +232,11 @@ func TestKept(t *testing.T) {
 		kept, writers = append(kept, r), append(writers, w)
 	})
 	c := dial(t, addr)
-	for i := range 3 {
+	for i := range 4 { // the last one shows that the server has done with those before
 		c.send(fmt.Sprintf("POST /%d?%d HTTP/1.1\r\nHost: %d\r\nA: %d\r\nContent-Length: 1\r\n\r\nx", i, i, i, i))
 		c.want(200, "")
 	}
-	for i, r := range kept {
+	for i, r := range kept[:3] {
 		n := fmt.Sprint(i)
 		if r.URL.Path != "/"+n || r.URL.RawQuery != n || r.Host != n || r.Header.Get("A") != n {
 			t.Errorf("request %d = %+v", i, r)
