@@ -135,6 +135,7 @@ func TestAPICrowd(t *testing.T) {
 	a := &awsAPI{t: t, handler: hello}
 	w := newWorld(t, "namespace", Deps{API: a.serve})
 	f := w.function()
+	f.MemoryMB = 1769 // less has little processor time
 	if got := string(w.good(f, fmt.Sprintf(`{"do":"crowd","n":%d}`, apiConns+20)).Payload); got != fmt.Sprint(apiConns) {
 		t.Errorf("%s connections were answered, want %d", got, apiConns)
 	}

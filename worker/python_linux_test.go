@@ -50,7 +50,7 @@ func (w *world) python(t *testing.T, code string) *Function {
 func TestPython(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		f := w.python(t, pythonCode)
-		f.Timeout = time.Second
+		f.Timeout, f.MemoryMB = 3*time.Second, 1769 // with less, a start takes its time
 		calls := func() (n int) {
 			t.Helper()
 			r := w.request(`{"print":"hello"}`)
@@ -63,7 +63,7 @@ func TestPython(t *testing.T) {
 			if err := json.Unmarshal(resp.Payload, &got); err != nil {
 				t.Fatalf("%s: %v", resp.Payload, err)
 			}
-			if got.ID != r.RequestID || got.Left <= 0 || got.Left > 1000 {
+			if got.ID != r.RequestID || got.Left <= 0 || got.Left > 3000 {
 				t.Errorf("payload is %s", resp.Payload)
 			}
 			if !strings.HasPrefix(string(resp.LogTail), "START RequestId: "+r.RequestID+" Version: $LATEST\nhello\nEND ") {
@@ -79,7 +79,7 @@ func TestPython(t *testing.T) {
 		}
 
 		r := w.request(`{"do":"sleep"}`)
-		failed(t, w.do(f, r), "Sandbox.Timedout", platform("Sandbox.Timedout", r, "Task timed out after 1.00 seconds"))
+		failed(t, w.do(f, r), "Sandbox.Timedout", platform("Sandbox.Timedout", r, "Task timed out after 3.00 seconds"))
 		if calls() != 1 {
 			t.Error("memory outlived a timeout")
 		}

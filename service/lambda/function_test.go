@@ -310,8 +310,10 @@ func TestFailedUpdate(t *testing.T) {
 	if now := must(w.resolve(w.ctx, new("f"), nil))(t); now.Function.Runtime != "python3.13" {
 		t.Errorf("serves %s", now.Function.Runtime)
 	}
-	if !w.pool.gone(before.Function.Key) {
-		t.Error("the old sandboxes were not retired")
+	for end := time.Now().Add(10 * time.Second); !w.pool.gone(before.Function.Key); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the old sandboxes were not retired")
+		}
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -180,20 +182,24 @@ func get(url string) string {
 // crowd holds n connections to the AWS API at once and is how many of them were answered.
 func crowd(n int) int {
 	at := strings.TrimPrefix(os.Getenv("AWS_ENDPOINT_URL"), "http://")
-	answered := 0
+	var answered atomic.Int64
+	var all sync.WaitGroup
 	for range n {
-		c, err := net.DialTimeout("tcp", at, time.Second)
+		c, err := net.DialTimeout("tcp", at, 4*time.Second)
 		if err != nil {
 			continue
 		}
 		defer c.Close()
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if _, err := c.Read(make([]byte, 1)); err == nil {
-			answered++
-		}
+		all.Go(func() {
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			c.SetReadDeadline(time.Now().Add(4 * time.Second))
+			if _, err := c.Read(make([]byte, 1)); err == nil {
+				answered.Add(1)
+			}
+		})
 	}
-	return answered
+	all.Wait()
+	return int(answered.Load())
 }
 
 func (f *function) do(id string, e event, header http.Header, body []byte) {
