@@ -40,6 +40,7 @@ type ledger struct {
 // kill -9 at random moments under a load of topics, queues, functions and asynchronous invocations, some of which fail: every
 // event that was accepted is processed at least once, or in its dead-letter queue.
 func TestNoEventIsLost(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := startServer(t)
 	s.makeEventChain(t)
 	l := &ledger{accepted: map[string]bool{}, found: map[string]bool{}}

@@ -11,6 +11,7 @@ import (
 
 // The example of the README: an order, three functions, one that fails, its dead-letter queue, and the way back.
 func TestOrders(t *testing.T) {
+	t.Parallel() // it mostly waits
 	python := tool(t, "py", "bin", "aws")
 	s := startServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

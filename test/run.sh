@@ -22,7 +22,7 @@ stage() { "$@" || echo "$*" >>"$status"; }
 	stage go test -json -timeout 10m $units
 	if command -v gcc >/dev/null; then
 		# The parts with goroutines once more, under the race detector.
-		racy=$(printf '%s\n' "$units" | grep -E "^$module/(dispatch|gateway|runtimeapi|worker|service/.*|store/sqlite)$")
+		racy=$(printf '%s\n' "$units" | grep -E "^$module/(dispatch|event|gateway|runtimeapi|worker|service/.*|store/sqlite)$")
 		CGO_ENABLED=1 stage go test -json -race -short -timeout 10m $racy
 	else
 		echo '{"Action":"note","Output":"no C compiler (gcc): the race detector did not run"}'
