@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/enfold-run/enfold/service/cloudtrail"
+	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/store/sqlite"
 )
 
@@ -26,5 +27,34 @@ func VerifyTrail(ctx context.Context, cfg Config) (r cloudtrail.Report, err erro
 		return r, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return cloudtrail.Verify(ctx, db, root.Key(cloudtrail.SealPurpose))
+	if r, err = cloudtrail.Verify(ctx, db, root.Key(cloudtrail.SealPurpose)); err != nil {
+		return r, err
+	}
+	return r, missingTrails(ctx, db, &r)
+}
+
+// madeByCalls are tables whose rows calls make, and nothing else.
+var madeByCalls = []string{"iam.entity", "lambda.function", "kms.key"}
+
+// missingTrails finds accounts in which calls have made something, and that have nothing in the trail: it was removed as a whole.
+func missingTrails(ctx context.Context, db cloudtrail.Viewer, r *cloudtrail.Report) error {
+	known := map[string]bool{}
+	for _, l := range r.Logs {
+		known[l.Account] = known[l.Account] || l.Kind == "management"
+	}
+	return db.View(ctx, func(tx store.Tx) error {
+		for _, table := range madeByCalls {
+			scopes, err := tx.Scopes(table)
+			if err != nil {
+				return err
+			}
+			for _, sc := range scopes {
+				if !known[sc.Account] {
+					known[sc.Account] = true
+					r.Problems = append(r.Problems, "account "+sc.Account+" has what calls have made, and no call in the trail: it was removed")
+				}
+			}
+		}
+		return nil
+	})
 }

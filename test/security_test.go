@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"database/sql"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	_ "modernc.org/sqlite" // opens the database of a stopped server
 )
 
 // as is a CLI with other credentials; token is empty for long-term ones.
@@ -248,5 +251,26 @@ func TestTrailVerify(t *testing.T) {
 	}
 	if out, diag, err := s.enfold(t, "trail", "verify"); err != nil {
 		t.Fatalf("enfold trail verify when it is stopped: %v\n%s%s", err, out, diag)
+	}
+	s.removeTrail(t)
+	if out, _, err := s.enfold(t, "trail", "verify"); err == nil || !strings.Contains(out, "no call in the trail") {
+		t.Errorf("a trail that was removed as a whole: %v\n%s", err, out)
+	}
+}
+
+// removeTrail deletes all that the trail has, as somebody with the database file can.
+func (s *server) removeTrail(t *testing.T) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(s.dir, "enfold.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, q := range []string{
+		"DELETE FROM chunks", "DELETE FROM records WHERE space IN (SELECT id FROM spaces WHERE name LIKE 'cloudtrail%')",
+	} {
+		if _, err := db.Exec(q); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -46,7 +46,10 @@ func (c trailVerifyCmd) Run(ctx context.Context) error {
 		fmt.Println("The audit trail is empty: nothing was recorded yet on this directory, or all of its data was replaced.")
 		return nil
 	}
-	fmt.Println("The audit trail is whole: nothing was removed or changed.")
+	fmt.Println("The audit trail is whole: nothing in it was removed or changed.")
+	if len(c.Expect) == 0 {
+		fmt.Println("That no older copy of all of it was put back only --expect can show, with a digest that was kept elsewhere.")
+	}
 	return nil
 }
 
