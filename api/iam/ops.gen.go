@@ -1707,7 +1707,7 @@ func newService() *aws.Service {
 		Action:  "iam:UpdateGroup",
 		Resources: func(ctx context.Context, impl, input any) ([]string, error) {
 			in := input.(*UpdateGroupInput)
-			return groupARN(ctx, impl, in.GroupName)
+			return movedGroupARN(ctx, impl, in.GroupName, in.NewGroupName, in.NewPath)
 		},
 		NewInput:  func() any { return new(UpdateGroupInput) },
 		NewOutput: func() any { return new(UpdateGroupOutput) },
@@ -1776,7 +1776,7 @@ func newService() *aws.Service {
 		Action:  "iam:UpdateUser",
 		Resources: func(ctx context.Context, impl, input any) ([]string, error) {
 			in := input.(*UpdateUserInput)
-			return userARN(ctx, impl, in.UserName)
+			return movedUserARN(ctx, impl, in.UserName, in.NewUserName, in.NewPath)
 		},
 		NewInput:  func() any { return new(UpdateUserInput) },
 		NewOutput: func() any { return new(UpdateUserOutput) },

@@ -34,6 +34,36 @@ func keyOwnerARN(ctx context.Context, impl any, id *string) ([]string, error) {
 	return one(impl.(Finder).KeyOwnerARN(ctx, value(id)))
 }
 
+// movedUserARN is a user's ARN and the one that it will have with another name or path: who moves a user needs the
+// permission on both. See https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateUser.html.
+func movedUserARN(ctx context.Context, impl any, name, newName, newPath *string) ([]string, error) {
+	arn, err := impl.(Finder).UserARN(ctx, value(name))
+	return moved(arn, newName, newPath), err
+}
+
+// movedGroupARN is the same of a group.
+func movedGroupARN(ctx context.Context, impl any, name, newName, newPath *string) ([]string, error) {
+	arn, err := impl.(Finder).GroupARN(ctx, value(name))
+	return moved(arn, newName, newPath), err
+}
+
+// moved is an ARN and, if it is another, the one with the new name and path; nil is what it has.
+func moved(arn string, newName, newPath *string) []string {
+	kind, rest, _ := strings.Cut(arn, "/")
+	end := strings.LastIndexByte(rest, '/') + 1
+	path, name := "/"+rest[:end], rest[end:]
+	if newPath != nil {
+		path = *newPath
+	}
+	if newName != nil {
+		name = *newName
+	}
+	if target := kind + path + name; target != arn {
+		return []string{arn, target}
+	}
+	return []string{arn}
+}
+
 func one(arn string, err error) ([]string, error) { return []string{arn}, err }
 
 func newUserARN(call *aws.Call, name, path *string) ([]string, error) {
