@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,12 +44,25 @@ type summary struct {
 	output  map[string][]string // of what runs, by package and test
 	parents map[string]bool     // has subtests
 	results []result
+	took    []timed // tests that are nobody's subtest
 	notes   []string
 	broken  int // packages that failed without a failing test, and builds
 	failing map[string]bool
 }
 
 type result struct{ name, action, reason string }
+
+// timed is how long a test took.
+type timed struct {
+	name    string
+	seconds float64
+}
+
+// The slowest tests are printed: so many, if they took so long.
+const (
+	slowest     = 12
+	slowSeconds = 5
+)
 
 func newSummary(out io.Writer) *summary {
 	return &summary{out: out, output: map[string][]string{}, parents: map[string]bool{}, failing: map[string]bool{}}
@@ -101,6 +115,9 @@ func (s *summary) endTest(key string, e event) {
 	if e.Action == "fail" {
 		s.failing[e.Package] = true
 		fmt.Fprintf(s.out, "\n--- FAIL %s %s (%.1f s)\n%s\n", e.Package, e.Test, e.Elapsed, strings.Join(s.output[key], ""))
+	}
+	if !strings.Contains(e.Test, "/") && e.Elapsed >= slowSeconds {
+		s.took = append(s.took, timed{key, e.Elapsed})
 	}
 	if s.parents[key] {
 		return
@@ -162,6 +179,13 @@ func (s *summary) close() bool {
 	slices.Sort(reasons)
 	for _, r := range reasons {
 		fmt.Fprintf(s.out, "  %s: %s\n", r, strings.Join(skipped[r], ", "))
+	}
+	slices.SortStableFunc(s.took, func(a, b timed) int { return cmp.Compare(b.seconds, a.seconds) })
+	for i, t := range s.took[:min(len(s.took), slowest)] {
+		if i == 0 {
+			fmt.Fprintln(s.out, "\nSlowest:")
+		}
+		fmt.Fprintf(s.out, "  %6.1f s  %s\n", t.seconds, t.name)
 	}
 	for _, r := range s.results {
 		if r.action == "fail" {
