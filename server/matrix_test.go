@@ -50,6 +50,12 @@ var (
 		"sns:CreateTopic":                    {"sns:TagResource"},
 		"kms:ReEncrypt":                      {"kms:ReEncryptFrom"},
 		"sqs:CreateQueue":                    {"sqs:TagQueue"},
+		"iam:CreateUser":                     {"iam:TagUser"},
+		"iam:CreateRole":                     {"iam:TagRole"},
+		"iam:CreatePolicy":                   {"iam:TagPolicy"},
+		"iam:CreateOpenIDConnectProvider":    {"iam:TagOpenIDConnectProvider"},
+		"logs:CreateLogGroup":                {"logs:TagResource"},
+		"cloudtrail:CreateTrail":             {"cloudtrail:AddTags"},
 		"sqs:StartMessageMoveTask":           {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SendMessage"},
 	}
 	// withoutResource are the ops whose action has no resource level.

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/enfold-run/enfold/api/cloudtrail"
 	"github.com/enfold-run/enfold/api/iam"
+	"github.com/enfold-run/enfold/api/logs"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/dispatch"
 )
@@ -95,6 +97,60 @@ func TestMoved(t *testing.T) {
 			got := deniedOn(t, m.userCall(c.op, `{"Version":"2012-10-17","Statement":[`+c.policy+`]}`, c.in))
 			if got != want {
 				t.Errorf("denied on %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestTaggedAtCreation: what is made with tags needs the permission to tag it, and without tags does not.
+func TestTaggedAtCreation(t *testing.T) {
+	m := newMatrix(t, nil)
+	trust := trustsOf()
+	doc := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}`
+	tags := []*iam.Tag{{Key: new("team"), Value: new("red")}}
+	for _, c := range []struct {
+		op            *aws.Op
+		tag, on       string // the permission to tag, and the resource that it is asked on
+		plain, tagged any
+	}{
+		{
+			iam.OpCreateUser, "iam:TagUser", "arn:aws:iam::" + matrixAccount + ":user/team/ann",
+			&iam.CreateUserInput{UserName: new("bob"), Path: new("/team/")},
+			&iam.CreateUserInput{UserName: new("ann"), Path: new("/team/"), Tags: tags},
+		},
+		{
+			iam.OpCreateRole, "iam:TagRole", "arn:aws:iam::" + matrixAccount + ":role/team/ann",
+			&iam.CreateRoleInput{RoleName: new("bob"), AssumeRolePolicyDocument: &trust},
+			&iam.CreateRoleInput{RoleName: new("ann"), Path: new("/team/"), AssumeRolePolicyDocument: &trust, Tags: tags},
+		},
+		{
+			iam.OpCreatePolicy, "iam:TagPolicy", "arn:aws:iam::" + matrixAccount + ":policy/ann",
+			&iam.CreatePolicyInput{PolicyName: new("bob"), PolicyDocument: &doc},
+			&iam.CreatePolicyInput{PolicyName: new("ann"), PolicyDocument: &doc, Tags: tags},
+		},
+		{
+			logs.OpCreateLogGroup, "logs:TagResource", "arn:aws:logs:us-east-1:" + matrixAccount + ":log-group:/team/ann",
+			&logs.CreateLogGroupInput{LogGroupName: new("/team/bob")},
+			&logs.CreateLogGroupInput{LogGroupName: new("/team/ann"), Tags: map[string]string{"team": "red"}},
+		},
+		{
+			cloudtrail.OpCreateTrail, "cloudtrail:AddTags", "arn:aws:cloudtrail:us-east-1:" + matrixAccount + ":trail/ann",
+			&cloudtrail.CreateTrailInput{Name: new("bob"), S3BucketName: new("trails-of-bob")},
+			&cloudtrail.CreateTrailInput{Name: new("ann"), S3BucketName: new("trails-of-ann"), TagsList: []*cloudtrail.Tag{{Key: new("team"), Value: new("red")}}},
+		},
+	} {
+		t.Run(c.op.Name, func(t *testing.T) {
+			create := permission{c.op.Action, []string{"*"}}
+			if on := deniedOn(t, m.userCall(c.op, policyOf([]permission{create}), c.plain)); on != "" {
+				t.Errorf("without tags: denied on %s", on)
+			}
+			err := m.userCall(c.op, policyOf([]permission{create, {c.tag, []string{c.on + "x"}}}), c.tagged)
+			d, _ := errors.AsType[*dispatch.Denial](err)
+			if d == nil || d.Action != c.tag || d.Resource != c.on {
+				t.Errorf("with tags: %v, want a denial of %s on %s", err, c.tag, c.on)
+			}
+			if on := deniedOn(t, m.userCall(c.op, policyOf([]permission{create, {c.tag, []string{c.on}}}), c.tagged)); on != "" {
+				t.Errorf("with tags and %s: denied on %s", c.tag, on)
 			}
 		})
 	}

@@ -97,6 +97,18 @@ func newService() *aws.Service {
 			in := input.(*CreateTrailInput)
 			return trailARN(aws.CallFrom(ctx), in.Name)
 		},
+		Also: []aws.Permission{
+			{
+				Action: "cloudtrail:AddTags",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateTrailInput)
+					if len(in.TagsList) == 0 || in.Name == nil || *in.Name == "" {
+						return nil, nil
+					}
+					return trailARN(aws.CallFrom(ctx), in.Name)
+				},
+			},
+		},
 		NewInput:  func() any { return new(CreateTrailInput) },
 		NewOutput: func() any { return new(CreateTrailOutput) },
 		Errors:    []*aws.ErrorType{ErrCloudTrailAccessNotEnabled, ErrCloudTrailInvalidClientTokenId, ErrCloudWatchLogsDeliveryUnavailable, ErrConflict, ErrInsufficientDependencyServiceAccessPermission, ErrInsufficientEncryptionPolicy, ErrInsufficientS3BucketPolicy, ErrInsufficientSnsTopicPolicy, ErrInvalidCloudWatchLogsLogGroupArn, ErrInvalidCloudWatchLogsRoleArn, ErrInvalidKmsKeyId, ErrInvalidParameter, ErrInvalidParameterCombination, ErrInvalidS3BucketName, ErrInvalidS3Prefix, ErrInvalidSnsTopicName, ErrInvalidTagParameter, ErrInvalidTrailName, ErrKms, ErrKmsKeyDisabled, ErrKmsKeyNotFound, ErrMaximumNumberOfTrailsExceeded, ErrNoManagementAccountSLRExists, ErrNotOrganizationMasterAccount, ErrOperationNotPermitted, ErrOrganizationNotInAllFeaturesMode, ErrOrganizationsNotInUse, ErrS3BucketDoesNotExist, ErrTagsLimitExceeded, ErrThrottling, ErrTrailAlreadyExists, ErrTrailNotProvided, ErrUnsupportedOperation},

@@ -251,6 +251,18 @@ func newService() *aws.Service {
 			in := input.(*CreateOpenIDConnectProviderInput)
 			return newProviderARN(aws.CallFrom(ctx), in.URL)
 		},
+		Also: []aws.Permission{
+			{
+				Action: "iam:TagOpenIDConnectProvider",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateOpenIDConnectProviderInput)
+					if len(in.Tags) == 0 || in.URL == nil || *in.URL == "" {
+						return nil, nil
+					}
+					return newProviderARN(aws.CallFrom(ctx), in.URL)
+				},
+			},
+		},
 		NewInput:  func() any { return new(CreateOpenIDConnectProviderInput) },
 		NewOutput: func() any { return new(CreateOpenIDConnectProviderOutput) },
 		Errors:    []*aws.ErrorType{ErrConcurrentModification, ErrEntityAlreadyExists, ErrInvalidInput, ErrLimitExceeded, ErrOpenIdIdpCommunicationError, ErrServiceFailure},
@@ -268,6 +280,18 @@ func newService() *aws.Service {
 		Resources: func(ctx context.Context, _, input any) ([]string, error) {
 			in := input.(*CreatePolicyInput)
 			return newPolicyARN(aws.CallFrom(ctx), in.PolicyName, in.Path)
+		},
+		Also: []aws.Permission{
+			{
+				Action: "iam:TagPolicy",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreatePolicyInput)
+					if len(in.Tags) == 0 || in.PolicyName == nil || *in.PolicyName == "" {
+						return nil, nil
+					}
+					return newPolicyARN(aws.CallFrom(ctx), in.PolicyName, in.Path)
+				},
+			},
 		},
 		NewInput:  func() any { return new(CreatePolicyInput) },
 		NewOutput: func() any { return new(CreatePolicyOutput) },
@@ -301,6 +325,18 @@ func newService() *aws.Service {
 		Resources: func(ctx context.Context, _, input any) ([]string, error) {
 			in := input.(*CreateRoleInput)
 			return newRoleARN(aws.CallFrom(ctx), in.RoleName, in.Path)
+		},
+		Also: []aws.Permission{
+			{
+				Action: "iam:TagRole",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateRoleInput)
+					if len(in.Tags) == 0 || in.RoleName == nil || *in.RoleName == "" {
+						return nil, nil
+					}
+					return newRoleARN(aws.CallFrom(ctx), in.RoleName, in.Path)
+				},
+			},
 		},
 		NewInput:  func() any { return new(CreateRoleInput) },
 		NewOutput: func() any { return new(CreateRoleOutput) },
@@ -337,6 +373,18 @@ func newService() *aws.Service {
 		Resources: func(ctx context.Context, _, input any) ([]string, error) {
 			in := input.(*CreateUserInput)
 			return newUserARN(aws.CallFrom(ctx), in.UserName, in.Path)
+		},
+		Also: []aws.Permission{
+			{
+				Action: "iam:TagUser",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateUserInput)
+					if len(in.Tags) == 0 || in.UserName == nil || *in.UserName == "" {
+						return nil, nil
+					}
+					return newUserARN(aws.CallFrom(ctx), in.UserName, in.Path)
+				},
+			},
 		},
 		NewInput:  func() any { return new(CreateUserInput) },
 		NewOutput: func() any { return new(CreateUserOutput) },

@@ -136,6 +136,18 @@ func newService() *aws.Service {
 			in := input.(*CreateLogGroupInput)
 			return logGroupARN(aws.CallFrom(ctx), in.LogGroupName)
 		},
+		Also: []aws.Permission{
+			{
+				Action: "logs:TagResource",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateLogGroupInput)
+					if len(in.Tags) == 0 || in.LogGroupName == nil || *in.LogGroupName == "" {
+						return nil, nil
+					}
+					return []string{"arn:aws:logs:" + aws.CallFrom(ctx).Region + ":" + aws.CallFrom(ctx).Account + ":log-group:" + *in.LogGroupName}, nil
+				},
+			},
+		},
 		NewInput:  func() any { return new(CreateLogGroupInput) },
 		NewOutput: func() any { return new(CreateLogGroupOutput) },
 		Errors:    []*aws.ErrorType{ErrInvalidParameter, ErrLimitExceeded, ErrOperationAborted, ErrResourceAlreadyExists, ErrServiceUnavailable},
