@@ -54,7 +54,7 @@ type entry struct {
 func (s *Service) Record(ctx context.Context, call *aws.Call, out any, err *aws.Error) {
 	e := s.newEntry(call)
 	if err != nil {
-		e.code, e.message = errorCode(err), clip(err.Message, maxMessage)
+		e.code, e.message = errorCode(err), clip(withoutUserinfo(err.Message), maxMessage)
 	}
 	if e.data {
 		e.input = shallow(call.Input)
@@ -82,7 +82,7 @@ func (s *Service) Record(ctx context.Context, call *aws.Call, out any, err *aws.
 func (s *Service) newEntry(call *aws.Call) entry {
 	e := entry{
 		op: call.Op, principal: call.Principal, recipient: call.Account, region: eventRegion(call.Op, call.Region),
-		requestID: call.RequestID, sourceIP: call.SourceIP, userAgent: clip(call.UserAgent, maxText), access: call.Authorized,
+		requestID: call.RequestID, sourceIP: call.SourceIP, userAgent: clip(withoutUserinfo(call.UserAgent), maxText), access: call.Authorized,
 		at: s.now(), data: call.Op.Data,
 	}
 	if e.principal == nil {

@@ -30,9 +30,12 @@ var hidden = map[string]bool{
 	"LogEvents": true, "MessageBody": true, "MessageAttributes": true, "MessageSystemAttributes": true, "ReceiptHandle": true, "Entries": true, "Secret": true, "ClientSecret": true, "AuthToken": true,
 }
 
-// hiddenOf are members of one shape: links that are signed.
+// hiddenOf are members of one shape: links that are signed, messages, and what confirms a subscription for whoever has it.
 var hiddenOf = map[string]bool{
 	"LayerVersionContentOutput.Location": true, "FunctionCodeLocation.Location": true,
+	"PublishInput.Message": true, "PublishInput.Subject": true,
+	"PublishBatchRequestEntry.Message": true, "PublishBatchRequestEntry.Subject": true,
+	"ConfirmSubscriptionInput.Token": true,
 }
 
 // shape is what of a generated struct goes into records.
@@ -228,12 +231,13 @@ func appendMap(b []byte, v reflect.Value, depth int) []byte {
 	return append(b, '}')
 }
 
-// appendString adds a JSON string. A presigned link is a secret for as long as it is good.
+// appendString adds a JSON string. A presigned link is a secret for as long as it is good, and the password in a URL always.
 func appendString(b []byte, s string) []byte {
 	if len(s) > len("X-Amz-Signature=") && strings.Contains(s, "X-Amz-S") &&
 		(strings.Contains(s, "X-Amz-Signature=") || strings.Contains(s, "X-Amz-Security-Token=")) {
-		s = "HIDDEN_DUE_TO_SECURITY_REASONS"
+		s = hiddenText
 	}
+	s = withoutUserinfo(s)
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			return appendJSON(b, s)
