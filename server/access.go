@@ -23,7 +23,8 @@ import (
 	"github.com/enfold-run/enfold/worker"
 )
 
-// access finds the keys that requests are signed with: long-term ones are IAM's, sessions say themselves who they are.
+// access finds the keys that requests are signed with: long-term ones are IAM's, sessions say themselves who they are, as long
+// as whom they speak for is there.
 type access struct {
 	root keys // of the server's first account, which may be fixed by the configuration
 	iam  *iam.Service
@@ -33,14 +34,7 @@ type access struct {
 // Lookup implements sigv4.Keys.
 func (a access) Lookup(ctx context.Context, id, sessionToken string) (sigv4.Key, error) {
 	if sessionToken != "" {
-		secret, p, err := a.sts.Open(id, sessionToken)
-		switch {
-		case errors.Is(err, sts.ErrExpired):
-			return sigv4.Key{}, sigv4.ErrSessionExpired
-		case err != nil:
-			return sigv4.Key{}, sigv4.ErrUnknownKey
-		}
-		return sigv4.Key{Secret: secret, Principal: p}, nil
+		return a.session(ctx, id, sessionToken)
 	}
 	if id == a.root.id {
 		return a.root.key, nil
@@ -51,6 +45,25 @@ func (a access) Lookup(ctx context.Context, id, sessionToken string) (sigv4.Key,
 	}
 	if err != nil {
 		return sigv4.Key{}, fmt.Errorf("look up access key: %w", err)
+	}
+	return sigv4.Key{Secret: secret, Principal: p}, nil
+}
+
+// session is the key of a session. One of a role or user that was deleted is as unknown as one that never was.
+func (a access) session(ctx context.Context, id, token string) (sigv4.Key, error) {
+	secret, p, err := a.sts.Open(id, token)
+	switch {
+	case errors.Is(err, sts.ErrExpired):
+		return sigv4.Key{}, sigv4.ErrSessionExpired
+	case err != nil:
+		return sigv4.Key{}, sigv4.ErrUnknownKey
+	}
+	exists, err := a.iam.IssuerExists(ctx, p)
+	if err != nil {
+		return sigv4.Key{}, fmt.Errorf("look up the issuer of a session: %w", err)
+	}
+	if !exists {
+		return sigv4.Key{}, sigv4.ErrUnknownKey
 	}
 	return sigv4.Key{Secret: secret, Principal: p}, nil
 }

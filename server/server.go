@@ -133,7 +133,7 @@ func (s *Server) build(ctx context.Context) error {
 		Log: cfg.Log, Idle: cfg.IdleTime,
 	})
 	outbox := event.NewOutbox(root.Key("event"), nil)
-	inRoles := newSessions(assume, tokens)
+	inRoles := newSessions(assume, tokens, s.iam)
 	sealLambda := root.Key("lambda")
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{

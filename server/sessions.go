@@ -6,15 +6,18 @@ import (
 	"time"
 
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/service/iam"
 	"github.com/enfold-run/enfold/service/sts"
 	"github.com/enfold-run/enfold/store"
 )
 
 // sessions are those of roles that Lambda acts in by itself: to tell destinations, to poll queues. A session is used for
-// sessionUse and then made anew, so that the role's trust policy keeps its say; what it may do is decided at every call.
+// sessionUse and then made anew, so that the role's trust policy keeps its say; what it may do is decided at every call. One of a
+// role that was deleted is not used again.
 type sessions struct {
 	roles  functionRoles
 	tokens *sts.Service
+	iam    *iam.Service
 
 	mu   sync.Mutex
 	kept map[sessionKey]keptSession
@@ -35,8 +38,8 @@ type keptSession struct {
 	until     time.Time
 }
 
-func newSessions(r functionRoles, t *sts.Service) *sessions {
-	return &sessions{roles: r, tokens: t, kept: map[sessionKey]keptSession{}}
+func newSessions(r functionRoles, t *sts.Service, i *iam.Service) *sessions {
+	return &sessions{roles: r, tokens: t, iam: i, kept: map[sessionKey]keptSession{}}
 }
 
 // Session implements target.Sessions.
@@ -47,7 +50,13 @@ func (s *sessions) Session(ctx context.Context, sc store.Scope, role, function s
 	old := s.kept[key]
 	s.mu.Unlock()
 	if now.Before(old.until) {
-		return old.principal, nil
+		exists, err := s.iam.IssuerExists(ctx, old.principal)
+		if err != nil {
+			return nil, err
+		}
+		if exists {
+			return old.principal, nil
+		}
 	}
 	creds, err := s.roles.assume(ctx, sc.Account, sc.Region, role, function)
 	if err != nil {

@@ -218,7 +218,9 @@ func TestRoleIsDeletedUnderFunction(t *testing.T) {
 	c.allow("short-lived")
 	c.run("iam", "delete-role", "--role-name", "short-lived")
 
-	s.wants(t, "warm", listFunctions, "status", "403")
+	s.wants(t, "warm", listFunctions, "status", "403", "code", "UnrecognizedClientException",
+		"message", "The security token included in the request is invalid.")
+	s.wants(t, "warm", whoAmI, "status", "403", "code", "InvalidClientTokenId")
 	_, err := s.tryInvoke(t, s.lambda(t), &lambda.InvokeInput{FunctionName: aws.String("cold"), Payload: []byte(whoAmI)})
 	if want := "403 AccessDeniedException: The role defined for the function cannot be assumed by Lambda."; fault(err) != want {
 		t.Errorf("got  %s\nwant %s", fault(err), want)

@@ -12,6 +12,7 @@ import (
 const (
 	maxCachedKeys     = 16384
 	maxCachedNoKeys   = 1024
+	maxCachedIssuers  = 16384
 	maxCachedPolicies = 8 << 20
 	maxCachedGrants   = 16 << 20 // policies that several have count for each
 	maxCachedRoles    = 4 << 20
@@ -29,6 +30,7 @@ type caches struct {
 	versions sync.Map // account -> *atomic.Uint64
 	keys     *cache[string, *knownKey]
 	noKeys   *cache[string, *knownKey] // apart, for guesses not to push out what there is
+	issuers  *cache[grantsKey, knownIssuer]
 	grants   *cache[grantsKey, *knownGrants]
 	roles    *cache[string, *knownRole]
 	managed  *cache[string, *knownPolicy]
@@ -45,6 +47,7 @@ func newCaches() *caches {
 	return &caches{
 		keys:     newCache[string, *knownKey](maxCachedKeys),
 		noKeys:   newCache[string, *knownKey](maxCachedNoKeys),
+		issuers:  newCache[grantsKey, knownIssuer](maxCachedIssuers),
 		grants:   newCache[grantsKey, *knownGrants](maxCachedGrants),
 		roles:    newCache[string, *knownRole](maxCachedRoles),
 		managed:  newCache[string, *knownPolicy](maxCachedPolicies),
