@@ -224,7 +224,7 @@ func TestPrincipalKeys(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(string(tt.who.Type)+" "+tt.key, func(t *testing.T) {
-			e := newEval(&Request{Principal: tt.who, ResourceAccount: theirs, Keys: keys{"aws:epochtime": {"1767323100"}}})
+			e := newEval(&Request{Principal: tt.who, ResourceAccount: theirs, Keys: keys{"aws:epochtime": {"1767323100"}}}, &Grants{})
 			values, ok := e.values(canonical(tt.key))
 			got := "-"
 			if ok {

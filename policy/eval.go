@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -9,6 +10,9 @@ import (
 type eval struct {
 	req    *Request
 	action string // lower case
+	born   int64  // when the principal got its name, in milliseconds of Unix time; the end of time if it is not there
+	// newcomer says that the principal got its name after the policy at hand was set.
+	newcomer bool
 
 	cache   []cached
 	room    [8]cached // of cache
@@ -23,8 +27,11 @@ type cached struct {
 	ok     bool
 }
 
-func newEval(req *Request) *eval {
-	e := &eval{req: req, action: strings.ToLower(req.Action)}
+func newEval(req *Request, g *Grants) *eval {
+	e := &eval{req: req, action: strings.ToLower(req.Action), born: math.MaxInt64}
+	if !g.Born.IsZero() {
+		e.born = g.Born.UnixMilli()
+	}
 	e.cache = e.room[:0]
 	return e
 }
@@ -58,7 +65,7 @@ func (s *Statement) applies(e *eval) reach {
 	if !s.coversAction(e.action) {
 		return nobody
 	}
-	r := s.reaches(e.req.Principal)
+	r := s.reaches(e.req.Principal, e.newcomer)
 	if r == nobody {
 		return nobody
 	}
@@ -132,12 +139,18 @@ type found struct {
 	reach     reach
 }
 
+// meet prepares for the statements of a policy.
+func (e *eval) meet(p *Named) {
+	e.newcomer = !p.Set.IsZero() && e.born > p.Set.UnixMilli()
+}
+
 // deny is the first Deny that applies.
 func (e *eval) deny(policies []Named) (found, bool) {
 	for i := range policies {
 		if policies[i].Policy == nil {
 			continue
 		}
+		e.meet(&policies[i])
 		for _, s := range policies[i].denies {
 			if r := s.applies(e); r != nobody {
 				return found{&policies[i], s, r}, true
@@ -155,6 +168,7 @@ func (e *eval) allow(policies []Named, byResource bool) found {
 		if policies[i].Policy == nil || byResource && !policies[i].Kind.namesPrincipals() {
 			continue
 		}
+		e.meet(&policies[i])
 		for _, s := range policies[i].allows {
 			if r := s.applies(e); r > best.reach {
 				best = found{&policies[i], s, r}

@@ -24,7 +24,7 @@ func Evaluate(req *Request, g *Grants, r *ResourceGrants) Decision {
 	if r == nil {
 		r = &ResourceGrants{}
 	}
-	e := newEval(req)
+	e := newEval(req, g)
 	d := e.decide(g, r)
 	d.Missing = e.lacking()
 	return d

@@ -142,29 +142,40 @@ func throughIssuer(who *aws.Principal) bool {
 	return who.Session != nil && who.Session.Issuer != "" && (who.Type == aws.AssumedRole || who.Type == aws.Federated)
 }
 
-// reaches is the most that a statement's Principal or NotPrincipal gives to who asks. A statement without either is one of a
-// policy on the principal's own side.
-func (s *Statement) reaches(who *aws.Principal) reach {
+// ofName says that p means a user, a role or a session of it by its name, which another one may have had before.
+func (p principal) ofName(who *aws.Principal) bool {
+	return p.form == arn && !(who.Type == aws.Federated && p.value == who.Arn) // that name is anybody's to take
+}
+
+// reaches is the most that a statement's Principal or NotPrincipal gives to who asks; newcomer says that who has its name
+// since the policy was set. A statement without either is one of a policy on the principal's own side.
+func (s *Statement) reaches(who *aws.Principal, newcomer bool) reach {
 	switch {
 	case len(s.Principals) > 0:
 		most := nobody
 		for _, p := range s.principals {
+			if newcomer && s.Effect == Allow && p.ofName(who) {
+				continue
+			}
 			most = max(most, p.reach(who))
 		}
 		return most
 	case len(s.NotPrincipals) > 0:
-		return s.spares(who)
+		return s.spares(who, newcomer)
 	}
 	return direct
 }
 
 // spares judges NotPrincipal. A Deny spares only those of whom it lists everything that they are: the account, the role or
 // user, the session. An Allow leaves out those of whom it lists anything.
-func (s *Statement) spares(who *aws.Principal) reach {
+func (s *Statement) spares(who *aws.Principal, newcomer bool) reach {
 	var listed reach
 	accountListed := who.Account == "" || who.Type == aws.ServiceType || who.Type == aws.Anonymous
 	selfListed, issuerListed := false, !throughIssuer(who)
 	for _, p := range s.principals {
+		if newcomer && s.Effect == Deny && p.ofName(who) {
+			continue
+		}
 		r := p.reach(who)
 		listed = max(listed, r)
 		accountListed = accountListed || p.form == anybody || p.form == account && r != nobody

@@ -95,7 +95,7 @@ func (s situation) decide(t testingT, together bool) Decision {
 			if err != nil {
 				t.Fatalf("%s: %v", text, err)
 			}
-			compiled[side] = append(compiled[side], Named{fmt.Sprint(i), p})
+			compiled[side] = append(compiled[side], Named{Name: fmt.Sprint(i), Policy: p})
 		}
 	}
 	g := &Grants{Identity: compiled[identitySide]}
@@ -258,13 +258,13 @@ func FuzzEvaluate(f *testing.F) {
 			return // the text ends the statement and begins others
 		}
 		req := &Request{Principal: role, Action: action, Resource: arn, Keys: keys{canonical(key): {value}}}
-		full := Named{"full", everythingAllowed}
-		d := Evaluate(req, &Grants{Identity: []Named{{"p", allow}}}, nil)
-		not := Evaluate(req, &Grants{Identity: []Named{full, {"p", deny}}}, nil)
+		full := Named{Name: "full", Policy: everythingAllowed}
+		d := Evaluate(req, &Grants{Identity: []Named{{Name: "p", Policy: allow}}}, nil)
+		not := Evaluate(req, &Grants{Identity: []Named{full, {Name: "p", Policy: deny}}}, nil)
 		if d.Allowed == not.Allowed {
 			t.Fatalf("as an Allow %+v, as a Deny %+v", d, not)
 		}
-		if both := Evaluate(req, &Grants{Identity: []Named{{"p", allow}, {"q", deny}}}, nil); both.Allowed {
+		if both := Evaluate(req, &Grants{Identity: []Named{{Name: "p", Policy: allow}, {Name: "q", Policy: deny}}}, nil); both.Allowed {
 			t.Fatalf("both %+v", both)
 		}
 	})

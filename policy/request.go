@@ -1,6 +1,10 @@
 package policy
 
-import "github.com/enfold-run/enfold/aws"
+import (
+	"time"
+
+	"github.com/enfold-run/enfold/aws"
+)
 
 // Request is what is asked: may this principal do this action on this resource, now?
 type Request struct {
@@ -22,12 +26,19 @@ type Keys interface {
 // Named is a policy and the name that explanations give it: an ARN, or "inline policy NAME of …".
 type Named struct {
 	Name string
+	// Set is when a policy on the resource's side was put there, to the millisecond or finer. By the ARN of a user or role, or
+	// of a role session, such a policy means who had that name then: who got it later is given nothing, and a Deny that spares
+	// it does not spare the later one. A Deny of the name itself holds for whoever has it. Zero means whoever has the name.
+	Set time.Time
 	*Policy
 }
 
 // Grants are the policies on the principal's side. They are shared between calls and never changed once made.
 type Grants struct {
 	Identity []Named // of the user and its groups, or of the role
+	// Born is when the user or role, or the one that the session came from, got its name, cut to the millisecond; zero for
+	// one that is not there, whom no policy with a time means.
+	Born time.Time
 	// Boundary is the permissions boundary; nil if there is none.
 	Boundary *Named
 	// Session are the session policies: an allow in any of them counts. Limited says that there are some, so that a session

@@ -129,7 +129,7 @@ func (s *Service) everything() (*policy.Grants, error) {
 
 // compileGrants are the policies of a user and its groups, or of a role, and what they weigh in the cache.
 func (s *Service) compileGrants(tx store.Tx, account string, e *entity) (g *policy.Grants, weight int, err error) {
-	g, weight = nothing(), minText
+	g, weight = &policy.Grants{Born: e.born()}, minText
 	sources, err := s.sources(tx, account, e)
 	if err != nil {
 		return nil, 0, err

@@ -57,6 +57,9 @@ func New(d Deps) *Service {
 // clock is now as IAM keeps it: in UTC, to the second.
 func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Second) }
 
+// moment is now as exactly as names are dated.
+func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
+
 func scope(account string) store.Scope { return store.Scope{Account: account} }
 
 // everywhere is the scope of what must be found without knowing whose it is.

@@ -15,6 +15,7 @@ type entity struct {
 	Path     string
 	ID       string
 	Created  time.Time
+	Named    time.Time         `json:",omitzero"` // when it got its name and path; zero of old rows is Created
 	Tags     []tag             `json:",omitempty"`
 	Boundary string            `json:",omitempty"` // ARN of the permissions boundary
 	Inline   map[string]string `json:",omitempty"` // policy documents by name
@@ -30,6 +31,14 @@ type entity struct {
 }
 
 type tag struct{ Key, Value string }
+
+// born is when the entity got the name that policies know it by.
+func (e *entity) born() time.Time {
+	if e.Named.IsZero() {
+		return e.Created
+	}
+	return e.Named
+}
 
 // arn of the entity in its account.
 func (e *entity) arn(account string) string {

@@ -21,6 +21,7 @@ func (s *Service) create(ctx context.Context, e *entity) error {
 				return err
 			}
 		}
+		e.Named = s.moment()
 		_, err = entities.Put(tx, scope(in), entityKey(e.Kind, e.Name), *e, store.IfAbsent())
 		if errors.Is(err, store.ErrExists) {
 			return api.ErrEntityAlreadyExists.Withf("%s with name %s already exists.", e.Kind.title(), e.Name)
@@ -190,6 +191,9 @@ func (s *Service) rename(ctx context.Context, k kind, name string, newName, newP
 			if _, err := find(tx, in, k, e.Name); err == nil {
 				return api.ErrEntityAlreadyExists.Withf("%s with name %s already exists.", k.title(), e.Name)
 			}
+		}
+		if was.Name != e.Name || was.Path != e.Path {
+			e.Named = s.moment()
 		}
 		if err := entities.Delete(tx, scope(in), entityKey(k, was.Name)); err != nil {
 			return err

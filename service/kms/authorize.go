@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/kms"
 	"github.com/enfold-run/enfold/aws"
@@ -40,14 +41,14 @@ func (s *Service) ResourceGrants(ctx context.Context, call *aws.Call, arn string
 	texts, service := []namedText{}, managedService(r)
 	switch {
 	case k != nil:
-		texts = append(texts, namedText{"key policy", k.Policy})
+		texts = append(texts, namedText{"key policy", k.Policy, k.PolicySet})
 	case service != "":
-		texts = append(texts, namedText{"key policy", managedPolicy(r.scope, service)})
+		texts = append(texts, namedText{name: "key policy", text: managedPolicy(r.scope, service)})
 	case call.Principal != nil && call.Principal.Account == r.scope.Account:
 		return nil, nil
 	}
 	if service != "" {
-		texts = append(texts, namedText{"key policy", ownServicePolicy(service)})
+		texts = append(texts, namedText{name: "key policy", text: ownServicePolicy(service)})
 	}
 	for i := range covering {
 		texts = append(texts, covering[i].statement())
@@ -55,7 +56,10 @@ func (s *Service) ResourceGrants(ctx context.Context, call *aws.Call, arn string
 	return s.compiled(texts)
 }
 
-type namedText struct{ name, text string }
+type namedText struct {
+	name, text string
+	set        time.Time // zero for what names nobody but accounts and services
+}
 
 func (s *Service) compiled(texts []namedText) (*policy.ResourceGrants, error) {
 	all := &policy.ResourceGrants{Decisive: true}
@@ -64,7 +68,7 @@ func (s *Service) compiled(texts []namedText) (*policy.ResourceGrants, error) {
 		if err != nil {
 			return nil, err
 		}
-		all.Policies = append(all.Policies, policy.Named{Name: t.name, Policy: p})
+		all.Policies = append(all.Policies, policy.Named{Name: t.name, Set: t.set, Policy: p})
 	}
 	return all, nil
 }
@@ -272,5 +276,5 @@ func (g *grantRow) statement() namedText {
 	if err != nil {
 		panic(err) // strings and maps of them
 	}
-	return namedText{"grant " + g.ID, string(text)}
+	return namedText{"grant " + g.ID, string(text), g.set()}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/kms"
 	"github.com/enfold-run/enfold/aws"
@@ -14,7 +15,7 @@ import (
 	"github.com/enfold-run/enfold/policy"
 )
 
-// identities are principals' policies, by the ARN of the user or role.
+// policiesOf are principals' policies, by the ARN of the user or role. Everybody has been there for long.
 type policiesOf map[string]string
 
 func (p policiesOf) Grants(_ context.Context, who *aws.Principal) (*policy.Grants, error) {
@@ -24,10 +25,10 @@ func (p policiesOf) Grants(_ context.Context, who *aws.Principal) (*policy.Grant
 	}
 	text, ok := p[arn]
 	if !ok {
-		return &policy.Grants{}, nil
+		return &policy.Grants{Born: time.Unix(1, 0)}, nil
 	}
 	parsed, err := policy.Parse([]byte(text), policy.KindIdentity)
-	return &policy.Grants{Identity: []policy.Named{{Name: "inline", Policy: parsed}}}, err
+	return &policy.Grants{Born: time.Unix(1, 0), Identity: []policy.Named{{Name: "inline", Policy: parsed}}}, err
 }
 
 func user(acct, name string) *aws.Principal {

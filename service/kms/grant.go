@@ -35,6 +35,7 @@ type grantRow struct {
 	Equals     map[string]string `json:",omitzero"` // nil for no constraint
 	Subset     map[string]string `json:",omitzero"`
 	Created    time.Time
+	Renewed    time.Time `json:",omitzero"` // when it was last asked for again: it means who had the grantee's name then
 }
 
 // same tells a repeated request: AWS answers it with the first one's grant if it has a name.
@@ -82,7 +83,7 @@ func (s *Service) CreateGrant(ctx context.Context, in *api.CreateGrantInput) (*a
 			return err
 		}
 		if g.Name != "" {
-			if id, err = sameGrant(tx, r, g); err != nil || id != "" {
+			if id, err = renewGrant(tx, r, g); err != nil || id != "" {
 				return err
 			}
 			id = g.ID
@@ -193,21 +194,40 @@ func newGrantID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// sameGrant is the id of the grant that the same request made before; empty if there is none.
-func sameGrant(tx store.Tx, r ref, g *grantRow) (string, error) {
+// renewGrant is the id of the grant that the same request made before; empty if there is none.
+func renewGrant(tx store.Tx, r ref, g *grantRow) (string, error) {
+	old, err := sameGrant(tx, r, g)
+	if old == nil || err != nil {
+		return "", err
+	}
+	old.Renewed = g.Created
+	_, err = grants.Put(tx, r.scope, store.Key(r.id, old.ID), *old)
+	return old.ID, err
+}
+
+// set is when the grant was last given to who has the grantee's name.
+func (g *grantRow) set() time.Time {
+	if g.Renewed.After(g.Created) {
+		return g.Renewed
+	}
+	return g.Created
+}
+
+// sameGrant answers nil if there is none.
+func sameGrant(tx store.Tx, r ref, g *grantRow) (*grantRow, error) {
 	for row, err := range grantees.Scan(tx, r.scope, store.Range{Prefix: store.Prefix(r.id, g.Grantee)}) {
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		old, err := grants.Get(tx, r.scope, store.Key(r.id, lastPart(row.Key)))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if old.Value.same(g) {
-			return old.Value.ID, nil
+			return &old.Value, nil
 		}
 	}
-	return "", nil
+	return nil, nil
 }
 
 func lastPart(key string) string { return key[strings.LastIndexByte(key, 0)+1:] }

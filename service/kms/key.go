@@ -36,7 +36,7 @@ func (s *Service) CreateKey(ctx context.Context, in *api.CreateKeyInput) (*api.C
 		return nil, err
 	}
 	if in.Policy != nil {
-		k.Policy = *in.Policy
+		k.Policy, k.PolicySet = *in.Policy, s.clock()
 		if err := s.checkPolicy(ctx, k.ref, *in.Policy, value(in.BypassPolicyLockoutSafetyCheck)); err != nil {
 			return nil, err
 		}

@@ -50,7 +50,7 @@ func (s *Service) PutKeyPolicy(ctx context.Context, in *api.PutKeyPolicyInput) (
 		if err := k.alive(); err != nil {
 			return err
 		}
-		k.Policy = *in.Policy
+		k.Policy, k.PolicySet = *in.Policy, s.clock()
 		return nil
 	})
 	return &api.PutKeyPolicyOutput{}, err

@@ -36,7 +36,8 @@ type keyRow struct {
 	Created     time.Time
 	DeleteAt    time.Time `json:",omitzero"`
 	Policy      string
-	Tags        []tag `json:",omitempty"`
+	PolicySet   time.Time `json:",omitzero"` // when the policy was put
+	Tags        []tag     `json:",omitempty"`
 	Rotation    rotation
 	Materials   []material // the last one is current
 }

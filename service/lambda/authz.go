@@ -42,17 +42,22 @@ func (s *Service) ResourceGrants(ctx context.Context, _ *aws.Call, arn string) (
 	return p.grants(arn)
 }
 
-// grants is the policy compiled.
+// grants is the policy compiled: each statement for itself, for each was added at its own time.
 func (p *resourcePolicy) grants(arn string) (*policy.ResourceGrants, error) {
-	text, err := p.text()
-	if err != nil {
-		return nil, err
+	all := &policy.ResourceGrants{}
+	for i := range p.Statements {
+		text, err := statementsText(p.Statements[i : i+1])
+		if err != nil {
+			return nil, err
+		}
+		compiled, err := policy.Parse([]byte(text), policy.KindResource)
+		if err != nil {
+			return nil, fmt.Errorf("read policy of %s: %w", arn, err)
+		}
+		set := p.Set[compiled.Statements()[0].Sid]
+		all.Policies = append(all.Policies, policy.Named{Name: "policy of " + arn, Set: set, Policy: compiled})
 	}
-	compiled, err := policy.Parse([]byte(text), policy.KindResource)
-	if err != nil {
-		return nil, fmt.Errorf("read policy of %s: %w", arn, err)
-	}
-	return &policy.ResourceGrants{Policies: []policy.Named{{Name: "policy of " + arn, Policy: compiled}}}, nil
+	return all, nil
 }
 
 // functionOf is the function that an ARN names, with its qualifier.

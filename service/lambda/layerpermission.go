@@ -54,7 +54,7 @@ func (s *Service) AddLayerVersionPermission(
 		if err != nil {
 			return err
 		}
-		next, text, err := now.with(st)
+		next, text, err := now.with(st, s.deps.Now())
 		if err != nil {
 			return err
 		}

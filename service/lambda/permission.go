@@ -43,7 +43,7 @@ func (s *Service) AddPermission(ctx context.Context, in *api.AddPermissionInput)
 		if err != nil {
 			return err
 		}
-		next, text, err := now.with(st)
+		next, text, err := now.with(st, s.deps.Now())
 		if err != nil {
 			return err
 		}

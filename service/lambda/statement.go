@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 )
@@ -34,14 +36,18 @@ type grantConditions struct {
 
 // resourcePolicy is the policy of a function, version, alias or layer version: never without a statement.
 type resourcePolicy struct {
-	Revision   string   `json:",omitempty"` // of a layer version's; a function's is that of its version or alias
-	Statements []string // as AddPermission answered them, oldest first
+	Revision   string               `json:",omitempty"` // of a layer version's; a function's is that of its version or alias
+	Statements []string             // as AddPermission answered them, oldest first
+	Set        map[string]time.Time `json:",omitempty"` // when a statement was added, by its Sid
 }
 
 // text is the policy as GetPolicy answers it.
-func (p *resourcePolicy) text() (string, error) {
-	statements := make([]json.RawMessage, len(p.Statements))
-	for i, st := range p.Statements {
+func (p *resourcePolicy) text() (string, error) { return statementsText(p.Statements) }
+
+// statementsText is a policy of these statements.
+func statementsText(all []string) (string, error) {
+	statements := make([]json.RawMessage, len(all))
+	for i, st := range all {
 		statements[i] = json.RawMessage(st)
 	}
 	return compact(struct {
@@ -76,8 +82,8 @@ func (p *resourcePolicy) find(sid string) (int, *statement, error) {
 	return -1, nil, nil
 }
 
-// with is the policy with one more statement, and that statement's text. p may be nil.
-func (p *resourcePolicy) with(st *statement) (*resourcePolicy, string, error) {
+// with is the policy with one more statement, added now, and that statement's text. p may be nil.
+func (p *resourcePolicy) with(st *statement, now time.Time) (*resourcePolicy, string, error) {
 	if p == nil {
 		p = &resourcePolicy{}
 	}
@@ -93,7 +99,10 @@ func (p *resourcePolicy) with(st *statement) (*resourcePolicy, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	next := &resourcePolicy{Revision: p.Revision, Statements: append(slices.Clip(p.Statements), raw)}
+	next := &resourcePolicy{Revision: p.Revision, Statements: append(slices.Clip(p.Statements), raw), Set: map[string]time.Time{st.Sid: now}}
+	for sid, at := range p.Set {
+		next.Set[sid] = at
+	}
 	text, err := next.text()
 	if err != nil {
 		return nil, "", err
@@ -116,7 +125,9 @@ func (p *resourcePolicy) without(sid string) (*resourcePolicy, error) {
 	if len(p.Statements) == 1 {
 		return nil, nil
 	}
-	return &resourcePolicy{Revision: p.Revision, Statements: slices.Concat(p.Statements[:i], p.Statements[i+1:])}, nil
+	set := maps.Clone(p.Set)
+	delete(set, sid)
+	return &resourcePolicy{Revision: p.Revision, Statements: slices.Concat(p.Statements[:i], p.Statements[i+1:]), Set: set}, nil
 }
 
 var (

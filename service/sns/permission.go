@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/sns"
 	"github.com/enfold-run/enfold/aws"
@@ -193,12 +194,13 @@ func (s *Service) ResourceGrants(ctx context.Context, _ *aws.Call, arn string) (
 		return nil, nil
 	}
 	var text string
+	var set time.Time
 	err = s.db.View(ctx, func(tx store.Tx) error {
 		t, err := getTopic(tx, a)
 		if err != nil {
 			return err
 		}
-		text = t.policy()
+		text, set = t.policy(), t.row.PolicySet
 		return nil
 	})
 	if errors.Is(err, api.ErrNotFound) || strings.HasSuffix(text, noStatements) {
@@ -211,7 +213,7 @@ func (s *Service) ResourceGrants(ctx context.Context, _ *aws.Call, arn string) (
 	if err != nil {
 		return nil, err
 	}
-	return &policy.ResourceGrants{Policies: []policy.Named{{Name: "policy of " + arn, Policy: p}}}, nil
+	return &policy.ResourceGrants{Policies: []policy.Named{{Name: "policy of " + arn, Set: set, Policy: p}}}, nil
 }
 
 // ConditionValues finds SNS's condition keys of a call, and the tags of topics.

@@ -18,6 +18,7 @@ type topicRow struct {
 	Tags       map[string]string `json:",omitempty"`
 	FIFO       bool              `json:",omitempty"`
 	Created    time.Time
+	PolicySet  time.Time `json:",omitzero"` // when the policy was given as a whole; permissions for accounts do not count
 }
 
 // countRow counts what a topic has.

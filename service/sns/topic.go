@@ -30,6 +30,9 @@ func (s *Service) CreateTopic(ctx context.Context, in *api.CreateTopicInput) (*a
 		return nil, err
 	}
 	t.row.Created = s.deps.Now().UTC()
+	if t.row.Attributes["Policy"] != "" {
+		t.row.PolicySet = t.row.Created
+	}
 	err = s.db.Update(ctx, func(tx store.Tx) error {
 		there, err := topics.Get(tx, t.scope, t.name())
 		switch {

@@ -119,6 +119,9 @@ func (s *Service) SetTopicAttributes(ctx context.Context, in *api.SetTopicAttrib
 		if err := t.set(name, v, ""); err != nil {
 			return err
 		}
+		if name == "Policy" {
+			t.row.PolicySet = s.deps.Now()
+		}
 		return t.check("")
 	})
 	return &api.SetTopicAttributesOutput{}, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/sqs"
 	"github.com/enfold-run/enfold/policy"
@@ -87,6 +88,14 @@ func settingsOf(a map[string]string) settings {
 		s.redrive, _ = parseRedrive(text)
 	}
 	return s
+}
+
+// dated notes that the attributes given were set now.
+func (r *queueRow) dated(given map[string]string, now time.Time) {
+	r.Modified = now
+	if _, ok := given[attrPolicy]; ok {
+		r.PolicySet = now
+	}
 }
 
 // set changes the attributes that are given. All are checked alone; what they say about other queues is not.
@@ -206,7 +215,7 @@ func (q *queue) compile() error {
 	if err != nil {
 		return err
 	}
-	q.policy = &policy.ResourceGrants{Policies: []policy.Named{{Name: "policy of " + q.arn(), Policy: p}}}
+	q.policy = &policy.ResourceGrants{Policies: []policy.Named{{Name: "policy of " + q.arn(), Set: q.row.PolicySet, Policy: p}}}
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (s *Service) CreateQueue(ctx context.Context, in *api.CreateQueueInput) (*a
 		return nil, err
 	}
 	row := queueRow{ID: uuid.NewString(), Attributes: map[string]string{}, Created: s.now()}
-	row.Modified = row.Created
+	row.dated(in.Attributes, row.Created)
 	if err := row.set(in.Attributes, fifo, true); err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (s *Service) SetQueueAttributes(ctx context.Context, in *api.SetQueueAttrib
 		if err := q.row.set(in.Attributes, q.fifo, false); err != nil {
 			return err
 		}
-		q.row.Modified = s.now()
+		q.row.dated(in.Attributes, s.now())
 		k := queueKey{q.scope, q.name}
 		return s.checkRedrive(tx, k, in.Attributes)
 	})

@@ -27,6 +27,7 @@ type queueRow struct {
 	Tags       map[string]string `json:",omitempty"`
 	Created    time.Time
 	Modified   time.Time
+	PolicySet  time.Time `json:",omitzero"` // when the policy was given as a whole; permissions for accounts do not count
 	Purged     time.Time `json:",omitzero"`
 }
 
