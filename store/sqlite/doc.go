@@ -6,9 +6,8 @@
 //	enfold.lock  held while a server uses the directory
 //
 // One goroutine writes. It runs the transactions of many callers one after another, each in a savepoint of its own, and
-// commits them together: one sync for the group, which is what makes durable writes fast. A caller whose function fails
-// takes back its own savepoint only. Readers see a commit a moment before it is durable and its callers are answered; what a
-// caller then changes is durable after it. Readers have connections of their own and see snapshots. Checkpoints of the write-ahead
+// commits them together: one fsync for the group, which is what makes durable writes fast. A caller whose function fails
+// takes back its own savepoint only. Readers have connections of their own and see snapshots. Checkpoints of the write-ahead
 // log run on yet another connection, so that no caller waits for one.
 //
 // Every row belongs to a space, which is a row of its own: (kind, name, account, region). The rest of the schema names a

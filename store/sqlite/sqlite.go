@@ -116,7 +116,7 @@ func (d *db) Close() error {
 	}
 	d.writer.end()
 	d.check.stop()
-	return errors.Join(d.logs.close(), d.readers.close(), d.writer.conn.close(), d.writer.wal.Close(), d.lock.release())
+	return errors.Join(d.logs.close(), d.readers.close(), d.writer.conn.close(), d.lock.release())
 }
 
 // makeDir makes a directory that only its owner may enter, and makes its name durable.

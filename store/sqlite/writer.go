@@ -3,7 +3,6 @@ package sqlite
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -42,9 +41,6 @@ type writer struct {
 	saved   int64 // the counter as the file has it
 	spaces  spaces
 	reaper  *reaper
-
-	wal      *os.File // what flush syncs
-	unsynced error    // a sync has failed: nothing is committed any more
 }
 
 var (
@@ -79,11 +75,7 @@ func newWriter(f file, check *checkpointer) (*writer, error) {
 
 // connect opens the connection, the file's schema first.
 func (w *writer) connect() error {
-	pragmas := []string{"cache_size=-8192", "journal_size_limit=67108864"}
-	if !w.file.noSync {
-		pragmas = append(pragmas, "synchronous=NORMAL") // flush syncs
-	}
-	c, err := w.file.connect(pragmas...)
+	c, err := w.file.connect("cache_size=-8192", "journal_size_limit=67108864")
 	if err != nil {
 		return err
 	}
@@ -94,25 +86,8 @@ func (w *writer) connect() error {
 	if err != nil {
 		return errors.Join(err, c.close())
 	}
-	if err := w.openWAL(); err != nil {
-		return errors.Join(err, c.close())
-	}
 	w.conn, w.saved, w.open = c, n, false
 	w.counter = max(w.counter, n)
-	return nil
-}
-
-// openWAL opens the file that commits are written to, which is there for as long as a connection is.
-func (w *writer) openWAL() error {
-	if w.wal != nil {
-		_ = w.wal.Close()
-		w.wal = nil
-	}
-	f, err := os.OpenFile(w.file.path+"-wal", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("open write-ahead log: %w", err)
-	}
-	w.wal = f
 	return nil
 }
 
@@ -345,22 +320,10 @@ func (w *writer) flush() error {
 			return err
 		}
 	}
-	if w.unsynced != nil {
-		return w.unsynced
-	}
 	if _, err := w.conn.exec(qCommit); err != nil {
 		return err
 	}
 	w.saved = w.counter
-	if w.file.noSync {
-		return nil
-	}
-	// SQLite itself would call fsync, which waits for the file's times and with them for the file system's journal: measured
-	// under load, ten times as long. What the next checkpoint needs is synced by SQLite.
-	if err := syncData(w.wal); err != nil {
-		w.unsynced = fmt.Errorf("sync write-ahead log: %w (what the disk has is not known: restart the server)", err)
-		return w.unsynced
-	}
 	return nil
 }
 
