@@ -25,6 +25,7 @@ type Delivery struct {
 
 	Source  string            `json:",omitempty"` // ARN of what caused it: aws:SourceArn of the calls that deliver it
 	Role    string            `json:",omitempty"` // ARN of the role that delivers it; empty if a service does so by itself
+	Trace   string            `json:",omitempty"` // X-Amzn-Trace-Id that it belongs to
 	Headers map[string]string `json:",omitempty"` // what else the handler needs to know
 	Payload []byte            `json:"-"`
 

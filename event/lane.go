@@ -73,6 +73,8 @@ func (l *lane) pump(ctx context.Context) {
 			case <-poke:
 			case <-time.After(patience):
 				l.grow()
+				l.giveBack(ahead) // its lease would end before it begins
+				ahead = nil
 			case <-ctx.Done():
 				l.rest(time.Time{})
 				return
@@ -103,7 +105,7 @@ func (l *lane) pump(ctx context.Context) {
 }
 
 // Prefetching: a lane whose tries are short claims more than it has places for, so that a claim, which is a transaction, is
-// not made for a handful. What it holds begins well before its lease ends.
+// not made for a handful. When its tries turn out to take long, it gives back what has not begun.
 const (
 	mostAhead   = 64
 	aheadFor    = 500 * time.Millisecond
@@ -201,13 +203,9 @@ func (l *lane) rest(next time.Time) bool {
 		return false
 	}
 	l.pumping, l.due, l.looked = false, next, time.Now()
-	l.mu.Lock()
-	busy := l.open > 0
-	l.mu.Unlock()
-	switch {
-	case stopped || next.IsZero() && !busy:
-		delete(r.lanes, l.id)
-	case !next.IsZero():
+	if stopped || next.IsZero() {
+		delete(r.lanes, l.id) // what it has under way settles without it
+	} else {
 		l.timer = time.AfterFunc(time.Until(next), func() { r.wake(l.id) })
 	}
 	return true

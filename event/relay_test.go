@@ -242,6 +242,44 @@ func TestPoisonedTarget(t *testing.T) {
 	eventually(t, "all are done", func() bool { _, end := s.seen(); return len(end) == 100 })
 }
 
+// A lane that was fast and has become slow does not sit on what it has claimed ahead.
+func TestSlowLaneGivesBack(t *testing.T) {
+	hold := make(chan struct{})
+	var mu sync.Mutex
+	fast := 200
+	s := &script{places: 4, deliver: func(ctx context.Context, _ *Delivery) error {
+		mu.Lock()
+		fast--
+		slow := fast < 0
+		mu.Unlock()
+		if slow {
+			select {
+			case <-hold:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	}}
+	w := newWorld(t, map[string]Handler{"k": s})
+	var all []*Delivery
+	for range 300 {
+		all = append(all, &Delivery{Kind: "k", Target: "a"})
+	}
+	w.emit(all...)
+	lane := all[0].lane()
+	eventually(t, "what waits is due, not held", func() bool {
+		var d store.Depth
+		err := w.db.View(t.Context(), func(tx store.Tx) (err error) {
+			d, err = tx.Depth(lane.queue, lane.scope, time.Now())
+			return err
+		})
+		return err == nil && d.Claimed == 4 && d.Due == 96
+	})
+	close(hold)
+	eventually(t, "all are done", func() bool { _, end := s.seen(); return len(end) == 300 })
+}
+
 // What a stopped relay had under way is delivered by the next one, soon.
 func TestStopAndStart(t *testing.T) {
 	s := &script{places: 100, deliver: func(ctx context.Context, _ *Delivery) error {

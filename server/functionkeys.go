@@ -9,16 +9,15 @@ import (
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/service/lambda"
-	"github.com/enfold-run/enfold/service/sts"
+	"github.com/enfold-run/enfold/store"
 )
 
 // functionKeys uses KMS keys for Lambda, in the name of the client, of a function's role, or of Lambda itself: the key's policy
 // decides, and the audit trail has it.
 type functionKeys struct {
-	roles  functionRoles
-	tokens *sts.Service
-	kms    kmsapi.API
-	names  keyFinder
+	sessions *sessions
+	kms      kmsapi.API
+	names    keyFinder
 }
 
 // keyFinder tells the key that an ARN, an id or an alias means: KMS.
@@ -81,11 +80,7 @@ func (k functionKeys) as(ctx context.Context, use lambda.KMSUse) (context.Contex
 	if use.Role == "" {
 		return aws.WithCall(ctx, &call), nil
 	}
-	creds, err := k.roles.assume(ctx, call.Account, call.Region, use.Role, use.Function)
-	if err != nil {
-		return nil, err
-	}
-	_, p, err := k.tokens.Open(*creds.AccessKeyID, *creds.SessionToken)
+	p, err := k.sessions.Session(ctx, store.Scope{Account: call.Account, Region: call.Region}, use.Role, use.Function)
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (s *Server) build(ctx context.Context) error {
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
 		Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-		Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: assume, KMS: functionKeys{assume, tokens, kmsapi.NewClient(calls), s.kms},
+		Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: assume, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
 	}); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 var boto3Packages = []string{"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3"}
 
 // boto3Services are those whose models are taken along: all of them are a hundred megabytes.
-var boto3Services = []string{"kms", "lambda", "sts"}
+var boto3Services = []string{"kms", "lambda", "sqs", "sts"}
 
 // withBoto3 is a function with an unmodified boto3 in its package.
 func withBoto3(t testing.TB, function file) []byte {

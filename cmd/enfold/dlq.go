@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 type dlqCmd struct {
@@ -119,13 +120,23 @@ const showTime = 15 * time.Second
 
 func (d *deadLetters) print(l *letter, w way, full bool) {
 	fmt.Printf("%s  sent %s  received %s times\n", l.ID, l.sent(), l.Attributes["ApproximateReceiveCount"])
-	fmt.Printf("  cause   %s\n", l.cause())
+	fmt.Printf("  cause   %s\n", printable(l.cause()))
 	fmt.Printf("  back to %s\n", w)
 	body := l.Body
 	if !full && len(body) > 200 {
 		body = body[:200] + "…"
 	}
-	fmt.Printf("  body    %s\n", strings.ReplaceAll(body, "\n", "\n          "))
+	fmt.Printf("  body    %s\n", strings.ReplaceAll(printable(body), "\n", "\n          "))
+}
+
+// printable is a text with nothing in it that could steer a terminal: who sends a message decides what is in it.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '\ufffd'
+	}, s)
 }
 
 type dlqRedriveCmd struct {
@@ -223,7 +234,7 @@ func (r *redrive) one(ctx context.Context, l *letter) error {
 		return errors.New("it does not say where it came from: name it with --to")
 	}
 	if r.cmd.DryRun {
-		fmt.Printf("%s to %s (%s)\n", l.ID, w, l.cause())
+		fmt.Printf("%s to %s (%s)\n", l.ID, w, printable(l.cause()))
 		r.looked = append(r.looked, l)
 		return nil
 	}

@@ -43,3 +43,9 @@ func TestRecordsOfNotifications(t *testing.T) {
 		}
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	if got := printable("a\x1b[2Jb\r\nc\td\u202e\u009bé"); got != "a\ufffd[2Jb\ufffd\nc\td\ufffd\ufffdé" {
+		t.Errorf("got %q", got)
+	}
+}

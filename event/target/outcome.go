@@ -45,7 +45,7 @@ func (o Outcomes) Deliver(ctx context.Context, d *event.Delivery) error {
 		return judge(err)
 	}
 	m := &Message{
-		Target: d.Target, Body: d.Payload, From: Caller{Principal: p, SourceArn: d.Source, SourceAccount: d.Scope.Account},
+		Target: d.Target, Body: d.Payload, From: Caller{Principal: p, SourceArn: d.Source, SourceAccount: d.Scope.Account, TraceID: d.Trace},
 	}
 	if len(d.Headers) > 0 {
 		m.Attributes = make(map[string]Attribute, len(d.Headers))

@@ -103,6 +103,10 @@ func (s *Service) EnsureAccount(ctx context.Context, id string) error {
 	if _, err := strconv.ParseUint(id, 10, 64); err != nil {
 		return fmt.Errorf("account id %q does not have 12 digits", id)
 	}
+	a, err := s.account(ctx, id)
+	if err != nil || !a.Created.IsZero() {
+		return err // a start with nothing to write does not wait for the disk
+	}
 	return s.change(ctx, id, func(tx store.Tx) error {
 		return s.counted(tx, id, func(*accountRow) error { return nil })
 	})

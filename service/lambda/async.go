@@ -41,7 +41,6 @@ const (
 	headFunction      = "function"
 	headQualifier     = "qualifier"
 	headRequestID     = "requestId"
-	headTraceID       = "traceId"
 	headClientContext = "clientContext"
 )
 
@@ -62,10 +61,9 @@ func (s *Service) accept(ctx context.Context, in *api.InvokeInput, r *worker.Req
 		trace, _ = cutLineage(r.TraceID)
 	}
 	d := &event.Delivery{
-		Kind: AsyncKind, Target: r.InvokedArn, Scope: ref.scope, Payload: r.Payload,
+		Kind: AsyncKind, Target: r.InvokedArn, Scope: ref.scope, Payload: r.Payload, Trace: trace,
 		Headers: map[string]string{
-			headFunction: ref.name, headQualifier: ref.qualifier, headRequestID: r.RequestID, headTraceID: trace,
-			headClientContext: r.ClientContext,
+			headFunction: ref.name, headQualifier: ref.qualifier, headRequestID: r.RequestID, headClientContext: r.ClientContext,
 		},
 	}
 	err = s.deps.Store.Update(ctx, func(tx store.Tx) error {
@@ -113,16 +111,16 @@ func (e *asyncError) Error() string { return "lambda: the function failed: " + e
 // ran is what Settle needs to know of a run.
 type ran struct {
 	version string
+	trace   string // as the run passes it on
 	resp    *worker.Response
 }
 
 // Deliver implements event.Handler: it runs the function once.
 func (a Async) Deliver(ctx context.Context, d *event.Delivery) error {
 	s, h := a.service, d.Headers
-	ctx = aws.WithCall(ctx, &aws.Call{
-		Account: d.Scope.Account, Region: d.Scope.Region, RequestID: h[headRequestID], TraceID: h[headTraceID],
-		Principal: aws.ServicePrincipal("lambda.amazonaws.com"),
-	})
+	ctx = asLambda(ctx, d.Scope)
+	call := aws.CallFrom(ctx)
+	call.RequestID, call.TraceID = h[headRequestID], d.Trace
 	t, err := s.resolve(ctx, new(h[headFunction]), given(h[headQualifier]))
 	if err != nil {
 		return s.unresolved(err)
@@ -148,7 +146,7 @@ func (a Async) Deliver(ctx context.Context, d *event.Delivery) error {
 		return event.Later(platformError(err), 0)
 	}
 	s.metrics.ran(t.Function, resp)
-	event.Note(ctx, &ran{version: t.Version, resp: resp})
+	event.Note(ctx, &ran{version: t.Version, trace: r.TraceID, resp: resp})
 	if resp.FunctionError != "" {
 		return &asyncError{resp}
 	}
@@ -181,12 +179,15 @@ func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 	}
 	config := v.serving()
 	out := outcome{d: d, o: o, arn: qualify(r.arn(), r.orLatest())}
-	out.run, _ = o.Result.(*ran)
+	trace := d.Trace
+	if out.run, _ = o.Result.(*ran); out.run != nil {
+		trace = out.run.trace
+	}
 	var all []*event.Delivery
 	send := func(arn string, body []byte, headers map[string]string) {
 		all = append(all, &event.Delivery{
 			Kind: DestinationKind, Target: arn, Scope: d.Scope, Source: r.arn(), Role: config.Role, Payload: body, Headers: headers,
-			Retry: event.Retry{Age: time.Hour, Jitter: true},
+			Trace: trace, Retry: event.Retry{Age: time.Hour, Jitter: true},
 		})
 	}
 	switch {

@@ -172,6 +172,9 @@ func TestAsyncSucceeds(t *testing.T) {
 		d := w.sent[0]
 		want := `{"requestContext":{"approximateInvokeCount":1,"condition":"Success","functionArn":"` + fnArn + `f:$LATEST"},` +
 			`"requestPayload":{"x":true},"responseContext":{"executedVersion":"$LATEST","statusCode":200},"responsePayload":{"a":1},"version":"1.0"}`
+		if loops(d.Trace) != 1 {
+			t.Errorf("the destination gets the trace %q, which should have the run in it", d.Trace)
+		}
 		if got := letter(t, d); got != want || d.Target != "arn:aws:sqs:eu-west-1:123456789012:good" || d.Role != role || d.Source != fnArn+"f" {
 			t.Errorf("got %s to %s as %s, from %s", got, d.Target, d.Role, d.Source)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/event/filter"
+	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/worker"
 )
 
@@ -26,7 +27,7 @@ const windowGrace = 30 * time.Second
 // gather polls until a batch is full, or its window is over. What comes first is waited for; a poller that does not stay asks
 // once and goes.
 func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error) {
-	place, lease, err := f.place(ctx)
+	lease, err := f.lease(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error)
 	if stays {
 		wait = pollWait
 	}
-	all, err := f.source.Poll(ctx, place, f.m.Batch, wait, lease)
+	all, err := f.pollOnce(ctx, f.m.Batch, wait, lease)
 	if err != nil || len(all) == 0 || f.m.Window == 0 {
 		return all, err
 	}
@@ -45,13 +46,22 @@ func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error)
 		if left < 0 {
 			break
 		}
-		more, err := f.source.Poll(ctx, place, f.m.Batch-len(all), left, lease)
+		more, err := f.pollOnce(ctx, f.m.Batch-len(all), left, lease)
 		if err != nil || len(more) == 0 {
 			break // what is there is worked on, whatever became of the rest
 		}
 		all, size = append(all, more...), size+sizeOf(more)
 	}
 	return all, nil
+}
+
+// pollOnce polls in the name of the role as it is now.
+func (f *feeder) pollOnce(ctx context.Context, most int, wait, lease time.Duration) ([]event.Record, error) {
+	place, _, err := f.place(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return f.source.Poll(ctx, place, most, wait, lease)
 }
 
 func sizeOf(all []event.Record) int {
@@ -62,31 +72,48 @@ func sizeOf(all []event.Record) int {
 	return n
 }
 
-// place is what to poll, and for how long records are to be kept from others: as the queue says, or longer if a batch is
-// gathered for so long that the function would not be done by then.
-func (f *feeder) place(ctx context.Context) (event.Place, time.Duration, error) {
+// place is what to poll and which version of the function is fed. A function that cannot be invoked takes nothing out of its
+// source.
+func (f *feeder) place(ctx context.Context) (event.Place, *target, error) {
 	r := f.m.target(f.key.scope)
-	c, err := f.service.configOf(ctx, r)
+	t, err := f.service.resolve(asLambda(ctx, r.scope), &r.name, given(r.qualifier))
 	if err != nil {
-		return event.Place{}, 0, err
+		return event.Place{}, nil, err
 	}
-	p, err := f.service.place(ctx, r, f.arn, c.Role)
-	if err != nil || f.m.Window == 0 {
-		return p, 0, err
+	p, err := f.service.place(ctx, r, f.arn, t.Function.Role)
+	return p, t, err
+}
+
+// lease is for how long records are to be kept from others: as the queue says, which is zero, or longer if a batch is gathered
+// for so long that the function would not be done by then.
+func (f *feeder) lease(ctx context.Context) (time.Duration, error) {
+	if f.m.Window == 0 {
+		return 0, nil
 	}
-	need := time.Duration(f.m.Window+c.Timeout) * time.Second
-	kept, err := f.source.Check(ctx, p)
+	place, t, err := f.place(ctx)
+	if err != nil {
+		return 0, err
+	}
+	need := time.Duration(f.m.Window)*time.Second + t.Function.Timeout
+	kept, err := f.source.Check(ctx, place)
 	if err != nil || kept >= need {
-		return p, 0, err
+		return 0, err
 	}
-	return p, need + windowGrace, nil
+	return need + windowGrace, nil
+}
+
+// asLambda is a context for what Lambda does by itself in an account.
+func asLambda(ctx context.Context, s store.Scope) context.Context {
+	return aws.WithCall(ctx, &aws.Call{
+		Account: s.Account, Region: s.Region, RequestID: uuid.NewString(), Principal: aws.ServicePrincipal("lambda.amazonaws.com"),
+	})
 }
 
 // feed runs the function on records and removes those that it has done. Those that no filter wants are removed too. What
 // failed comes again when its lease ends.
 func (f *feeder) feed(all []event.Record) error {
 	ctx := f.hurry
-	place, _, err := f.place(ctx)
+	place, t, err := f.place(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,7 +136,7 @@ func (f *feeder) feed(all []event.Record) error {
 	}
 	for len(wanted) > 0 {
 		payload, n := batchPayload(wanted)
-		done, err := f.invoke(ctx, wanted[:n], payload)
+		done, err := f.invoke(ctx, t, wanted[:n], payload)
 		if len(done) > 0 {
 			if err := f.source.Done(ctx, place, done); err != nil {
 				return err
@@ -140,15 +167,8 @@ func batchPayload(all []event.Record) (payload []byte, n int) {
 
 // invoke runs the function once, and answers the records that it has done. The error is that it could not be invoked; a function
 // that fails has done none.
-func (f *feeder) invoke(ctx context.Context, all []event.Record, payload []byte) ([]event.Record, error) {
-	s, r := f.service, f.m.target(f.key.scope)
-	ctx = aws.WithCall(ctx, &aws.Call{
-		Account: r.scope.Account, Region: r.scope.Region, RequestID: uuid.NewString(), Principal: aws.ServicePrincipal("lambda.amazonaws.com"),
-	})
-	t, err := s.resolve(ctx, &r.name, given(r.qualifier))
-	if err != nil {
-		return nil, err
-	}
+func (f *feeder) invoke(ctx context.Context, t *target, all []event.Record, payload []byte) ([]event.Record, error) {
+	s := f.service
 	release, err := s.admit(t)
 	if err != nil {
 		return nil, err
@@ -164,7 +184,7 @@ func (f *feeder) invoke(ctx context.Context, all []event.Record, payload []byte)
 		return nil, err
 	}
 	resp, err := s.deps.Runner.Run(ctx, t.Function, &worker.Request{
-		RequestID: aws.CallFrom(ctx).RequestID, InvokedArn: t.InvokedArn, Payload: payload, TraceID: trace,
+		RequestID: uuid.NewString(), InvokedArn: t.InvokedArn, Payload: payload, TraceID: trace,
 	})
 	if err != nil {
 		return nil, platformError(err)
@@ -178,7 +198,7 @@ func (f *feeder) invoke(ctx context.Context, all []event.Record, payload []byte)
 	}
 	failed, err := batchFailures(resp.Payload, all)
 	if err != nil {
-		s.deps.Log.Warn("a function's report of failed items means that all failed", "function", r.name, "error", err)
+		s.deps.Log.Warn("a function's report of failed items means that all failed", "function", f.m.Function, "error", err)
 		return nil, nil
 	}
 	done := make([]event.Record, 0, len(all))

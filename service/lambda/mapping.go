@@ -2,10 +2,6 @@ package lambda
 
 import (
 	"context"
-	"errors"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,15 +42,6 @@ const (
 	mappingDisabled  = "Disabled"
 	mappingUpdating  = "Updating"
 	mappingDeleting  = "Deleting"
-)
-
-// Limits and defaults of queues as event sources.
-// See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html.
-const (
-	defaultBatch = 10
-	noWindow     = 10 // records, at most, of a batch that is not gathered
-	maxFilters   = 10
-	minOfMax     = 2 // pollers, at least, that a ProvisionedPollerConfig may end at
 )
 
 var mappings = store.Table[mapping]{Name: "lambda.mapping"} // ID
@@ -138,173 +125,6 @@ func (s *Service) addMapping(ctx context.Context, r ref, m *mapping) error {
 		_, err = mappings.Put(tx, r.scope, m.ID, *m)
 		return err
 	})
-}
-
-// refuseMapping refuses what queues cannot have and what Enfold would ignore.
-func refuseMapping(in *api.CreateEventSourceMappingInput) error {
-	for _, c := range []struct {
-		given bool
-		name  string
-	}{
-		{in.StartingPosition != nil, "StartingPosition"},
-		{in.StartingPositionTimestamp != nil, "StartingPositionTimestamp"},
-		{in.DestinationConfig != nil, "DestinationConfig"},
-		{in.MaximumRecordAgeInSeconds != nil, "MaximumRecordAgeInSeconds"},
-		{in.BisectBatchOnFunctionError != nil, "BisectBatchOnFunctionError"},
-		{in.MaximumRetryAttempts != nil, "MaximumRetryAttempts"},
-		{in.ParallelizationFactor != nil, "ParallelizationFactor"},
-		{in.TumblingWindowInSeconds != nil, "TumblingWindowInSeconds"},
-		{in.Topics != nil, "Topics"},
-		{in.Queues != nil, "Queues"},
-		{in.SourceAccessConfigurations != nil, "SourceAccessConfigurations"},
-		{in.AmazonManagedKafkaEventSourceConfig != nil, "AmazonManagedKafkaEventSourceConfig"},
-		{in.SelfManagedKafkaEventSourceConfig != nil, "SelfManagedKafkaEventSourceConfig"},
-		{in.DocumentDBEventSourceConfig != nil, "DocumentDBEventSourceConfig"},
-	} {
-		if c.given {
-			return unsupportedOfSource(c.name)
-		}
-	}
-	switch {
-	case in.SelfManagedEventSource != nil:
-		return invalid("Self-managed event sources are not served by Enfold yet.")
-	case str(in.KMSKeyArn) != "":
-		return invalid("KMSKeyArn is not supported by Enfold: filter criteria are not encrypted.")
-	case in.MetricsConfig != nil && len(in.MetricsConfig.Metrics) > 0:
-		return invalid("MetricsConfig is not supported by Enfold yet.")
-	case in.LoggingConfig != nil:
-		return unsupportedOfSource("LoggingConfig")
-	}
-	return nil
-}
-
-func unsupportedOfSource(name string) error {
-	return invalid("Unsupported %s parameter for given event source mapping type.", name)
-}
-
-// source finds what polls an ARN.
-func (s *Service) source(arn *string) (event.Source, aws.ARN, error) {
-	parsed, err := aws.ParseARN(str(arn))
-	if err != nil {
-		return nil, parsed, invalid("Unrecognized event source.")
-	}
-	switch source := s.deps.Sources[parsed.Service]; {
-	case source != nil:
-		return source, parsed, nil
-	case slices.Contains([]string{"kinesis", "dynamodb", "kafka", "mq", "rds"}, parsed.Service):
-		return nil, parsed, invalid("Event sources of %s are not served by Enfold yet.", parsed.Service)
-	}
-	return nil, parsed, invalid("Unrecognized event source.")
-}
-
-// checkSource asks the place, as the function's role, whether it can be polled.
-func (s *Service) checkSource(ctx context.Context, r ref, source event.Source, arn aws.ARN) error {
-	c, err := s.configOf(ctx, r)
-	if err != nil {
-		return err
-	}
-	place, err := s.place(ctx, r, arn, c.Role)
-	if err != nil {
-		return err
-	}
-	lease, err := source.Check(ctx, place)
-	var refused event.Refusal
-	switch timeout := time.Duration(c.Timeout) * time.Second; {
-	case errors.As(err, &refused):
-		return invalid("%s", refused)
-	case err != nil:
-		return err
-	case lease < timeout:
-		return invalid("Queue visibility timeout: %d seconds is less than Function timeout: %d seconds", int(lease.Seconds()), c.Timeout)
-	}
-	return nil
-}
-
-// configOf is the configuration that a ref runs with.
-func (s *Service) configOf(ctx context.Context, r ref) (*config, error) {
-	var v *version
-	err := s.deps.Store.View(ctx, func(tx store.Tx) (err error) {
-		v, err = getQualified(tx, r)
-		return err
-	})
-	if v == nil {
-		return nil, cmpErr(err, invalid("Function does not exist"))
-	}
-	return v.serving(), nil
-}
-
-// place is what is polled for a function, by its role.
-func (s *Service) place(ctx context.Context, r ref, arn aws.ARN, role string) (event.Place, error) {
-	p, err := s.deps.Sessions.Session(ctx, r.scope, role, r.name)
-	var refused *aws.Error
-	if errors.As(err, &refused) && !refused.Type.Server {
-		return event.Place{}, api.ErrInvalidParameterValue.New("The role defined for the function cannot be assumed by Lambda.").Because(err)
-	}
-	return event.Place{ARN: arn, Function: r.arn(), Scope: r.scope, Principal: p}, err
-}
-
-// mappingSettings are what Create and Update have in common. Nil is "not given".
-type mappingSettings struct {
-	batch, window *int
-	filters       *api.FilterCriteria
-	responses     []string
-	scaling       *api.ScalingConfig
-	pollers       *api.ProvisionedPollerConfig
-}
-
-func (m *mapping) set(in mappingSettings, ordered bool) error {
-	if in.batch != nil {
-		m.Batch = *in.batch
-	}
-	if in.window != nil {
-		m.Window = *in.window
-	}
-	switch {
-	case ordered && m.Window > 0:
-		return invalid("Batching window is not supported for FIFO queues")
-	case ordered && m.Batch > noWindow:
-		return invalid("Batch size of FIFO queues cannot be greater than %d", noWindow)
-	case m.Batch > noWindow && m.Window == 0:
-		return invalid("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10")
-	}
-	if in.responses != nil {
-		m.Partial = slices.Contains(in.responses, api.FunctionResponseTypeReportBatchItemFailures)
-	}
-	if in.scaling != nil {
-		m.Concurrency = in.scaling.MaximumConcurrency
-	}
-	if p := in.pollers; p != nil {
-		if str(p.PollerGroupName) != "" {
-			return unsupportedOfSource("PollerGroupName")
-		}
-		m.MinPollers, m.MaxPollers = p.MinimumPollers, p.MaximumPollers
-	}
-	switch {
-	case m.Concurrency != nil && (m.MinPollers != nil || m.MaxPollers != nil):
-		return invalid("ScalingConfig and ProvisionedPollerConfig cannot both be set.")
-	case m.MinPollers != nil && m.MaxPollers != nil && *m.MinPollers > *m.MaxPollers:
-		return invalid("MinimumPollers cannot be greater than MaximumPollers.")
-	case m.MaxPollers != nil && *m.MaxPollers < minOfMax:
-		return invalid("MaximumPollers must be at least %d.", minOfMax)
-	}
-	if in.filters != nil {
-		return m.setFilters(in.filters.Filters)
-	}
-	return nil
-}
-
-func (m *mapping) setFilters(all []*api.Filter) error {
-	if len(all) > maxFilters {
-		return invalid("The number of filters exceeds the limit of %d.", maxFilters)
-	}
-	m.Filters = nil
-	for _, f := range all {
-		if f != nil && f.Pattern != nil {
-			m.Filters = append(m.Filters, *f.Pattern)
-		}
-	}
-	_, err := compileFilters(m.Filters)
-	return err
 }
 
 // GetEventSourceMapping shows a mapping.
@@ -475,50 +295,6 @@ func (m *mapping) show(sc store.Scope) *api.EventSourceMappingConfiguration {
 		}
 	}
 	return out
-}
-
-// setMappingTags changes the tags of a mapping.
-func (s *Service) setMappingTags(ctx context.Context, arn string, change func(map[string]string)) error {
-	sc, id := scopeOf(ctx), mappingID(arn)
-	return s.deps.Store.Update(ctx, func(tx store.Tx) error {
-		m, err := orNil(mappings.Get(tx, sc, id))
-		if m == nil {
-			return cmpErr(err, noMappingARN(arn))
-		}
-		tags := maps.Clone(m.Tags)
-		if tags == nil {
-			tags = map[string]string{}
-		}
-		change(tags)
-		if err := checkTags(tags); err != nil {
-			return err
-		}
-		m.Tags = tags
-		_, err = mappings.Put(tx, sc, id, *m)
-		return err
-	})
-}
-
-func (s *Service) mappingTags(ctx context.Context, arn string) (tags map[string]string, err error) {
-	err = s.deps.Store.View(ctx, func(tx store.Tx) error {
-		m, err := orNil(mappings.Get(tx, scopeOf(ctx), mappingID(arn)))
-		if m == nil {
-			return cmpErr(err, noMappingARN(arn))
-		}
-		tags = m.Tags
-		return nil
-	})
-	if tags == nil {
-		tags = map[string]string{}
-	}
-	return tags, err
-}
-
-// mappingID is the id in a mapping's ARN.
-func mappingID(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
-
-func noMappingARN(arn string) error {
-	return api.ErrResourceNotFound.Withf("Event source mapping not found: %s", arn)
 }
 
 func scopeOf(ctx context.Context) store.Scope {

@@ -74,7 +74,7 @@ func (s *Service) SendMessageBatch(ctx context.Context, in *api.SendMessageBatch
 		return nil, err
 	}
 	out := &api.SendMessageBatchOutput{}
-	sender := senderID(aws.CallFrom(ctx).Principal)
+	call := aws.CallFrom(ctx)
 	var good []*outgoing
 	var goodIDs []*string
 	for _, e := range in.Entries {
@@ -95,7 +95,7 @@ func (s *Service) SendMessageBatch(ctx context.Context, in *api.SendMessageBatch
 			out.Failed = append(out.Failed, f)
 			continue
 		}
-		m.sender = sender
+		m.from(call)
 		good, goodIDs = append(good, m), append(goodIDs, e.ID)
 	}
 	if len(good) > 0 {
@@ -106,7 +106,7 @@ func (s *Service) SendMessageBatch(ctx context.Context, in *api.SendMessageBatch
 	for i, m := range good {
 		out.Successful = append(out.Successful, &api.SendMessageBatchResultEntry{
 			ID: goodIDs[i], MessageID: &m.done.ID, MD5OfMessageBody: new(md5Hex([]byte(m.body))),
-			MD5OfMessageAttributes: md5OfAttributes(m.attributes), MD5OfMessageSystemAttributes: md5OfTrace(m.trace),
+			MD5OfMessageAttributes: md5OfAttributes(m.attributes), MD5OfMessageSystemAttributes: m.traceSum,
 			SequenceNumber: q.sequence(m.done.Sequence),
 		})
 	}

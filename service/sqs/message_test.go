@@ -7,6 +7,7 @@ import (
 	"time"
 
 	api "github.com/enfold-run/enfold/api/sqs"
+	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/store"
 )
 
@@ -255,5 +256,39 @@ func TestSealedAtRest(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The trace that a request belongs to goes on with its messages, unless the sender gave another. Its digest is told for what
+// was given only: clients compare it with what they sent.
+func TestTraceOfTheRequest(t *testing.T) {
+	w := newWorld(t)
+	q := w.create("q")
+	const own = "Root=1-67891233-abcdef012345678912345678;Lineage=252f10c8:3"
+	call := *aws.CallFrom(w.ctx)
+	call.TraceID = own
+	ctx := aws.WithCall(w.ctx, &call)
+	out, err := w.SendMessage(ctx, &api.SendMessageInput{QueueURL: q, MessageBody: new("a")})
+	if err != nil || out.MD5OfMessageSystemAttributes != nil {
+		t.Errorf("sent %+v, %v", out, err)
+	}
+	if got := w.receive(q, 1); len(got) != 1 || got[0].Attributes["AWSTraceHeader"] != own {
+		t.Errorf("received %+v", got)
+	}
+	entry := &api.SendMessageBatchRequestEntry{ID: new("1"), MessageBody: new("b")}
+	if _, err := w.SendMessageBatch(ctx, &api.SendMessageBatchInput{QueueURL: q, Entries: []*api.SendMessageBatchRequestEntry{entry}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.receive(q, 1); len(got) != 1 || got[0].Attributes["AWSTraceHeader"] != own {
+		t.Errorf("of a batch, received %+v", got)
+	}
+	for _, bad := range []string{strings.Repeat("x", 1025), "a\x01b"} {
+		call.TraceID = bad
+		if _, err := w.SendMessage(ctx, &api.SendMessageInput{QueueURL: q, MessageBody: new("c")}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.receive(q, 1); len(got) != 1 || got[0].Attributes["AWSTraceHeader"] != "" {
+			t.Errorf("received %+v", got)
+		}
 	}
 }

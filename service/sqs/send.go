@@ -32,6 +32,8 @@ type outgoing struct {
 	delay *int // seconds; nil: the queue's
 	id    string
 	done  store.Enqueued
+
+	traceSum *string // digest of an AWSTraceHeader that the sender gave
 }
 
 // size is what the message counts, in bytes.
@@ -47,13 +49,13 @@ func (s *Service) SendMessage(ctx context.Context, in *api.SendMessageInput) (*a
 	if err != nil {
 		return nil, err
 	}
-	m.sender = senderID(aws.CallFrom(ctx).Principal)
+	m.from(aws.CallFrom(ctx))
 	if err := s.send(ctx, q, []*outgoing{m}); err != nil {
 		return nil, err
 	}
 	return &api.SendMessageOutput{
 		MessageID: &m.done.ID, MD5OfMessageBody: new(md5Hex([]byte(m.body))), MD5OfMessageAttributes: md5OfAttributes(m.attributes),
-		MD5OfMessageSystemAttributes: md5OfTrace(m.trace), SequenceNumber: q.sequence(m.done.Sequence),
+		MD5OfMessageSystemAttributes: m.traceSum, SequenceNumber: q.sequence(m.done.Sequence),
 	}, nil
 }
 
@@ -93,6 +95,7 @@ func newOutgoing(q *queue, in *api.SendMessageInput) (*outgoing, error) {
 	if m.trace, err = traceOf(in.MessageSystemAttributes); err != nil {
 		return nil, err
 	}
+	m.traceSum = md5OfTrace(m.trace)
 	if m.size() > q.maxSize {
 		return nil, invalid("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", q.maxSize)
 	}
@@ -105,6 +108,18 @@ func newOutgoing(q *queue, in *api.SendMessageInput) (*outgoing, error) {
 		}
 	}
 	return m, m.order(q, in)
+}
+
+// maxTrace is the longest trace header that a message takes along, in bytes.
+const maxTrace = 1024
+
+// from notes who sends the message. The trace that the request belongs to goes on with it, unless the sender gave another:
+// SDKs in functions send the header with every request.
+func (m *outgoing) from(call *aws.Call) {
+	m.sender = senderID(call.Principal)
+	if m.trace == "" && len(call.TraceID) <= maxTrace && isXML(call.TraceID) {
+		m.trace = call.TraceID
+	}
 }
 
 // order checks what says where in the order of a FIFO queue the message is.
