@@ -25,6 +25,19 @@ type Launch struct {
 	Env map[string]string
 	// Mounts are what the sandbox needs beyond the host's /usr, /bin and /lib*, the code and the layers.
 	Mounts []Mount
+	// Warm is how to start the runtime before it is known for which function, nil if it cannot be: a custom runtime, a wrapper, or
+	// variables that the interpreter reads at its own start.
+	Warm *Warm
+}
+
+// Warm starts a runtime that waits for its configuration on standard input: the environment of Launch and the function, as
+// "NAME=value" entries with a zero byte after each, then the end of file. It has the Mounts of its Launch, but neither code nor
+// layers until then. From there on it is as if Launch had started it.
+type Warm struct {
+	// Key is the same for launches that the same waiting process can serve.
+	Key  string
+	Args []string
+	Env  []string // "NAME=value"; replaced by the configuration
 }
 
 // Options configure a Set.

@@ -1,0 +1,27 @@
+package sandbox
+
+import "context"
+
+// Warmer is a Driver that can start a process before anybody knows whose it will be: a language runtime that boots ahead of the
+// first invocation.
+type Warmer interface {
+	Driver
+	// Warm makes a sandbox that is nobody's yet, with Mounts of what cmd needs, and starts cmd in it. cmd may run none but our own
+	// code, and waits for its configuration on standard input, file descriptor 0. It has a low share of the processor, and no limit
+	// of memory, until the sandbox is claimed.
+	Warm(ctx context.Context, mounts []Mount, cmd Command) (Warmed, error)
+}
+
+// Warmed is a sandbox that waits to become somebody's.
+type Warmed interface {
+	// Claim makes it the sandbox of spec, once, and hands config to the process, which ends the process's standard input. The
+	// Mounts of spec are bound over what Warm has mounted; a Target is a directory that every sandbox has: /var/task, /opt. They are
+	// there, and the limits hold, before the process reads the first byte of config. If it fails, Warmed is to be destroyed.
+	Claim(ctx context.Context, spec Spec, config []byte) (Sandbox, Process, error)
+	// Done is closed when the process is dead.
+	Done() <-chan struct{}
+	// Memory is what it uses now, in bytes, 0 if that is not known.
+	Memory() int64
+	// Destroy removes it. Idempotent; nothing happens after Claim has succeeded.
+	Destroy() error
+}
