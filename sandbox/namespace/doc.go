@@ -31,6 +31,11 @@
 // system built. Create takes one, binds the mounts, sets the limits and shuts the door. Sandboxes beyond the stock are made on the
 // spot. Used sandboxes never go back.
 //
+// Warm goes further: a language runtime boots in the sandbox, confined as it will be, and waits. Claim binds the owner's mounts
+// over empty directories of the mount namespace, moves the process's current directory onto them (it is shared with the first
+// process until then), sets the limits, and only then says to the process whose it is. What ran before was our own code alone, and
+// nothing of one owner is there when it becomes another's, as there was none.
+//
 // # Not like AWS
 //
 // /tmp is in memory and counts towards the memory limit as far as it is filled. Memory includes the file cache that the

@@ -115,7 +115,7 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 	if err := check(spec); err != nil {
 		return nil, fmt.Errorf("create sandbox %q: %w", spec.ID, err)
 	}
-	s := &box{d: d, spec: spec, dead: make(chan struct{}), started: make(chan error, 1)}
+	s := d.newBox(spec)
 	if err := d.register(s); err != nil {
 		return nil, fmt.Errorf("create sandbox %s: %w", spec.ID, err)
 	}
@@ -125,6 +125,10 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 		return nil, fmt.Errorf("create sandbox %s: %w", spec.ID, err)
 	}
 	return s, nil
+}
+
+func (d *Driver) newBox(spec sandbox.Spec) *box {
+	return &box{d: d, spec: spec, dead: make(chan struct{}), started: make(chan error, 1), claimed: make(chan error, 1)}
 }
 
 // fill gives a sandbox its blank. A waiting one may have died; then it is made anew once.

@@ -35,6 +35,7 @@ type box struct {
 	baseline int64         // memory in use before the first Start: ours, not the function's
 	dead     chan struct{} // closed when the first process has gone
 	started  chan error    // the answer to Start
+	claimed  chan error    // the answer to Claim
 
 	starting sync.Mutex // held by Start
 
@@ -55,11 +56,13 @@ func (s *box) seal(b *blank) error {
 		return err
 	}
 	ops = append(ops, tmpOp(s.spec.Tmp))
-	msg := pid1.Seal{Files: s.spec.Files, Filter: s.d.filter, User: s.d.privileged, Ops: ops}
-	if _, err := b.control.do(pid1.KindSeal, msg.Marshal(), files...); err != nil {
+	if _, err := b.control.do(pid1.KindSeal, s.message(ops), files...); err != nil {
 		return err
 	}
 	if b.group != nil {
+		if err := s.measure(b.group); err != nil {
+			return err
+		}
 		if err := s.limit(b.group); err != nil {
 			return err
 		}
@@ -67,6 +70,11 @@ func (s *box) seal(b *blank) error {
 	s.blank = b
 	go s.listen()
 	return nil
+}
+
+// message is a Seal with what all sandboxes of the driver have.
+func (s *box) message(ops []pid1.Op) []byte {
+	return pid1.Seal{Files: s.spec.Files, Filter: s.d.filter, User: s.d.privileged, Ops: ops}.Marshal()
 }
 
 // mounts are the Spec's. Root opens them here, as the sandbox's own user may not reach the source; an ordinary user has no right to
@@ -93,10 +101,15 @@ func (s *box) mounts() (ops []pid1.Op, files []int, err error) {
 	return ops, files, nil
 }
 
-func (s *box) limit(g *cgroup.Group) (err error) {
+// measure notes what is in use before anything runs in it.
+func (s *box) measure(g *cgroup.Group) (err error) {
 	if s.baseline, err = g.Current(); err != nil {
 		return fmt.Errorf("read the memory in use: %w", err)
 	}
+	return nil
+}
+
+func (s *box) limit(g *cgroup.Group) error {
 	if err := g.Limit(cgroup.Limits{Memory: s.spec.Memory + s.baseline, Pids: s.spec.Pids + firstProcessPids}); err != nil {
 		return err
 	}
@@ -116,6 +129,10 @@ func (s *box) listen() {
 		if err != nil {
 			s.ended(syscall.WaitStatus(syscall.SIGKILL))
 			return
+		}
+		if k == pid1.KindDone {
+			answer(s.claimed, errorOf(string(body)))
+			continue
 		}
 		n, err := pid1.UnmarshalUint(body)
 		if err != nil {
@@ -137,9 +154,35 @@ func (s *box) answered(errno syscall.Errno) {
 	if errno != 0 {
 		err = errno
 	}
+	answer(s.started, err)
+}
+
+func answer(to chan<- error, err error) {
 	select {
-	case s.started <- err:
+	case to <- err:
 	default:
+	}
+}
+
+func errorOf(text string) error {
+	if text == "" {
+		return nil
+	}
+	return errors.New(text)
+}
+
+// await waits for an answer of the first process.
+func (s *box) await(from <-chan error) error {
+	select {
+	case err := <-from:
+		return err
+	case <-s.dead:
+		select {
+		case err := <-from: // it was answered before
+			return err
+		default:
+			return errGone
+		}
 	}
 }
 
@@ -177,18 +220,13 @@ func (s *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, 
 	if err != nil {
 		return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, err)
 	}
-	if err := s.send(cmd); err != nil {
+	if err := s.send(cmd, nil); err != nil {
 		p.finish(sandbox.Exit{Err: err})
 		return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, err)
 	}
-	select {
-	case err = <-s.started:
-	case <-s.dead:
-		select {
-		case err = <-s.started: // it was answered before
-		default:
-			return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, errGone)
-		}
+	err = s.await(s.started)
+	if errors.Is(err, errGone) {
+		return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, err)
 	}
 	if err != nil {
 		p.finish(sandbox.Exit{Err: &os.PathError{Op: "exec", Path: cmd.Args[0], Err: err}})
@@ -228,14 +266,17 @@ func (s *box) prepare(ctx context.Context, cmd sandbox.Command) (*process, error
 	return p, nil
 }
 
-// send tells the first process. Its descriptors are copies of the command's.
-func (s *box) send(cmd sandbox.Command) error {
+// send tells the first process. Its descriptors are copies of the command's, and of stdin, which may be nil.
+func (s *box) send(cmd sandbox.Command, stdin *os.File) error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
-	files := make([]int, 0, 2)
+	files := make([]int, 0, 3)
+	if stdin != nil {
+		files = append(files, int(stdin.Fd()))
+	}
 	for _, f := range []*os.File{cmd.Stdout, cmd.Stderr} {
 		if f == nil {
 			f = null

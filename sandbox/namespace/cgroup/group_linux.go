@@ -150,6 +150,28 @@ func (g *Group) LimitCPU(thousandths int) error {
 	return ifThere(write(g.dir("cpu"), "cpu.cfs_quota_us", quota))
 }
 
+// Weights of a group against the others of its tree: the kernel's default, and the least there is.
+const (
+	Normal Weight = iota
+	Least
+)
+
+// Weight is a group's share of the processor where it is short.
+type Weight int
+
+// Weigh sets the group's weight.
+func (g *Group) Weigh(w Weight) error {
+	file, value := "cpu.weight", [...]string{Normal: "100", Least: "1"}
+	if g.version == 1 {
+		file, value = "cpu.shares", [...]string{Normal: "1024", Least: "2"}
+	}
+	dir := g.dir("cpu")
+	if dir == "" {
+		return nil
+	}
+	return ifThere(write(dir, file, value[w]))
+}
+
 // Current is the memory in use, in bytes.
 func (g *Group) Current() (int64, error) {
 	text, err := os.ReadFile(filepath.Join(g.memory(), g.pick("memory.usage_in_bytes", "memory.current")))

@@ -84,19 +84,22 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 		}
 		p.done(err, listeners)
 		closeAll(listeners)
-	case KindSeal:
+	case KindSeal, KindEnter, KindClaim:
 		var m Seal
 		err := m.Unmarshal(body)
 		if err == nil {
-			err = p.seal(m, files)
+			err = p.settle(k, m, files)
 		}
 		closeAll(files)
 		p.done(err, nil)
+		if k == KindClaim && err == nil {
+			p.finishClaim()
+		}
 	case KindStart:
 		var m Start
 		errno := syscall.EINVAL
-		if m.Unmarshal(body) == nil && len(files) == 2 && p.sealed {
-			errno = p.start(m, files)
+		if m.Unmarshal(body) == nil {
+			errno = p.run(m, files)
 		}
 		closeAll(files)
 		p.sock.send(KindStarted, MarshalUint(uint64(errno)))
@@ -106,6 +109,27 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 	case KindTerm:
 		p.terminate()
 	}
+}
+
+func (p *process) settle(k Kind, m Seal, files []int) error {
+	switch k {
+	case KindEnter:
+		return p.enter(m, files)
+	case KindClaim:
+		return p.claim(m, files)
+	}
+	return p.seal(m, files)
+}
+
+// run starts a process the way that the stage wants.
+func (p *process) run(m Start, files []int) syscall.Errno {
+	switch {
+	case p.stage == sealed && len(files) == 2:
+		return p.start(m, files)
+	case p.stage == entered && len(files) == 3:
+		return p.startAhead(m, files)
+	}
+	return syscall.EINVAL
 }
 
 func (p *process) done(err error, files []int) {

@@ -3,7 +3,7 @@ package pid1
 import "errors"
 
 // Version of the messages. A first process that was built from other sources is refused by it.
-const Version = 2
+const Version = 3
 
 // Listeners is how many descriptors answer a Base that had Listen: network.Listeners, the Runtime API's first.
 const Listeners = 2
@@ -11,15 +11,17 @@ const Listeners = 2
 // Kind says what a message is.
 type Kind byte
 
-// The messages. The first five go to the first process, the others come from it.
+// The messages. The first seven go to the first process, the others come from it.
 const (
 	KindBase    Kind = iota + 1 // Base
 	KindSeal                    // Seal
-	KindStart                   // Start, with the files that become descriptors 1 and 2
+	KindEnter                   // Seal, of what is known ahead
+	KindClaim                   // Seal, of the rest
+	KindStart                   // Start, with the files that become descriptors 1 and 2, after Enter 0, 1 and 2
 	KindKill                    // no body
 	KindTerm                    // no body
 	KindHello                   // a number: Version
-	KindDone                    // an error's text, empty if Base or Seal is done; after Base, if it had Listen, with the Listeners
+	KindDone                    // an error's text, empty if it is done; after Base, if it had Listen, with the Listeners
 	KindStarted                 // an errno, 0 if the process runs
 	KindExited                  // a wait status
 )
@@ -74,7 +76,7 @@ type Base struct {
 	Ops      []Op
 }
 
-// Seal is what this sandbox has.
+// Seal is what this sandbox has. Of Files, Filter and User a Claim repeats what Enter had.
 type Seal struct {
 	Files  int    // RLIMIT_NOFILE
 	Filter []byte // seccomp program

@@ -8,10 +8,11 @@ import (
 // A process is the first process. The goroutine of Main owns what is not below mu.
 type process struct {
 	sock     *socket
-	root     int // O_PATH of the new root, until it is the root
-	sealed   bool
-	user     bool // see Seal.User
-	oomScore int  // /proc/self/oom_score_adj
+	stage    stage
+	root     int    // O_PATH of the new root, until sealed
+	user     bool   // see Seal.User
+	oomScore int    // /proc/self/oom_score_adj
+	filter   []byte // of system calls, from Enter on
 
 	mu      sync.Mutex
 	started *sync.Cond
@@ -19,23 +20,37 @@ type process struct {
 	waiting bool
 }
 
-// start runs a process, in a session of its own.
+// A stage is how far a sandbox has come. From blank it goes to sealed at once, or over entered.
+type stage byte
+
+const (
+	blank   stage = iota
+	entered       // in its root, with a process that is to become somebody's
+	sealed        // with no right to change anything
+)
+
+// start runs a process with /dev/null as its standard input.
 func (p *process) start(m Start, files []int) syscall.Errno {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.pid != 0 || len(m.Args) == 0 {
-		return syscall.EBUSY
-	}
 	null, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return errnoOf(err)
 	}
 	defer syscall.Close(null)
+	return p.spawn(m, []int{null, files[0], files[1]}, 0)
+}
+
+// spawn runs a process, in a session of its own.
+func (p *process) spawn(m Start, files []int, flags uintptr) syscall.Errno {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pid != 0 || len(m.Args) == 0 {
+		return syscall.EBUSY
+	}
 	attr := &syscall.ProcAttr{
 		Dir:   m.Dir,
 		Env:   m.Env,
-		Files: []uintptr{uintptr(null), uintptr(files[0]), uintptr(files[1])},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Files: []uintptr{uintptr(files[0]), uintptr(files[1]), uintptr(files[2])},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Cloneflags: flags},
 	}
 	if p.user {
 		attr.Sys.Credential = &syscall.Credential{Uid: UID, Gid: GID}

@@ -10,15 +10,60 @@ import (
 
 // seal mounts what this sandbox has, and then gives up every right to change anything.
 func (p *process) seal(m Seal, files []int) error {
-	if p.sealed {
+	if p.stage != blank {
 		return syscall.EALREADY
 	}
 	if err := p.build(m.Ops, files); err != nil {
 		return err
 	}
-	if err := p.enterRoot(); err != nil {
+	if err := p.enterRoot("."); err != nil {
 		return err
 	}
+	// Both roots are now at "/"; the one on top is the host's.
+	if err := leaveHost("."); err != nil {
+		return err
+	}
+	syscall.Close(p.root)
+	if err := p.limit(m); err != nil {
+		return err
+	}
+	if err := dropBounding(); err != nil {
+		return err
+	}
+	if err := onAllThreads(p.dropRights); err != nil {
+		return err
+	}
+	if err := setFilter(m.Filter, unix.SECCOMP_FILTER_FLAG_TSYNC); err != nil {
+		return err
+	}
+	dieWithServer()
+	p.stage = sealed
+	p.startReaper()
+	return nil
+}
+
+// enterRoot makes the new root the root, read-only, with the host's at old.
+func (p *process) enterRoot(old string) error {
+	ro := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	if err := unix.MountSetattr(p.root, "", unix.AT_EMPTY_PATH, &ro); err != nil {
+		return failed(err, "make the root read-only")
+	}
+	if err := unix.Fchdir(p.root); err != nil {
+		return failed(err, "enter the root")
+	}
+	return failed(unix.PivotRoot(".", old), "pivot_root")
+}
+
+// leaveHost lets go of the host's root.
+func leaveHost(old string) error {
+	if err := unix.Unmount(old, unix.MNT_DETACH); err != nil {
+		return failed(err, "unmount the host's root")
+	}
+	return failed(unix.Chdir("/"), "enter the root")
+}
+
+// limit sets what every process inherits.
+func (p *process) limit(m Seal) error {
 	syscall.Umask(0o022)
 	limit := syscall.Rlimit{Cur: uint64(m.Files), Max: uint64(m.Files)}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -28,40 +73,14 @@ func (p *process) seal(m Seal, files []int) error {
 		return failed(err, "forbid core dumps")
 	}
 	p.user = m.User
-	if err := p.dropRights(m.Filter); err != nil {
-		return err
-	}
-	dieWithServer()
-	p.sealed = true
-	p.startReaper()
 	return nil
-}
-
-// enterRoot makes the new root the root, read-only, and lets go of the host's.
-func (p *process) enterRoot() error {
-	ro := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
-	if err := unix.MountSetattr(p.root, "", unix.AT_EMPTY_PATH, &ro); err != nil {
-		return failed(err, "make the root read-only")
-	}
-	if err := unix.Fchdir(p.root); err != nil {
-		return failed(err, "enter the root")
-	}
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return failed(err, "pivot_root")
-	}
-	// Both roots are now at "/"; the one on top is the host's.
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return failed(err, "unmount the host's root")
-	}
-	syscall.Close(p.root)
-	return failed(unix.Chdir("/"), "enter the root")
 }
 
 // Capabilities that the first process keeps where it has another user id than the function: to kill it and to become it.
 const kept = 1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
 
-// dropRights leaves the function none and the first process next to none.
-func (p *process) dropRights(filter []byte) error {
+// dropBounding sees to it that no program gives capabilities to processes that this thread starts.
+func dropBounding() error {
 	for c := uintptr(0); c <= 63; c++ {
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
 		if err == unix.EINVAL {
@@ -71,6 +90,14 @@ func (p *process) dropRights(filter []byte) error {
 			return failed(err, "drop a capability from the bounding set")
 		}
 	}
+	return failed(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
+}
+
+// A syscaller makes a system call on one thread or on all.
+type syscaller func(trap, a1, a2, a3 uintptr) syscall.Errno
+
+// dropRights leaves the function no capability and the first process next to none.
+func (p *process) dropRights(call syscaller) error {
 	keep := uint32(0)
 	if p.user {
 		keep = kept
@@ -78,32 +105,34 @@ func (p *process) dropRights(filter []byte) error {
 	// Inheritable is empty, so the ambient set empties itself.
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := [2]unix.CapUserData{{Effective: keep, Permitted: keep}}
-	if err := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&data)), 0); err != nil {
-		return failed(err, "drop capabilities")
-	}
+	errno := call(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&data)), 0)
 	runtime.KeepAlive(&head)
 	runtime.KeepAlive(&data)
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return failed(err, "set no_new_privs")
-	}
-	return setFilter(filter)
-}
-
-// onAllThreads makes a call on every thread of the process. A program that was linked with cgo cannot; there only this thread,
-// whose children the function's processes are, makes it.
-func onAllThreads(trap, a1, a2, a3 uintptr) error {
-	_, _, errno := syscall.AllThreadsSyscall(trap, a1, a2, a3)
-	if errno == syscall.ENOTSUP {
-		_, _, errno = syscall.RawSyscall(trap, a1, a2, a3)
-	}
 	if errno != 0 {
-		return errno
+		return failed(errno, "drop capabilities")
 	}
 	return nil
 }
 
-// setFilter puts the system call filter on all threads; children inherit it.
-func setFilter(filter []byte) error {
+// onAllThreads has do make its call on every thread of the process. A program that was linked with cgo cannot; there only this
+// thread, whose children the function's processes are, makes it.
+func onAllThreads(do func(syscaller) error) error {
+	return do(func(trap, a1, a2, a3 uintptr) syscall.Errno {
+		_, _, errno := syscall.AllThreadsSyscall(trap, a1, a2, a3)
+		if errno == syscall.ENOTSUP {
+			return thisThread(trap, a1, a2, a3)
+		}
+		return errno
+	})
+}
+
+func thisThread(trap, a1, a2, a3 uintptr) syscall.Errno {
+	_, _, errno := syscall.RawSyscall(trap, a1, a2, a3)
+	return errno
+}
+
+// setFilter puts the system call filter on this thread, or by SECCOMP_FILTER_FLAG_TSYNC on all; children inherit it.
+func setFilter(filter []byte, flags uintptr) error {
 	if len(filter) == 0 || len(filter)%8 != 0 {
 		return failed(syscall.EINVAL, "read the system call filter")
 	}
@@ -112,14 +141,16 @@ func setFilter(filter []byte) error {
 		_     [6]byte
 		instr unsafe.Pointer
 	}{n: uint16(len(filter) / 8), instr: unsafe.Pointer(unsafe.SliceData(filter))}
-	r, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
-		uintptr(unsafe.Pointer(&prog)))
+	r, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(filter)
 	if errno != 0 {
 		return failed(errno, "set the system call filter")
 	}
 	if r != 0 {
-		return failed(syscall.ESRCH, "set the system call filter on all threads")
+		return failed(errThread, "set the system call filter on all threads")
 	}
 	return nil
 }
+
+// errThread says that a thread has a system call filter of its own.
+const errThread = syscall.ESRCH

@@ -1,0 +1,208 @@
+//go:build amd64 || arm64
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/enfold-run/enfold/sandbox"
+	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
+	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
+)
+
+var _ sandbox.Warmer = (*Driver)(nil)
+
+// maxConfig is the longest configuration, in bytes: what a pipe takes without a reader.
+const maxConfig = 64 << 10
+
+// A warmed is a sandbox whose process runs and that is nobody's yet.
+type warmed struct {
+	box     *box
+	process *process
+	config  *os.File // the writing end of the process's standard input
+
+	mu      sync.Mutex
+	settled bool // claimed or destroyed
+}
+
+// Warm makes a sandbox and starts cmd in it. It is not one of the stock: whoever invokes a function needs that more.
+func (d *Driver) Warm(ctx context.Context, mounts []sandbox.Mount, cmd sandbox.Command) (sandbox.Warmed, error) {
+	defer closeFiles(cmd)
+	spec := withDefaults(sandbox.Spec{ID: "ahead-" + d.nextName(), Mounts: mounts})
+	if err := check(spec); err != nil {
+		return nil, fmt.Errorf("warm a sandbox: %w", err)
+	}
+	s := d.newBox(spec)
+	if err := d.register(s); err != nil {
+		return nil, fmt.Errorf("warm a sandbox: %w", err)
+	}
+	defer d.done.Done()
+	w, err := s.warm(ctx, cmd)
+	if err != nil {
+		if s.blank != nil {
+			err = errors.Join(err, s.Destroy())
+		}
+		d.forget(s)
+		return nil, fmt.Errorf("warm a sandbox: %w", err)
+	}
+	return w, nil
+}
+
+// warm gives a sandbox a blank and a process.
+func (s *box) warm(ctx context.Context, cmd sandbox.Command) (*warmed, error) {
+	b, err := s.d.newBlank()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.enter(b); err != nil {
+		return nil, errors.Join(err, b.destroy())
+	}
+	s.blank = b
+	go s.listen()
+	stdin, config, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer stdin.Close()
+	w := &warmed{box: s, config: config}
+	if w.process, err = s.prepare(ctx, cmd); err == nil {
+		err = s.send(cmd, stdin)
+	}
+	if err == nil {
+		err = s.await(s.started)
+	}
+	if err != nil {
+		config.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// enter has a blank mount what is known and go in.
+func (s *box) enter(b *blank) error {
+	ops, files, err := s.mounts()
+	defer closeAll(files)
+	if err != nil {
+		return err
+	}
+	if b.group != nil {
+		if err := s.measure(b.group); err != nil {
+			return err
+		}
+		if err := b.group.Weigh(cgroup.Least); err != nil {
+			return err
+		}
+	}
+	_, err = b.control.do(pid1.KindEnter, s.message(append(ops, dirOp("/tmp", 0o755))), files...)
+	return err
+}
+
+// Done is closed when the process is dead.
+func (w *warmed) Done() <-chan struct{} { return w.process.done }
+
+// Memory is what the process uses.
+func (w *warmed) Memory() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g := w.box.blank.group
+	if w.settled || g == nil {
+		return 0
+	}
+	n, _ := g.Current() // unknown is none
+	return max(n-w.box.baseline, 0)
+}
+
+// Destroy removes a sandbox that nobody has claimed.
+func (w *warmed) Destroy() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.settled {
+		return nil
+	}
+	w.settled = true
+	err := w.box.Destroy()
+	w.config.Close() // not before: the process would see its end and go on
+	return err
+}
+
+// Claim makes it spec's.
+func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (sandbox.Sandbox, sandbox.Process, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	spec = withDefaults(spec)
+	err := w.claimable(ctx, spec, config)
+	if err == nil {
+		err = w.box.d.rename(w.box, spec)
+	}
+	if err == nil {
+		err = w.box.claim(w.process)
+	}
+	if err == nil {
+		_, err = w.config.Write(config)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("claim sandbox %s: %w", spec.ID, err)
+	}
+	w.settled = true
+	w.config.Close()
+	w.process.endInitIn(initTime)
+	return w.box, w.process, nil
+}
+
+func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case w.settled:
+		return sandbox.ErrDestroyed
+	case len(config) > maxConfig:
+		return fmt.Errorf("a configuration of %d bytes is longer than %d", len(config), maxConfig)
+	case spec.Files != w.box.spec.Files:
+		return fmt.Errorf("a limit of %d open files is not the default: %w", spec.Files, errors.ErrUnsupported)
+	}
+	return check(spec)
+}
+
+// rename registers a sandbox anew, as spec's.
+func (d *Driver) rename(s *box, spec sandbox.Spec) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || d.boxes[s.spec.ID] != s {
+		return sandbox.ErrDestroyed
+	}
+	if d.boxes[spec.ID] != nil {
+		return errors.New("there is one with this id")
+	}
+	delete(d.boxes, s.spec.ID)
+	s.spec = spec
+	d.boxes[spec.ID] = s
+	return nil
+}
+
+// claim mounts what spec has and sets its limits. The first process does the one while we do the other.
+func (s *box) claim(p *process) error {
+	ops, files, err := s.mounts()
+	defer closeAll(files)
+	if err != nil {
+		return err
+	}
+	g := s.blank.group
+	if g != nil { // first, or the first process waits for everybody
+		if err := g.Weigh(cgroup.Normal); err != nil {
+			return err
+		}
+	}
+	if err := s.blank.control.send(pid1.KindClaim, s.message(append(ops, tmpOp(s.spec.Tmp))), files...); err != nil {
+		return err
+	}
+	var limited error
+	if g != nil {
+		limited = s.limit(g)
+		p.oomKills, _ = g.OOMKills() // unknown is none
+	}
+	return errors.Join(s.await(s.claimed), limited)
+}
