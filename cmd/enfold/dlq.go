@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -30,7 +30,7 @@ func (f queueFlags) open(queue string) (*target, *deadLetters, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return t, &deadLetters{target: t, name: queue[strings.LastIndexAny(queue, ":/")+1:]}, nil
+	return t, t.deadLetters(queue), nil
 }
 
 type dlqListCmd struct{ queueFlags }
@@ -45,23 +45,18 @@ func (c dlqListCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(origins) == 0 {
+	if len(origins.of) == 0 {
 		fmt.Println("Nothing names a dead-letter queue in " + t.region + ".")
 		return nil
 	}
-	var arns []string
-	for arn := range origins {
-		arns = append(arns, arn)
-	}
-	slices.Sort(arns)
-	for _, arn := range arns {
-		d := &deadLetters{target: t, name: arn[strings.LastIndexByte(arn, ':')+1:]}
+	for _, arn := range slices.Sorted(maps.Keys(origins.of)) {
+		d := t.deadLetters(arn)
 		count := "gone"
 		if n, err := d.count(ctx); err == nil {
 			count = strconv.Itoa(n)
 		}
 		fmt.Printf("%-40s %6s", d.name, count)
-		for i, o := range origins[arn] {
+		for i, o := range origins.of[arn] {
 			if i > 0 {
 				fmt.Print(",")
 			}
@@ -103,7 +98,7 @@ func (c dlqShowCmd) Run(ctx context.Context) error {
 			break
 		}
 		for _, l := range letters {
-			d.print(l, d.trace(ctx, l, origins[d.arn]), c.Full)
+			d.print(l, d.trace(ctx, l, origins), c.Full)
 		}
 		shown += len(letters)
 		all = append(all, letters...)
@@ -168,7 +163,7 @@ func (c dlqRedriveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := &redrive{cmd: c, letters: d, origins: origins[d.arn], total: total}
+	r := &redrive{cmd: c, letters: d, origins: origins, total: total}
 	if err := r.run(ctx); err != nil {
 		return err
 	}
@@ -182,7 +177,7 @@ func (c dlqRedriveCmd) Run(ctx context.Context) error {
 type redrive struct {
 	cmd          dlqRedriveCmd
 	letters      *deadLetters
-	origins      []way
+	origins      *origins
 	total        int
 	sent, failed int
 	looked       []*letter // of a dry run: visible again afterwards
@@ -238,7 +233,7 @@ func (r *redrive) one(ctx context.Context, l *letter) error {
 		r.looked = append(r.looked, l)
 		return nil
 	}
-	if err := r.letters.send(ctx, l, w); err != nil {
+	if _, err := r.letters.send(ctx, l, w); err != nil {
 		return err
 	}
 	return r.letters.remove(ctx, l)
@@ -263,70 +258,4 @@ func (r *redrive) progress() {
 		r.said = now
 		fmt.Fprintf(os.Stderr, "enfold: %d of %d\n", r.sent+r.failed, r.total)
 	}
-}
-
-// deadLetters is a queue of them.
-type deadLetters struct {
-	*target
-	name, url, arn string
-}
-
-func (d *deadLetters) find(ctx context.Context) error {
-	var out struct {
-		QueueURL string `json:"QueueUrl"`
-	}
-	if err := d.sqs(ctx, "GetQueueUrl", map[string]any{"QueueName": d.name}, &out); err != nil {
-		return err
-	}
-	d.url = out.QueueURL
-	attributes, err := d.attributes(ctx, d.url)
-	d.arn = attributes["QueueArn"]
-	return err
-}
-
-func (d *deadLetters) count(ctx context.Context) (int, error) {
-	if d.url == "" {
-		if err := d.find(ctx); err != nil {
-			return 0, err
-		}
-	}
-	attributes, err := d.attributes(ctx, d.url)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(attributes["ApproximateNumberOfMessages"])
-}
-
-func (t *target) attributes(ctx context.Context, url string) (map[string]string, error) {
-	var out struct{ Attributes map[string]string }
-	err := t.sqs(ctx, "GetQueueAttributes", map[string]any{"QueueUrl": url, "AttributeNames": []string{"All"}}, &out)
-	return out.Attributes, err
-}
-
-func (d *deadLetters) receive(ctx context.Context, most int, hidden time.Duration) ([]*letter, error) {
-	var out struct{ Messages []*letter }
-	err := d.sqs(ctx, "ReceiveMessage", map[string]any{
-		"QueueUrl": d.url, "MaxNumberOfMessages": most, "VisibilityTimeout": int(hidden.Seconds()), "WaitTimeSeconds": 0,
-		"MessageSystemAttributeNames": []string{"All"}, "MessageAttributeNames": []string{"All"},
-	}, &out)
-	return out.Messages, err
-}
-
-// release makes letters visible again at once, as well as it can: they are in a moment anyway.
-func (d *deadLetters) release(ctx context.Context, all []*letter) {
-	for _, l := range all {
-		_ = d.sqs(ctx, "ChangeMessageVisibility", map[string]any{"QueueUrl": d.url, "ReceiptHandle": l.Receipt, "VisibilityTimeout": 0}, nil)
-	}
-}
-
-func (d *deadLetters) remove(ctx context.Context, l *letter) error {
-	return d.sqs(ctx, "DeleteMessage", map[string]any{"QueueUrl": d.url, "ReceiptHandle": l.Receipt}, nil)
-}
-
-// sqs calls an operation of SQS.
-func (t *target) sqs(ctx context.Context, op string, in, out any) error {
-	if out == nil {
-		out = &json.RawMessage{}
-	}
-	return t.json(ctx, "sqs", "AmazonSQS."+op, in, out)
 }

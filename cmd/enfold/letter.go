@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +28,7 @@ type messageAttribute struct {
 	BinaryValue []byte `json:",omitempty"`
 }
 
-// record is what Lambda sends to the failure destination of an asynchronous invocation.
+// record is what Lambda sends to the destination of an asynchronous invocation.
 type record struct {
 	Version string `json:"version"`
 	Context struct {
@@ -41,24 +41,76 @@ type record struct {
 	Response json.RawMessage `json:"responsePayload"`
 }
 
-// asRecord reads the body as one of Lambda's records; nil if it is none.
+// notification is the envelope of a message that came by a topic.
+type notification struct {
+	Type              string
+	MessageID         string `json:"MessageId"`
+	Message           string
+	MessageAttributes map[string]struct{ Type, Value string }
+}
+
+// asNotification reads the body as what a topic sends; nil if it is no such thing.
+func (l *letter) asNotification() *notification {
+	var n notification
+	if json.Unmarshal([]byte(l.Body), &n) != nil || n.Type != "Notification" {
+		return nil
+	}
+	return &n
+}
+
+// asRecord reads the body as one of Lambda's records, which may have come by a topic; nil if it is none.
 func (l *letter) asRecord() *record {
+	body := l.Body
+	if n := l.asNotification(); n != nil {
+		body = n.Message
+	}
 	var r record
-	if json.Unmarshal([]byte(l.Body), &r) != nil || r.Version != "1.0" || r.Context.Function == "" || r.Payload == nil {
+	if json.Unmarshal([]byte(body), &r) != nil || r.Version != "1.0" || r.Context.Function == "" || r.Payload == nil {
 		return nil
 	}
 	return &r
 }
 
-// fromFunction says that Lambda sent the letter as a function's dead letter: the body is the event.
-func (l *letter) fromFunction() bool {
-	for _, name := range []string{"RequestID", "ErrorCode"} {
-		if _, ok := l.MessageAttributes[name]; !ok {
-			return false
+// failure is a function's dead letter, which may have come by a topic.
+type failure struct{ request, code, message, event string }
+
+// asFailure reads the letter as a function's dead letter; nil if Lambda did not send it as one.
+func (l *letter) asFailure() *failure {
+	f := failure{event: l.Body}
+	said := func(name string) (string, bool) {
+		a, ok := l.MessageAttributes[name]
+		return a.StringValue, ok
+	}
+	if n := l.asNotification(); n != nil {
+		f.event = n.Message
+		said = func(name string) (string, bool) {
+			a, ok := n.MessageAttributes[name]
+			return a.Value, ok
 		}
 	}
-	return true
+	var request, code bool
+	f.request, request = said("RequestID")
+	f.code, code = said("ErrorCode")
+	f.message, _ = said("ErrorMessage")
+	if !request || !code {
+		return nil
+	}
+	return &f
 }
+
+// event is what the function that failed was invoked with.
+func (l *letter) event() string {
+	if r := l.asRecord(); r != nil {
+		return string(r.Payload)
+	}
+	if f := l.asFailure(); f != nil {
+		return f.event
+	}
+	return l.Body
+}
+
+// source is the queue from which SQS moved the letter, or the empty string.
+func (l *letter) source() string { return l.Attributes["DeadLetterQueueSourceArn"] }
 
 func (l *letter) sent() string {
 	ms, err := strconv.ParseInt(l.Attributes["SentTimestamp"], 10, 64)
@@ -70,17 +122,67 @@ func (l *letter) sent() string {
 
 // cause is why the letter is dead, as far as it says.
 func (l *letter) cause() string {
-	switch r := l.asRecord(); {
-	case r != nil:
+	if l.source() != "" {
+		return "received too often from " + l.source() + " and not deleted"
+	}
+	if r := l.asRecord(); r != nil {
 		return fmt.Sprintf("%s of %s after %d tries (request %s): %.200s", r.Context.Condition, r.Context.Function, r.Context.Count,
 			r.Context.RequestID, r.Response)
-	case l.fromFunction():
-		return fmt.Sprintf("the function failed with %s (request %s): %s", l.MessageAttributes["ErrorCode"].StringValue,
-			l.MessageAttributes["RequestID"].StringValue, l.MessageAttributes["ErrorMessage"].StringValue)
-	case l.Attributes["DeadLetterQueueSourceArn"] != "":
-		return "received too often from " + l.Attributes["DeadLetterQueueSourceArn"] + " and not deleted"
+	}
+	if f := l.asFailure(); f != nil {
+		return fmt.Sprintf("the function failed with %s (request %s): %s", f.code, f.request, f.message)
 	}
 	return "not said in the letter"
+}
+
+// ids are what the event is known by: the message's id, and those of the request and of the notification that it was.
+func (l *letter) ids() []string {
+	ids := []string{l.ID}
+	if r := l.asRecord(); r != nil {
+		ids = append(ids, r.Context.RequestID)
+	}
+	if f := l.asFailure(); f != nil {
+		ids = append(ids, f.request)
+	}
+	if n := l.asNotification(); n != nil {
+		ids = append(ids, n.MessageID)
+	}
+	var event struct {
+		Records []struct {
+			SNS notification `json:"Sns"`
+		}
+	}
+	if json.Unmarshal([]byte(l.event()), &event) == nil { // of a function that a topic invoked
+		for _, r := range event.Records {
+			ids = append(ids, r.SNS.MessageID)
+		}
+	}
+	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
+}
+
+// eventID tells events apart: one may have been sent to a dead-letter queue and to a destination.
+func (l *letter) eventID() string {
+	if r := l.asRecord(); r != nil && l.source() == "" {
+		return r.Context.RequestID
+	}
+	if f := l.asFailure(); f != nil && l.source() == "" {
+		return f.request
+	}
+	return l.ID
+}
+
+// vague is 1 for what is not sure to say where it came from.
+func (l *letter) vague() int {
+	if l.asRecord() != nil {
+		return 0
+	}
+	return 1
+}
+
+// succeeded says that the letter is no dead one: it is the result of an invocation.
+func (l *letter) succeeded() bool {
+	r := l.asRecord()
+	return r != nil && r.Context.Condition == "Success" && l.source() == ""
 }
 
 // way is where letters go back to: exactly one of its ARNs is set, or none if it is unknown.
@@ -105,7 +207,7 @@ func (w way) String() string {
 
 // wayTo is the way to an ARN.
 func wayTo(arn string) way {
-	if strings.Contains(arn, ":sqs:") {
+	if isQueue(arn) {
 		return way{queue: arn}
 	}
 	return way{function: arn}
@@ -113,11 +215,11 @@ func wayTo(arn string) way {
 
 // way is where the letter came from: it says so itself, or only one of what its queue is for can have sent it.
 func (l *letter) way(origins []way) way {
-	if r := l.asRecord(); r != nil {
-		return way{function: r.Context.Function}
+	if l.source() != "" {
+		return way{queue: l.source()}
 	}
-	if source := l.Attributes["DeadLetterQueueSourceArn"]; source != "" {
-		return way{queue: source}
+	if r := l.asRecord(); r != nil && !l.undelivered(origins) {
+		return way{function: r.Context.Function}
 	}
 	if fit := l.fitting(origins); len(fit) == 1 {
 		return fit[0]
@@ -125,52 +227,74 @@ func (l *letter) way(origins []way) way {
 	return way{}
 }
 
+// undelivered says that the letter is what a topic could not deliver, whatever is in it: its queue is for subscriptions alone.
+func (l *letter) undelivered(origins []way) bool {
+	return len(origins) > 0 && !slices.ContainsFunc(origins, func(o way) bool { return o.subscription == "" })
+}
+
 // fitting is those of a queue's origins that can have sent the letter.
 func (l *letter) fitting(origins []way) (fit []way) {
+	ofFunction := l.asFailure() != nil && !l.undelivered(origins)
 	for _, o := range origins {
-		if (o.function != "") == l.fromFunction() && o.queue == "" {
+		if ofFunction && o.function != "" || !ofFunction && o.subscription != "" {
 			fit = append(fit, o)
 		}
 	}
 	return fit
 }
 
-// trace is the way of a letter. Of several functions that may have sent it, it is the one whose log has its request.
-func (d *deadLetters) trace(ctx context.Context, l *letter, origins []way) way {
-	w := l.way(origins)
-	if !w.unknown() || !l.fromFunction() {
+// trace is the way of a letter. Of several functions that may have sent it, it is the one whose log has its request, and the log
+// says which version ran.
+func (d *deadLetters) trace(ctx context.Context, l *letter, all *origins) way {
+	w, f := l.way(all.of[d.arn]), l.asFailure()
+	if f == nil || l.asRecord() != nil || !w.unknown() && !all.published[w.function] {
 		return w
 	}
-	for _, o := range l.fitting(origins) {
-		var out struct{ Events []struct{} }
-		name := o.function[strings.LastIndexByte(o.function, ':')+1:]
-		err := d.json(ctx, "logs", "Logs_20140328.FilterLogEvents", map[string]any{
-			"logGroupName": "/aws/lambda/" + name, "filterPattern": `"` + l.MessageAttributes["RequestID"].StringValue + `"`, "limit": 1,
-		}, &out)
-		if err == nil && len(out.Events) > 0 {
+	for _, o := range l.fitting(all.of[d.arn]) {
+		switch version, found := d.versionThatRan(ctx, o.function, f.request); {
+		case version != "":
+			return way{function: o.function + ":" + version}
+		case found:
 			return o
 		}
 	}
 	return w
 }
 
-// send sends a letter on its way.
-func (d *deadLetters) send(ctx context.Context, l *letter, w way) error {
+// startLine is what the log says when an invocation begins, as text or as JSON.
+var startLine = regexp.MustCompile(`^START RequestId: \S+ Version: (\S+)|"type":"platform\.start".*"version":"([^"]+)"`)
+
+// versionThatRan says whether a function's log has a request, and which version ran it, if the log tells that.
+func (t *target) versionThatRan(ctx context.Context, function, request string) (version string, found bool) {
+	var out struct{ Events []struct{ Message string } }
+	name := function[strings.LastIndexByte(function, ':')+1:]
+	err := t.json(ctx, "logs", "Logs_20140328.FilterLogEvents", map[string]any{
+		"logGroupName": "/aws/lambda/" + name, "filterPattern": strconv.Quote(request), "limit": 10,
+	}, &out)
+	if err != nil || len(out.Events) == 0 {
+		return "", false
+	}
+	for _, e := range out.Events {
+		if m := startLine.FindStringSubmatch(e.Message); m != nil {
+			return m[1] + m[2], true
+		}
+	}
+	return "", true
+}
+
+// send sends a letter on its way, and answers what it is known by now: "request …", "message …".
+func (d *deadLetters) send(ctx context.Context, l *letter, w way) (string, error) {
 	switch {
 	case w.queue != "":
 		return d.enqueue(ctx, l, w.queue)
 	case w.function != "":
-		event := []byte(l.Body)
-		if r := l.asRecord(); r != nil {
-			event = r.Payload
-		}
-		return d.invokeLater(ctx, w.function, event)
-	case strings.Contains(w.endpoint, ":sqs:"):
+		return d.invokeLater(ctx, w.function, []byte(l.event()))
+	case isQueue(w.endpoint):
 		return d.enqueue(ctx, l, w.endpoint)
 	case strings.Contains(w.endpoint, ":lambda:"):
 		return d.invokeLater(ctx, w.endpoint, asRecords(w.subscription, l.Body))
 	}
-	return fmt.Errorf("letters of %s cannot be sent to %s again from here: publish them to the topic", w.subscription, w.endpoint)
+	return "", fmt.Errorf("letters of %s cannot be sent to %s again from here: publish them to the topic", w.subscription, w.endpoint)
 }
 
 // asRecords is the event that a topic makes for a function, of the notification that its subscription's dead letter is.
@@ -200,174 +324,41 @@ func asRecords(subscription, body string) []byte {
 	return b
 }
 
-func (d *deadLetters) enqueue(ctx context.Context, l *letter, queue string) error {
-	name := queue[strings.LastIndexByte(queue, ':')+1:]
-	var out struct {
+func (d *deadLetters) enqueue(ctx context.Context, l *letter, queue string) (string, error) {
+	parts := strings.Split(queue, ":") // arn:aws:sqs:region:account:name
+	name := parts[len(parts)-1]
+	where := map[string]any{"QueueName": name}
+	if len(parts) == 6 {
+		where["QueueOwnerAWSAccountId"] = parts[4]
+	}
+	var to struct {
 		QueueURL string `json:"QueueUrl"`
 	}
-	if err := d.sqs(ctx, "GetQueueUrl", map[string]any{"QueueName": name}, &out); err != nil {
-		return err
+	if err := d.sqs(ctx, "GetQueueUrl", where, &to); err != nil {
+		return "", err
 	}
-	in := map[string]any{"QueueUrl": out.QueueURL, "MessageBody": l.Body}
+	in := map[string]any{"QueueUrl": to.QueueURL, "MessageBody": l.Body}
 	if len(l.MessageAttributes) > 0 {
 		in["MessageAttributes"] = l.MessageAttributes
 	}
-	if g := l.Attributes["MessageGroupId"]; g != "" && strings.HasSuffix(name, ".fifo") {
-		in["MessageGroupId"], in["MessageDeduplicationId"] = g, l.ID
+	if g := l.Attributes["MessageGroupId"]; g != "" {
+		in["MessageGroupId"] = g
+		if strings.HasSuffix(name, ".fifo") {
+			in["MessageDeduplicationId"] = l.ID
+		}
 	}
-	return d.sqs(ctx, "SendMessage", in, nil)
+	var sent struct {
+		ID string `json:"MessageId"`
+	}
+	err := d.sqs(ctx, "SendMessage", in, &sent)
+	return "message " + sent.ID, err
 }
 
 // invokeLater has a function run with the event, asynchronously.
-func (t *target) invokeLater(ctx context.Context, function string, event []byte) error {
-	_, _, err := t.do(ctx, request{
+func (t *target) invokeLater(ctx context.Context, function string, event []byte) (string, error) {
+	header, _, err := t.do(ctx, request{
 		service: "lambda", method: http.MethodPost, path: "/2015-03-31/functions/" + url.PathEscape(function) + "/invocations", body: event,
 		header: http.Header{"X-Amz-Invocation-Type": {"Event"}},
 	})
-	return err
-}
-
-// origins is what names a dead-letter queue, by the queue's ARN.
-func (t *target) origins(ctx context.Context) (map[string][]way, error) {
-	all := map[string][]way{}
-	for _, find := range []func(context.Context, func(string, way)) error{t.queueOrigins, t.functionOrigins, t.subscriptionOrigins} {
-		err := find(ctx, func(dead string, w way) {
-			if strings.Contains(dead, ":sqs:") && !slices.Contains(all[dead], w) {
-				all[dead] = append(all[dead], w)
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// redrivePolicy is the attribute of queues and subscriptions.
-func redrivePolicy(text string) (dead string) {
-	var p struct {
-		Target string `json:"deadLetterTargetArn"`
-	}
-	_ = json.Unmarshal([]byte(text), &p) // there is none, then
-	return p.Target
-}
-
-func (t *target) queueOrigins(ctx context.Context, found func(string, way)) error {
-	for next := any(nil); ; {
-		var out struct {
-			QueueURLs []string `json:"QueueUrls"`
-			NextToken string
-		}
-		in := map[string]any{"MaxResults": 1000}
-		if next != nil {
-			in["NextToken"] = next
-		}
-		if err := t.sqs(ctx, "ListQueues", in, &out); err != nil {
-			return err
-		}
-		for _, u := range out.QueueURLs {
-			a, err := t.attributes(ctx, u)
-			if err != nil {
-				return err
-			}
-			if dead := redrivePolicy(a["RedrivePolicy"]); dead != "" {
-				found(dead, way{queue: a["QueueArn"]})
-			}
-		}
-		if out.NextToken == "" {
-			return nil
-		}
-		next = out.NextToken
-	}
-}
-
-func (t *target) functionOrigins(ctx context.Context, found func(string, way)) error {
-	for marker := ""; ; {
-		var out struct {
-			Functions []struct {
-				FunctionName, FunctionArn string
-				DeadLetterConfig          struct{ TargetArn string }
-			}
-			NextMarker string
-		}
-		if err := t.rest(ctx, http.MethodGet, "/2015-03-31/functions/?Marker="+url.QueryEscape(marker), nil, &out); err != nil {
-			return err
-		}
-		for _, f := range out.Functions {
-			if dead := f.DeadLetterConfig.TargetArn; dead != "" {
-				found(dead, way{function: f.FunctionArn})
-			}
-			var configs struct {
-				FunctionEventInvokeConfigs []struct {
-					DestinationConfig struct{ OnFailure struct{ Destination string } }
-				}
-			}
-			if err := t.rest(ctx, http.MethodGet, "/2019-09-25/functions/"+f.FunctionName+"/event-invoke-config/list", nil, &configs); err != nil {
-				return err
-			}
-			for _, c := range configs.FunctionEventInvokeConfigs {
-				found(c.DestinationConfig.OnFailure.Destination, way{function: f.FunctionArn})
-			}
-		}
-		if out.NextMarker == "" {
-			return nil
-		}
-		marker = out.NextMarker
-	}
-}
-
-func (t *target) subscriptionOrigins(ctx context.Context, found func(string, way)) error {
-	for next := ""; ; {
-		var out struct {
-			Subscriptions []struct {
-				SubscriptionArn string
-				Endpoint        string
-			} `xml:"ListSubscriptionsResult>Subscriptions>member"`
-			NextToken string `xml:"ListSubscriptionsResult>NextToken"`
-		}
-		in := url.Values{}
-		if next != "" {
-			in.Set("NextToken", next)
-		}
-		if err := t.sns(ctx, "ListSubscriptions", in, &out); err != nil {
-			return err
-		}
-		for _, s := range out.Subscriptions {
-			if !strings.HasPrefix(s.SubscriptionArn, "arn:") {
-				continue // not confirmed yet
-			}
-			var attributes struct {
-				Entries []struct {
-					Key   string `xml:"key"`
-					Value string `xml:"value"`
-				} `xml:"GetSubscriptionAttributesResult>Attributes>entry"`
-			}
-			if err := t.sns(ctx, "GetSubscriptionAttributes", url.Values{"SubscriptionArn": {s.SubscriptionArn}}, &attributes); err != nil {
-				return err
-			}
-			for _, e := range attributes.Entries {
-				if e.Key == "RedrivePolicy" {
-					found(redrivePolicy(e.Value), way{subscription: s.SubscriptionArn, endpoint: s.Endpoint})
-				}
-			}
-		}
-		if out.NextToken == "" {
-			return nil
-		}
-		next = out.NextToken
-	}
-}
-
-// sns calls an operation of SNS, which speaks the query protocol.
-func (t *target) sns(ctx context.Context, op string, in url.Values, out any) error {
-	in.Set("Action", op)
-	in.Set("Version", "2010-03-31")
-	_, b, err := t.do(ctx, request{
-		service: "sns", method: http.MethodPost, path: "/", body: []byte(in.Encode()),
-		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}},
-	})
-	if err != nil {
-		return err
-	}
-	return xml.Unmarshal(b, out)
+	return "request " + header.Get("X-Amzn-Requestid"), err
 }

@@ -1,11 +1,17 @@
 package main
 
-import "testing"
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
 
 func TestWayOfLetters(t *testing.T) {
 	const f, g, sub = "arn:aws:lambda:r:1:function:f", "arn:aws:lambda:r:1:function:g", "arn:aws:sns:r:1:t:id"
 	record := `{"version":"1.0","requestContext":{"functionArn":"` + f + `:$LATEST","condition":"RetriesExhausted"},"requestPayload":{}}`
 	dead := map[string]messageAttribute{"RequestID": {StringValue: "id"}, "ErrorCode": {StringValue: "200"}, "ErrorMessage": {StringValue: "oops"}}
+	const failed = `,"MessageAttributes":{"RequestID":{"Type":"String","Value":"id"},"ErrorCode":{"Type":"Number","Value":"200"}}`
+	moved := map[string]string{"DeadLetterQueueSourceArn": "arn:aws:sqs:r:1:q"}
 	subscription := way{subscription: sub, endpoint: "arn:aws:sqs:r:1:q"}
 	for _, c := range []struct {
 		what    string
@@ -14,6 +20,10 @@ func TestWayOfLetters(t *testing.T) {
 		want    way
 	}{
 		{"a failure record", letter{Body: record}, nil, way{function: f + ":$LATEST"}},
+		{"a failure record by a topic", letter{Body: wrap(record, "")}, []way{{function: f}}, way{function: f + ":$LATEST"}},
+		{"a failure record that a topic could not deliver", letter{Body: wrap(record, "")}, []way{subscription}, subscription},
+		{"a failure record that nobody took from its queue", letter{Body: record, Attributes: moved}, nil, way{queue: "arn:aws:sqs:r:1:q"}},
+		{"of a function by a topic", letter{Body: wrap("{}", failed)}, []way{{function: f}}, way{function: f}},
 		{"of a queue", letter{Body: "x", Attributes: map[string]string{"DeadLetterQueueSourceArn": "arn:aws:sqs:r:1:q"}}, nil, way{queue: "arn:aws:sqs:r:1:q"}},
 		{"of a function", letter{Body: "{}", MessageAttributes: dead}, []way{{function: f}, subscription}, way{function: f}},
 		{"of one of two functions", letter{Body: "{}", MessageAttributes: dead}, []way{{function: f}, {function: g}}, way{}},
@@ -26,6 +36,56 @@ func TestWayOfLetters(t *testing.T) {
 		}
 		if c.letter.cause() == "" {
 			t.Errorf("%s: no cause", c.what)
+		}
+	}
+}
+
+// wrap is a message as a topic sends it to a queue.
+func wrap(message, more string) string {
+	return `{"Type":"Notification","MessageId":"n","Message":` + strconv.Quote(message) + more + `}`
+}
+
+func TestIDsOfLetters(t *testing.T) {
+	dead := map[string]messageAttribute{"RequestID": {StringValue: "r"}, "ErrorCode": {StringValue: "200"}}
+	record := `{"version":"1.0","requestContext":{"requestId":"r","functionArn":"f","condition":"Success"},"requestPayload":{"Records":[{"Sns":{"MessageId":"n"}}]}}`
+	for _, c := range []struct {
+		what      string
+		letter    letter
+		ids       string
+		event     string
+		succeeded bool
+	}{
+		{"any message", letter{ID: "m", Body: "hello"}, "m", "m", false},
+		{"a dead letter of a function", letter{ID: "m", Body: "{}", MessageAttributes: dead}, "m r", "r", false},
+		{"that a topic invoked", letter{ID: "m", Body: `{"Records":[{"Sns":{"MessageId":"n"}}]}`, MessageAttributes: dead}, "m r n", "r", false},
+		{"a result", letter{ID: "m", Body: record}, "m r n", "r", true},
+		{"a result that nobody took from its queue", letter{ID: "m", Body: record, Attributes: map[string]string{"DeadLetterQueueSourceArn": "q"}}, "m r n", "m", false},
+		{"what a topic could not deliver", letter{ID: "m", Body: wrap("hi", "")}, "m n", "m", false},
+	} {
+		if got := strings.Join(c.letter.ids(), " "); got != c.ids {
+			t.Errorf("%s: ids %s, want %s", c.what, got, c.ids)
+		}
+		if got := c.letter.eventID(); got != c.event {
+			t.Errorf("%s: event %s, want %s", c.what, got, c.event)
+		}
+		if got := c.letter.succeeded(); got != c.succeeded {
+			t.Errorf("%s: succeeded %v", c.what, got)
+		}
+	}
+}
+
+func TestStartLine(t *testing.T) {
+	for line, want := range map[string]string{
+		"START RequestId: 8f507cfc Version: 7\n":                                              "7",
+		`{"time":"t","type":"platform.start","record":{"requestId":"r","version":"$LATEST"}}`: "$LATEST",
+		"END RequestId: 8f507cfc":                                                             "",
+	} {
+		got := ""
+		if m := startLine.FindStringSubmatch(line); m != nil {
+			got = m[1] + m[2]
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
 }

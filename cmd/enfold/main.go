@@ -24,6 +24,7 @@ type cli struct {
 	Logs    logsCmd    `cmd:"" help:"Print what a function has logged."`
 	Runtime runtimeCmd `cmd:"" help:"Show the language runtimes of this host, or install the SDKs that AWS's runtimes carry."`
 	DLQ     dlqCmd     `cmd:"" name:"dlq" help:"Dead-letter queues: what is in them, why, and back through where it came from."`
+	Event   eventCmd   `cmd:"" help:"Run an event again that has failed, by any id that it is known by."`
 	Trail   trailCmd   `cmd:"" help:"Verify the audit trail."`
 	Policy  policyCmd  `cmd:"" help:"Least privilege: write a policy from what a role did, list unused grants, check a policy."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this host can do, and what to do about what is missing."`
