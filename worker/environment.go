@@ -51,6 +51,8 @@ type environment struct {
 	begun    bool           // the Init phase is over, well or not
 	deadline time.Time      // of the last invocation: until then its process may take to call next
 	broken   bool           // may not be used again
+	of       *provision     // that it was made for; nil if it was made for an invocation
+	ahead    time.Duration  // what a provisioned sandbox's Init phase took, until its first invocation has told
 	watching sync.WaitGroup // one watch for every process
 
 	mu      sync.Mutex
@@ -59,8 +61,8 @@ type environment struct {
 	killed  error                   // why every wait ends at once
 }
 
-// create makes a sandbox. A function that cannot be launched gets one too: its invocation says so, in a log stream.
-func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
+// create makes a sandbox, for of if it is not nil. A function that cannot be launched gets one too: its invocation says so, in a log stream.
+func (p *Pool) create(ctx context.Context, f *Function, of *provision) (*environment, error) {
 	launch, err := p.deps.Runtimes.Launch(ctx, runtimes.Request{
 		Runtime: f.Runtime, Task: f.Task, Layers: f.Layers, MemoryMB: f.MemoryMB, Wrapper: f.Env["AWS_LAMBDA_EXEC_WRAPPER"],
 	})
@@ -85,6 +87,9 @@ func (p *Pool) create(ctx context.Context, f *Function) (*environment, error) {
 	e := &environment{
 		pool: p, function: f, box: box, launch: launch.In(box.Path), unfit: unfit, broken: unfit != nil, created: now, identity: id,
 		at: place{endpoint: box.Endpoint(), api: p.apiURL(box.APIListener(), box.APIEndpoint()), path: box.Path, stream: stream.Name},
+	}
+	if of != nil {
+		e.of, e.at.initType = of, provisionedInit
 	}
 	if len(launch.Args) > 0 {
 		e.entry = launch.Args[0]
@@ -205,9 +210,12 @@ func (e *environment) watch(process sandbox.Process) {
 		time.Sleep(time.Millisecond)
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.process == process && e.abort != nil {
 		e.abort(errExited)
+	}
+	e.mu.Unlock()
+	if e.of != nil {
+		e.pool.died(e)
 	}
 }
 

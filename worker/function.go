@@ -58,8 +58,10 @@ type Response struct {
 	StreamError   []byte // a streamed response failed midway: the error's JSON
 
 	Duration  time.Duration
-	Init      time.Duration // zero if warm
+	Init      time.Duration // zero if warm; of a provisioned sandbox's first invocation, what the Init phase took long before
 	MaxMemory int64         // bytes
+
+	Provisioned bool // it ran in a sandbox that Provision had made
 }
 
 // Logger takes what functions write. It must not block for the disk and must bound its memory.
@@ -81,4 +83,14 @@ type Runner interface {
 	Run(ctx context.Context, f *Function, r *Request) (*Response, error)
 	// Retire lets go of all sandboxes of a Function key: idle ones now, busy ones when they are done.
 	Retire(key string)
+	// Provision sets how many sandboxes of f are kept ready for its invocations, Init phase done; 0 ends that, as Retire does.
+	// They are made in the background, are used first, do not end for being idle, and are made anew when they die or age.
+	// It is forgotten with the process.
+	Provision(f *Function, n int)
+	// Provisioned is how many there are, ready or busy, and why the last one could not be made, nil if it could: the error
+	// wraps ErrInit if the function is to blame. It is tried again, after a while that doubles up to five minutes.
+	Provisioned(key string) (allocated int, err error)
+	// Expect says that a first invocation of f is likely soon: it was just created or changed, or the server has just started.
+	// f need not be complete: Env, Task and Layers may be missing. It never blocks.
+	Expect(f *Function)
 }

@@ -21,6 +21,7 @@ type failure struct {
 
 // What REPORT and INIT_REPORT say.
 const (
+	statusSuccess = "success"
 	statusError   = "error"
 	statusTimeout = "timeout"
 )
@@ -30,6 +31,9 @@ func (e *environment) invoke(caller context.Context, r *Request) (*Response, err
 	init, err := e.prepare(caller)
 	if err != nil {
 		return nil, err
+	}
+	if e.ahead > 0 {
+		init, e.ahead = e.ahead, 0
 	}
 	begun := time.Now()
 	e.deadline = begun.Add(e.function.Timeout)

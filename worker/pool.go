@@ -19,6 +19,8 @@ var (
 	ErrDraining = errors.New("worker: the pool is shutting down")
 	// ErrFull is the answer to Run if there are Deps.MaxSandboxes and all of them are busy.
 	ErrFull = errors.New("worker: as many sandboxes are busy as there may be")
+	// ErrScaling is the answer to Run if the function would get new sandboxes faster than Deps.ScalingRate says.
+	ErrScaling = errors.New("worker: the function grows too fast")
 )
 
 // Deps are what a Pool stands on.
@@ -43,6 +45,9 @@ type Deps struct {
 	// MaxSandboxes is how many may exist at once; beyond it the longest idle one makes room, or Run fails with ErrFull. 1,000
 	// if zero.
 	MaxSandboxes int
+	// ScalingRate is how many sandboxes a function may get for its invocations in ten seconds; beyond it Run fails with
+	// ErrScaling. 1,000 if zero.
+	ScalingRate int
 }
 
 // Stats is what a Pool holds at a moment.
@@ -67,8 +72,13 @@ type Pool struct {
 	warm     int64
 	draining bool
 	killed   bool // Drain waits no longer
-	stop     chan struct{}
-	reaper   sync.WaitGroup
+
+	provisions map[string]*provision // by Function.Key
+	making     int                   // provisioned ones that are being made
+	scaling    *scaling
+
+	stop   chan struct{}
+	reaper sync.WaitGroup
 }
 
 // group is the sandboxes of one Function.
@@ -93,6 +103,7 @@ func New(d Deps) *Pool {
 	}
 	p := &Pool{
 		deps: d, initLimit: initLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
+		provisions: map[string]*provision{}, scaling: newScaling(d.ScalingRate),
 	}
 	p.changed = sync.NewCond(&p.mu)
 	p.reaper.Go(p.reap)
@@ -111,7 +122,7 @@ func (p *Pool) Run(ctx context.Context, f *Function, r *Request) (*Response, err
 		}
 		warm := e != nil
 		if !warm {
-			if e, err = p.create(ctx, f); err != nil {
+			if e, err = p.create(ctx, f, nil); err != nil {
 				p.gone(f)
 				return nil, err
 			}
@@ -128,6 +139,7 @@ func (p *Pool) Run(ctx context.Context, f *Function, r *Request) (*Response, err
 		if err != nil {
 			return nil, fmt.Errorf("run %s: %w", f.Owner, err)
 		}
+		resp.Provisioned = e.of != nil
 		return resp, nil
 	}
 }
@@ -138,6 +150,9 @@ func (p *Pool) acquire(f *Function) (*environment, error) {
 	defer p.mu.Unlock()
 	if p.draining {
 		return nil, ErrDraining
+	}
+	if e := p.takeProvisioned(f); e != nil {
+		return e, nil
 	}
 	g := p.groups[f.Key]
 	if g != nil {
@@ -157,6 +172,9 @@ func (p *Pool) acquire(f *Function) (*environment, error) {
 	}
 	if p.total >= p.deps.MaxSandboxes && !p.evict() {
 		return nil, ErrFull
+	}
+	if !p.scaling.take(f, time.Now()) {
+		return nil, ErrScaling
 	}
 	if g = p.groups[f.Key]; g == nil { // evict may have forgotten it
 		g = &group{}
@@ -209,6 +227,10 @@ func (p *Pool) release(e *environment) {
 	defer p.mu.Unlock()
 	g := p.left(e.function)
 	e.used = time.Now()
+	if e.of != nil {
+		p.putProvisioned(e, g)
+		return
+	}
 	if g.retired || p.draining || e.broken || p.old(e, e.used) {
 		p.destroy(e)
 		p.forget(e.function.Key, g)
@@ -259,6 +281,7 @@ func (p *Pool) destroy(e *environment) {
 func (p *Pool) Retire(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.unprovision(key)
 	g := p.groups[key]
 	if g == nil {
 		return
@@ -270,6 +293,9 @@ func (p *Pool) Retire(key string) {
 	g.idle = nil
 	p.forget(key, g)
 }
+
+// Expect implements Runner.
+func (p *Pool) Expect(*Function) {}
 
 // Stats counts sandboxes and invocations.
 func (p *Pool) Stats() Stats {
@@ -286,6 +312,9 @@ func (p *Pool) Drain(ctx context.Context) {
 		p.draining = true
 		close(p.stop)
 	}
+	for key := range p.provisions {
+		p.unprovision(key)
+	}
 	for key, g := range p.groups {
 		for _, e := range g.idle {
 			p.destroy(e)
@@ -294,7 +323,7 @@ func (p *Pool) Drain(ctx context.Context) {
 		p.forget(key, g)
 	}
 	stopWaiting := context.AfterFunc(ctx, p.kill)
-	for p.busy > 0 || p.leaving > 0 {
+	for p.busy > 0 || p.leaving > 0 || p.making > 0 {
 		p.changed.Wait()
 	}
 	p.mu.Unlock()
@@ -331,6 +360,8 @@ func (p *Pool) reapBefore(limit time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	p.renew(now)
+	p.scaling.forget(now)
 	for key, g := range p.groups {
 		g.idle = slices.DeleteFunc(g.idle, func(e *environment) bool {
 			over := e.used.Before(limit) || p.old(e, now)

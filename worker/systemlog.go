@@ -14,10 +14,12 @@ type systemLog struct {
 	f    *Function
 	json bool
 	min  int // level: 0 debug, 1 info, 2 warn
+	// initType is why there is an Init phase: because of an invocation, or ahead of all.
+	initType string
 }
 
 func newSystemLog(f *Function) systemLog {
-	s := systemLog{f: f, json: f.LogFormat == "JSON", min: 1}
+	s := systemLog{f: f, json: f.LogFormat == "JSON", min: 1, initType: onDemandInit}
 	switch f.SystemLog {
 	case "DEBUG":
 		s.min = 0
@@ -38,7 +40,7 @@ func millis(d time.Duration) float64 { return math.Round(float64(d)/1e4) / 100 }
 func (s systemLog) initStart(at time.Time, phase string) []byte {
 	if s.json {
 		rec := map[string]any{
-			"initializationType": "on-demand", "phase": phase, "functionName": s.f.Name, "functionVersion": s.f.Version,
+			"initializationType": s.initType, "phase": phase, "functionName": s.f.Name, "functionVersion": s.f.Version,
 		}
 		if s.f.RuntimeVersionArn != "" {
 			rec["runtimeVersion"], rec["runtimeVersionArn"] = s.f.RuntimeVersion, s.f.RuntimeVersionArn
@@ -54,13 +56,17 @@ func (s systemLog) initStart(at time.Time, phase string) []byte {
 func (s systemLog) initReport(at time.Time, o initOutcome) []byte {
 	if s.json {
 		rec := map[string]any{
-			"initializationType": "on-demand", "phase": o.phase, "status": o.status,
+			"initializationType": s.initType, "phase": o.phase, "status": o.status,
 			"metrics": map[string]any{"durationMs": millis(o.took)},
 		}
 		if o.errorType != "" {
 			rec["errorType"] = o.errorType
 		}
-		return s.record(at, 2, "platform.initReport", rec)
+		level := 2
+		if o.status == statusSuccess {
+			level = 1
+		}
+		return s.record(at, level, "platform.initReport", rec)
 	}
 	b := fmt.Appendf(nil, "INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s", millis(o.took), o.phase, o.status)
 	if o.errorType != "" {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -13,6 +14,7 @@ type place struct {
 	api      string // URL of the AWS API, or empty
 	path     func(string) string
 	stream   string
+	initType string
 }
 
 // variables is the process environment. The order of precedence is AWS's: what the customer sets wins over what AWS lets
@@ -41,7 +43,7 @@ func variables(f *Function, l runtimes.Launch, at place, c Credentials) []string
 		"AWS_REGION": f.Region, "AWS_DEFAULT_REGION": f.Region,
 		"AWS_LAMBDA_FUNCTION_NAME": f.Name, "AWS_LAMBDA_FUNCTION_VERSION": f.Version,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": fmt.Sprint(f.MemoryMB),
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  cmp.Or(at.initType, onDemandInit),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       f.LogGroup, "AWS_LAMBDA_LOG_STREAM_NAME": at.stream,
 		"AWS_LAMBDA_RUNTIME_API": at.endpoint,
 		"AWS_ACCESS_KEY_ID":      c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,

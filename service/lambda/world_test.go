@@ -184,6 +184,11 @@ type pool struct {
 	retired []string
 	trace   string // of the last request
 	run     func(f *worker.Function, r *worker.Request) (*worker.Response, error)
+
+	wanted   map[string]int // by key, as Provision said
+	short    int            // how many of the wanted ones are not there yet
+	broken   error          // why
+	expected []*worker.Function
 }
 
 func (p *pool) Run(_ context.Context, f *worker.Function, r *worker.Request) (*worker.Response, error) {
@@ -200,6 +205,29 @@ func (p *pool) Retire(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.retired = append(p.retired, key)
+}
+
+func (p *pool) Provision(f *worker.Function, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wanted == nil {
+		p.wanted = map[string]int{}
+	}
+	if p.wanted[f.Key] = n; n == 0 {
+		delete(p.wanted, f.Key)
+	}
+}
+
+func (p *pool) Provisioned(key string) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, p.wanted[key]-p.short), p.broken
+}
+
+func (p *pool) Expect(f *worker.Function) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = append(p.expected, f)
 }
 
 func (p *pool) gone(key string) bool {

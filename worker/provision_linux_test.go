@@ -1,0 +1,189 @@
+package worker
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// provisioned provisions n and waits until they are there.
+func (w *world) provisioned(f *Function, n int) {
+	w.t.Helper()
+	w.Provision(f, n)
+	w.allocated(f, n)
+}
+
+func (w *world) allocated(f *Function, n int) {
+	w.t.Helper()
+	patiently(w.t, "as many as wanted are provisioned", func() bool {
+		got, err := w.Provisioned(f.Key)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return got == n
+	})
+}
+
+// patiently is eventually for what takes long on a slow machine.
+func patiently(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(5 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("not in a minute: %s", what)
+}
+
+func TestProvision(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		f := w.function("INIT", "print")
+		w.provisioned(f, 2)
+		if s := w.Stats(); s.Idle != 2 || s.Cold != 0 {
+			t.Errorf("stats are %+v, want two that wait and no cold start", s)
+		}
+		r := w.request("state")
+		first := w.do(f, r)
+		if !first.Provisioned || first.Init <= 0 {
+			t.Errorf("the first invocation: provisioned = %t, Init %v", first.Provisioned, first.Init)
+		}
+		if again := w.run(f, "state"); !again.Provisioned || again.Init != 0 {
+			t.Errorf("the second invocation: provisioned = %t, Init %v", again.Provisioned, again.Init)
+		}
+		if env := string(w.good(f, "env").Payload); !strings.Contains(env, `"AWS_LAMBDA_INITIALIZATION_TYPE=provisioned-concurrency"`) {
+			t.Errorf("the environment is %s", env)
+		}
+		log := regexp.MustCompile(`[\d.]+ ms`).ReplaceAllString(w.logs.text(), "N ms")
+		if want := "static code\nINIT_REPORT Init Duration: N ms\tPhase: init\tStatus: success\n"; strings.Count(log, want) != 2 {
+			t.Errorf("log is\n%s\nwant twice\n%s", log, want)
+		}
+		if s := w.Stats(); s.Cold != 0 {
+			t.Errorf("stats are %+v, want no cold start", s)
+		}
+		w.Provision(f, 0)
+		patiently(t, "they are gone", func() bool { return w.Stats().Idle == 0 && len(w.processes()) == 0 })
+		if resp := w.run(f, "state"); resp.Provisioned {
+			t.Error("an invocation ran in a provisioned sandbox after Provision(f, 0)")
+		}
+	})
+}
+
+// What is more than provisioned spills over to sandboxes made on demand, which end when they are idle; the others stay.
+func TestProvisionSpillover(t *testing.T) {
+	w := newWorld(t, "process", Deps{Idle: 500 * time.Millisecond})
+	f := w.function()
+	w.provisioned(f, 1)
+	var wg sync.WaitGroup
+	provisioned := make([]bool, 3)
+	for i := range provisioned {
+		wg.Go(func() { provisioned[i] = w.run(f, `{"do":"sleep","n":400}`).Provisioned })
+	}
+	wg.Wait()
+	n := 0
+	for _, is := range provisioned {
+		if is {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d of three invocations at once ran in the one provisioned sandbox", n)
+	}
+	patiently(t, "those made on demand are reaped", func() bool { return w.Stats().Idle == 1 })
+	w.reapBefore(time.Now().Add(time.Hour)) // as if it had been idle for long
+	if resp := w.run(f, "state"); !resp.Provisioned {
+		t.Error("the provisioned sandbox did not outlive being idle")
+	}
+}
+
+func TestProvisionFails(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		f := w.function("INIT", "exit:4")
+		w.Provision(f, 2)
+		patiently(t, "the failure is known", func() bool {
+			n, err := w.Provisioned(f.Key)
+			return n == 0 && errors.Is(err, ErrInit)
+		})
+		if log := w.logs.text(); !strings.Contains(log, "Phase: init\tStatus: error\tError Type: Runtime.ExitError\n") {
+			t.Errorf("log is %s", log)
+		}
+		patiently(t, "it is tried again", func() bool { return strings.Count(w.logs.text(), "INIT_REPORT") > 1 })
+		w.Retire(f.Key)
+		if n, err := w.Provisioned(f.Key); n != 0 || err != nil {
+			t.Errorf("after Retire: %d, %v", n, err)
+		}
+	})
+}
+
+// A sandbox that dies, used or not, is replaced, and no invocation waits for that.
+func TestProvisionReplacesTheDead(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		f := w.function()
+		w.provisioned(f, 1)
+		before := w.state(f)
+		if resp := w.run(f, "exit"); resp.FunctionError == "" || !resp.Provisioned {
+			t.Fatalf("%+v", resp)
+		}
+		patiently(t, "another one is ready", func() bool { n, _ := w.Provisioned(f.Key); return n == 1 && w.Stats().Idle == 1 })
+		if same, _ := w.alive(f, before); same {
+			t.Error("the sandbox of the process that died was used again")
+		}
+		w.mu.Lock()
+		for _, e := range w.provisions[f.Key].ready {
+			e.process.Kill()
+		}
+		w.mu.Unlock()
+		patiently(t, "a cold start is nobody's", func() bool { return w.run(f, "state").Provisioned })
+	})
+}
+
+func TestProvisionRenewsTheOld(t *testing.T) {
+	w := newWorld(t, "process", Deps{MaxAge: 2 * time.Second, Idle: time.Second})
+	f := w.function()
+	w.provisioned(f, 1)
+	first := w.where(f, 0)
+	patiently(t, "it is another sandbox", func() bool {
+		if n, err := w.Provisioned(f.Key); n < 1 || err != nil {
+			t.Fatalf("while it was renewed: %d, %v", n, err)
+		}
+		resp := w.good(f, `{"do":"sleep","n":0}`)
+		return string(resp.Payload) != first && resp.Provisioned
+	})
+}
+
+func TestProvisionMakesRoom(t *testing.T) {
+	w := newWorld(t, "process", Deps{MaxSandboxes: 2})
+	a, b := w.function(), w.function()
+	w.where(a, 0)
+	w.provisioned(b, 2) // a's idle one goes
+	if _, err := w.Run(t.Context(), a, w.request("state")); !errors.Is(err, ErrFull) {
+		t.Errorf("with only provisioned ones: %v, want ErrFull: they are not evicted", err)
+	}
+	w.Provision(b, 3)
+	patiently(t, "there is no room for a third", func() bool { n, err := w.Provisioned(b.Key); return n == 2 && errors.Is(err, ErrFull) })
+	w.Provision(b, 1)
+	w.allocated(b, 1)
+	patiently(t, "there is room again", func() bool { _, err := w.Run(t.Context(), a, w.request("state")); return err == nil })
+}
+
+func TestScalingThrottles(t *testing.T) {
+	w := newWorld(t, "process", Deps{ScalingRate: 2})
+	f := w.function()
+	w.fill(f, 2)
+	if resp := w.run(f, "state"); resp.FunctionError != "" {
+		t.Fatal(string(resp.Payload))
+	}
+	g := w.function()
+	g.Env["ANOTHER"] = "version"
+	if _, err := w.Run(t.Context(), g, w.request("state")); !errors.Is(err, ErrScaling) {
+		t.Errorf("a third sandbox: %v, want ErrScaling", err)
+	}
+	w.provisioned(g, 1) // which are not made for invocations
+	patiently(t, "there is room again", func() bool {
+		h := w.function()
+		_, err := w.Run(t.Context(), h, w.request("state"))
+		return err == nil
+	})
+}
