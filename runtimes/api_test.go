@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,7 +61,8 @@ func testMap() map[string]string {
 	return m
 }
 
-// eachRuntime runs a test for every runtime of a family that this host can serve.
+// eachRuntime runs a test for every runtime of a family that this host can serve: with processes that are launched for the
+// function, and with processes that were waiting for it.
 func eachRuntime(t *testing.T, f Family, test func(t *testing.T, runtime string)) {
 	t.Helper()
 	some := false
@@ -72,13 +75,20 @@ func eachRuntime(t *testing.T, f Family, test func(t *testing.T, runtime string)
 				t.Skip(err)
 			}
 			some = true
-			test(t, r.name)
+			for _, mode := range []string{"launched", waiting} {
+				t.Run(mode, func(t *testing.T) { test(t, r.name) })
+			}
 		})
 	}
 	if !some {
 		t.Logf("no runtime of family %s was found: nothing of it was tested", f)
 	}
 }
+
+// waiting is the name of the subtests in which start starts processes that wait for their configuration.
+const waiting = "waiting"
+
+func isWaiting(t *testing.T) bool { return slices.Contains(strings.Split(t.Name(), "/"), waiting) }
 
 // event is what the fake Runtime API hands out.
 type event struct {
@@ -151,6 +161,8 @@ type function struct {
 	done chan struct{}
 	mu   sync.Mutex
 	log  bytes.Buffer
+	// booted is closed when a waiting process has said that it waits. Nil if the process does not wait.
+	booted chan struct{}
 }
 
 // code is a function to be run: files by name, relative to the task, or to the layer if they begin with "opt/".
@@ -165,7 +177,13 @@ type code struct {
 func (f *function) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.log.Write(p)
+	n := len(p)
+	if f.booted != nil && f.log.Len() == 0 && n > 0 && p[0] == 0 {
+		close(f.booted)
+		f.booted, p = nil, p[1:]
+	}
+	f.log.Write(p)
+	return n, nil
 }
 
 func (f *function) logged() string {
@@ -183,8 +201,45 @@ func start(t *testing.T, c code) *function {
 		f.dir = c.task
 	}
 	opt := filepath.Join(root, "opt")
-	for name, content := range c.files {
-		path := filepath.Join(f.dir, name)
+	writeFiles(t, c.files, f.dir, opt)
+	for k, v := range c.env {
+		c.env[k] = strings.ReplaceAll(v, "TASK", f.dir)
+	}
+	l, err := hostSet(t).Launch(context.Background(), Request{
+		Runtime: c.runtime, Task: f.dir, Layers: []string{opt}, MemoryMB: 512, Wrapper: c.wrapper, Env: c.env,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounts := append([]Mount{{Source: f.dir, Target: "/var/task"}, {Source: opt, Target: "/opt"}}, l.Mounts...)
+	l = l.In(func(target string) string { return onHost(mounts, target) })
+	env := map[string]string{
+		"AWS_LAMBDA_RUNTIME_API": f.api.Listener.Addr().String(), "_HANDLER": c.handler, "LANG": "en_US.UTF-8", "TZ": ":UTC",
+		"LAMBDA_TASK_ROOT": f.dir, "LAMBDA_RUNTIME_DIR": onHost(mounts, "/var/runtime"),
+		"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f", "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
+	}
+	maps.Copy(env, l.Env)
+	maps.Copy(env, c.env)
+	var entries []string
+	for k, v := range env {
+		entries = append(entries, k+"="+v)
+	}
+	if isWaiting(t) && l.Warm != nil {
+		code := hide(t, f.dir, opt)
+		config := f.wait(l.Warm)
+		code.restore()
+		f.configure(config, entries)
+		return f
+	}
+	f.run(l.Args, entries, nil)
+	return f
+}
+
+func writeFiles(t *testing.T, files map[string]string, task, opt string) {
+	t.Helper()
+	for name, content := range files {
+		path := filepath.Join(task, name)
 		if rest, ok := strings.CutPrefix(name, "opt/"); ok {
 			path = filepath.Join(opt, rest)
 		}
@@ -195,47 +250,108 @@ func start(t *testing.T, c code) *function {
 			t.Fatal(err)
 		}
 	}
-	l, err := hostSet(t).Launch(context.Background(), Request{
-		Runtime: c.runtime, Task: f.dir, Layers: []string{opt}, MemoryMB: 512, Wrapper: c.wrapper,
-	})
+}
+
+// hidden is what was in directories that are empty for now.
+type hidden struct {
+	t     *testing.T
+	moved map[string]string
+}
+
+// hide empties directories, as they are before a function is mounted there. Directories that tests share stay as they are.
+func hide(t *testing.T, dirs ...string) *hidden {
+	t.Helper()
+	h := &hidden{t: t, moved: map[string]string{}}
+	for _, dir := range dirs {
+		if !strings.HasPrefix(dir, filepath.Dir(dirs[1])+"/") {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		away := t.TempDir()
+		for _, e := range entries {
+			h.moved[filepath.Join(dir, e.Name())] = filepath.Join(away, e.Name())
+		}
+	}
+	h.move(false)
+	return h
+}
+
+func (h *hidden) restore() { h.t.Helper(); h.move(true) }
+
+func (h *hidden) move(back bool) {
+	h.t.Helper()
+	for from, to := range h.moved {
+		if back {
+			from, to = to, from
+		}
+		if err := os.Rename(from, to); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// wait starts a process that waits for its configuration, and waits until it does. The result is its standard input.
+func (f *function) wait(w *Warm) io.WriteCloser {
+	f.t.Helper()
+	stdin, config, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	mounts := append([]Mount{{Source: f.dir, Target: "/var/task"}, {Source: opt, Target: "/opt"}}, l.Mounts...)
-	l = l.In(func(target string) string { return onHost(mounts, target) })
-	f.cmd = exec.Command(l.Args[0], l.Args[1:]...)
-	f.cmd.Dir = f.dir
-	env := map[string]string{
-		"AWS_LAMBDA_RUNTIME_API": f.api.Listener.Addr().String(), "_HANDLER": c.handler, "LANG": "en_US.UTF-8", "TZ": ":UTC",
-		"LAMBDA_TASK_ROOT": f.dir, "LAMBDA_RUNTIME_DIR": onHost(mounts, "/var/runtime"),
-		"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f", "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
+	booted := make(chan struct{})
+	f.booted = booted
+	f.run(w.Args, append(slices.Clone(w.Env), "AWS_LAMBDA_RUNTIME_API="+f.api.Listener.Addr().String()), stdin)
+	stdin.Close()
+	f.t.Cleanup(func() { config.Close() })
+	select {
+	case <-booted:
+	case <-f.done:
+		f.t.Fatalf("the runtime ended with %d instead of waiting", f.cmd.ProcessState.ExitCode())
+	case <-time.After(patience):
+		f.t.Fatal("the runtime did not wait")
 	}
-	for k, v := range l.Env {
-		env[k] = v
+	return config
+}
+
+// configure hands a waiting process its environment.
+func (f *function) configure(config io.WriteCloser, entries []string) {
+	f.t.Helper()
+	if _, err := io.WriteString(config, strings.Join(entries, "\x00")+"\x00"); err != nil {
+		f.t.Fatal(err)
 	}
-	for k, v := range c.env {
-		env[k] = strings.ReplaceAll(v, "TASK", f.dir)
+	if err := config.Close(); err != nil {
+		f.t.Fatal(err)
 	}
-	for k, v := range env {
-		f.cmd.Env = append(f.cmd.Env, k+"="+v)
-	}
+}
+
+// run starts the process.
+func (f *function) run(args, env []string, stdin *os.File) {
+	f.t.Helper()
+	f.cmd = exec.Command(args[0], args[1:]...)
+	f.cmd.Dir, f.cmd.Env = f.dir, env
 	f.cmd.Stdout, f.cmd.Stderr = f, f
+	if stdin != nil {
+		f.cmd.Stdin = stdin
+	}
 	if err := f.cmd.Start(); err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	go func() {
-		f.cmd.Wait() //nolint:errcheck // its exit code is looked at in exit
+		_ = f.cmd.Wait() // its exit code is looked at in exit
 		close(f.done)
 	}()
-	t.Cleanup(func() {
+	f.t.Cleanup(func() {
 		f.cmd.Process.Kill()
 		<-f.done
-		if t.Failed() {
-			t.Logf("log of the function:\n%s", f.logged())
+		if f.t.Failed() {
+			f.t.Logf("log of the function:\n%s", f.logged())
 		}
 	})
-	return f
 }
 
 // onHost is what a driver without mounts says about a path of the sandbox.

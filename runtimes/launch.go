@@ -20,6 +20,8 @@ type Request struct {
 	MemoryMB int      // of the function; 128 if zero
 	// Wrapper is the customer's AWS_LAMBDA_EXEC_WRAPPER, a path in the sandbox, or "".
 	Wrapper string
+	// Env is the customer's variables. It decides whether a waiting process can serve the function.
+	Env map[string]string
 }
 
 // EntrypointError says that a provided runtime has no bootstrap that can be started. The function fails with its ErrorType
@@ -64,25 +66,45 @@ func (s *Set) Launch(ctx context.Context, q Request) (Launch, error) {
 	case Java:
 		args = b.java()
 	}
-	return Launch{Args: wrap(q.Wrapper, args), Env: b.env, Mounts: b.mounts}, nil
+	l := Launch{Args: wrap(q.Wrapper, args), Env: b.env, Mounts: b.mounts}
+	if r.family == Python && beforeConfiguration(r.family, q) == "" {
+		l.Warm = b.warm(args)
+	}
+	return l, nil
 }
 
 // In is the launch with every path of the sandbox replaced by what path says of it, which is sandbox.Sandbox.Path: itself, or
 // a path of the host under a driver that cannot mount.
 func (l Launch) In(path func(string) string) Launch {
-	args := make([]string, len(l.Args))
-	for i, a := range l.Args {
-		args[i] = replace(a, path)
-	}
-	env := make(map[string]string, len(l.Env))
+	out := Launch{Args: replaceAll(l.Args, path), Env: make(map[string]string, len(l.Env)), Mounts: l.Mounts}
 	for k, v := range l.Env {
-		list := strings.Split(v, ":")
-		for i, e := range list {
-			list[i] = replace(e, path)
-		}
-		env[k] = strings.Join(list, ":")
+		out.Env[k] = replaceList(v, path)
 	}
-	return Launch{Args: args, Env: env, Mounts: l.Mounts}
+	if l.Warm != nil {
+		w := Warm{Key: l.Warm.Key, Args: replaceAll(l.Warm.Args, path)}
+		for _, entry := range l.Warm.Env {
+			k, v, _ := strings.Cut(entry, "=")
+			w.Env = append(w.Env, k+"="+replaceList(v, path))
+		}
+		out.Warm = &w
+	}
+	return out
+}
+
+func replaceAll(args []string, path func(string) string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		out[i] = replace(a, path)
+	}
+	return out
+}
+
+func replaceList(s string, path func(string) string) string {
+	list := strings.Split(s, ":")
+	for i, e := range list {
+		list[i] = replace(e, path)
+	}
+	return strings.Join(list, ":")
 }
 
 func replace(s string, path func(string) string) string {

@@ -32,12 +32,16 @@ type Launch struct {
 
 // Warm starts a runtime that waits for its configuration on standard input: the environment of Launch and the function, as
 // "NAME=value" entries with a zero byte after each, then the end of file. It has the Mounts of its Launch, but neither code nor
-// layers until then. From there on it is as if Launch had started it.
+// layers until then. When it has booted and waits, it writes a single zero byte to standard output. From the configuration on it
+// is as if Launch had started it.
 type Warm struct {
 	// Key is the same for launches that the same waiting process can serve.
 	Key  string
 	Args []string
-	Env  []string // "NAME=value"; replaced by the configuration
+	// Env is the environment to wait with, "NAME=value". The configuration replaces it. AWS_LAMBDA_RUNTIME_API may be added to it,
+	// if that is known and connections to it are taken: the runtime then connects while it waits, and if the configuration names
+	// the same address that connection is the one it uses.
+	Env []string
 }
 
 // Options configure a Set.

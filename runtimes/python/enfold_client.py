@@ -38,6 +38,7 @@ class Response:
 
 class Client:
     def __init__(self, endpoint):
+        self.endpoint = endpoint
         host, _, port = endpoint.rpartition(":")
         self.address = (host.strip("[]"), int(port))
         self.host = endpoint.encode("ascii")
@@ -97,11 +98,14 @@ class Client:
 
     def send(self, data):
         if self.sock is None:
-            family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
-            self.sock = socket.socket(family, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
-            self.sock.connect(self.address)
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.connect()
         self.sock.sendall(data)
+
+    def connect(self):
+        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
+        self.sock.connect(self.address)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self):
         if self.sock is not None:

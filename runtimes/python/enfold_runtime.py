@@ -5,6 +5,8 @@ Standard library only, Python 3.8 to 3.14. Modules that cost milliseconds to imp
 when they are needed, because every one of them is paid for in each cold start.
 """
 
+import _sitebuiltins
+import builtins
 import importlib
 import json
 import os
@@ -65,12 +67,11 @@ def load_handler(name):
         raise Fault("Runtime.HandlerNotFound", "Handler '%s' missing on module '%s'" % (function_name, module_name))
 
 
-def set_paths(layers, sdk):
-    """Build sys.path as AWS does: the function, its layers, the runtime, the standard library, the SDK, site-packages.
+def add_host_packages(sdk):
+    """Add to sys.path what follows the standard library: the SDK and the interpreter's own packages.
 
     The interpreter runs with -S, so that start-up code of the host's site-packages does not run in every function. What the
-    site module would have given is done here. layers are the directories that make up /opt, first found first.
-    """
+    site module would have given is done here and in add_function_paths."""
     version = "python%d.%d" % sys.version_info[:2]
     if sdk:  # before the host's own packages: the versions that were installed for functions win
         sys.path.append(sdk)
@@ -78,6 +79,16 @@ def set_paths(layers, sdk):
         if os.path.isdir(directory) and directory not in sys.path:
             sys.path.append(directory)
             add_path_files(directory, code=False)
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.help = _sitebuiltins._Helper()
+
+
+def add_function_paths(layers):
+    """Put the function and its layers before the runtime and the standard library, as AWS does.
+
+    layers are the directories that make up /opt, first found first."""
+    version = "python%d.%d" % sys.version_info[:2]
     first = [os.environ["LAMBDA_TASK_ROOT"]]
     if "PYTHONPATH" not in os.environ:
         for opt in layers:
@@ -124,13 +135,6 @@ def add_path_files(directory, code):
 
 def run_sitecustomize():
     """Instrumentation layers put a sitecustomize module on PYTHONPATH and expect it to be imported at start."""
-    import builtins
-
-    import _sitebuiltins
-
-    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
-    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
-    builtins.help = _sitebuiltins._Helper()
     runtime = os.environ["LAMBDA_RUNTIME_DIR"]
     own = [p for p in os.environ["PYTHONPATH"].split(":") if p and p != runtime]
     if any(os.path.exists(p + "/sitecustomize.py") or os.path.isdir(p + "/sitecustomize") for p in own):
@@ -268,12 +272,15 @@ def error_of(e, request_id):
 class Log:
     """Where log records go: standard output, or the platform's framed log descriptor."""
 
-    json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
-    level = {"TRACE": "DEBUG"}.get(os.environ.get("AWS_LAMBDA_LOG_LEVEL", ""), os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")).upper()
+    json = False
+    level = ""
     fd = None
 
     @classmethod
     def open(cls):
+        cls.json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+        level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+        cls.level = {"TRACE": "DEBUG"}.get(level, level)
         fd = os.environ.pop("_LAMBDA_TELEMETRY_LOG_FD", "")
         if fd.isdigit():
             cls.fd = int(fd)
@@ -435,10 +442,18 @@ def main():
     del sys.argv[1:]
     fix_streams()
     drop_coerced_locale()
-    Log.open()
-    set_paths(layers.split(":"), sdk)
+    add_host_packages(sdk)
     sys.meta_path.insert(0, LoggingHook())
-    client = Client(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    client = None
+    if "_ENFOLD_WARM" in os.environ:
+        import enfold_warm
+
+        client = enfold_warm.wait()
+    Log.open()
+    add_function_paths(layers.split(":"))
+    endpoint = os.environ["AWS_LAMBDA_RUNTIME_API"]
+    if client is None or client.endpoint != endpoint:
+        client = Client(endpoint)
     run(client, init(client))
 
 
