@@ -3,7 +3,7 @@ package sandbox
 import "context"
 
 // Warmer is a Driver that can start a process before anybody knows whose it will be: a language runtime that boots ahead of the
-// first invocation.
+// first invocation. Its sandboxes have a file system and a network of their own: Path is the path itself.
 type Warmer interface {
 	Driver
 	// Warm makes a sandbox that is nobody's yet, with Mounts of what cmd needs, and starts cmd in it. cmd may run none but our own
@@ -18,6 +18,9 @@ type Warmed interface {
 	// Mounts of spec are bound over what Warm has mounted; a Target is a directory that every sandbox has: /var/task, /opt. They are
 	// there, and the limits hold, before the process reads the first byte of config. If it fails, Warmed is to be destroyed.
 	Claim(ctx context.Context, spec Spec, config []byte) (Sandbox, Process, error)
+	// Endpoint and APIEndpoint are those that the Sandbox will have.
+	Endpoint() string
+	APIEndpoint() string
 	// Done is closed when the process is dead.
 	Done() <-chan struct{}
 	// Memory is what it uses now, in bytes, 0 if that is not known.

@@ -55,6 +55,10 @@ type environment struct {
 	ahead    time.Duration  // what a provisioned sandbox's Init phase took, until its first invocation has told
 	watching sync.WaitGroup // one watch for every process
 
+	// The process of a sandbox that was claimed with it, and what it writes, until start has taken them.
+	claimed    sandbox.Process
+	claimedLog *os.File
+
 	mu      sync.Mutex
 	process sandbox.Process
 	abort   context.CancelCauseFunc // of the running wait, set while there is one
@@ -63,9 +67,7 @@ type environment struct {
 
 // create makes a sandbox, for of if it is not nil. A function that cannot be launched gets one too: its invocation says so, in a log stream.
 func (p *Pool) create(ctx context.Context, f *Function, of *provision) (*environment, error) {
-	launch, err := p.deps.Runtimes.Launch(ctx, runtimes.Request{
-		Runtime: f.Runtime, Task: f.Task, Layers: f.Layers, MemoryMB: f.MemoryMB, Wrapper: f.Env["AWS_LAMBDA_EXEC_WRAPPER"],
-	})
+	launch, err := p.deps.launch(ctx, f)
 	unfit := notLaunchable(err)
 	if err != nil && unfit == nil {
 		return nil, fmt.Errorf("prepare runtime %s: %w", f.Runtime, err)
@@ -75,29 +77,70 @@ func (p *Pool) create(ctx context.Context, f *Function, of *provision) (*environ
 		return nil, err
 	}
 	name := newID()
-	box, err := p.deps.Driver.Create(ctx, spec(f, name, launch))
-	if err != nil {
-		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
-	}
 	now := time.Now()
 	stream := &LogStream{
 		Account: f.Account, Region: f.Region, Group: f.LogGroup,
 		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + name,
 	}
-	e := &environment{
-		pool: p, function: f, box: box, launch: launch.In(box.Path), unfit: unfit, broken: unfit != nil, created: now, identity: id,
-		at: place{endpoint: box.Endpoint(), api: p.apiURL(box.APIListener(), box.APIEndpoint()), path: box.Path, stream: stream.Name},
-	}
-	if of != nil {
+	e := &environment{pool: p, function: f, unfit: unfit, broken: unfit != nil, created: now, identity: id}
+	if e.at.stream = stream.Name; of != nil {
 		e.of, e.at.initType = of, provisionedInit
 	}
-	if len(launch.Args) > 0 {
-		e.entry = launch.Args[0]
+	if err := e.move(ctx, spec(f, name), launch); err != nil {
+		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
 	}
-	e.session = runtimeapi.NewSession(box.Listener())
+	e.session = runtimeapi.NewSession(e.box.Listener())
 	e.log = newOutput(p.deps.Logger, stream, f)
-	e.stopAPI = p.serveAPI(box.APIListener(), f)
+	e.stopAPI = p.serveAPI(e.box.APIListener(), f)
 	return e, nil
+}
+
+// move gets a sandbox: one that waits with the runtime booted, or a new one.
+func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtimes.Launch) error {
+	if w := e.pool.ready.take(launch); w != nil {
+		err := e.claim(ctx, w, spec, launch)
+		if err == nil {
+			return nil
+		}
+		e.pool.ready.spoilt(w, err)
+	}
+	spec.Mounts = append(spec.Mounts, mounts(launch)...)
+	box, err := e.pool.deps.Driver.Create(ctx, spec)
+	if err != nil {
+		return err
+	}
+	e.box, e.launch = box, launch.In(box.Path)
+	e.at.endpoint, e.at.api, e.at.path = box.Endpoint(), e.pool.apiURL(box.APIListener(), box.APIEndpoint()), box.Path
+	if len(launch.Args) > 0 {
+		e.entry = e.launch.Args[0]
+	}
+	return nil
+}
+
+// claim takes a sandbox in which the runtime waits. It goes on at once: start finds it under way.
+func (e *environment) claim(ctx context.Context, w *waiting, spec sandbox.Spec, launch runtimes.Launch) error {
+	e.launch, e.entry = launch, launch.Args[0]
+	e.at.endpoint, e.at.path = w.Endpoint(), func(target string) string { return target }
+	if e.pool.deps.API != nil {
+		e.at.api = "http://" + w.APIEndpoint()
+	}
+	var config []byte
+	for _, v := range variables(e.function, launch, e.at, e.identity.Credentials) {
+		config = append(append(config, v...), 0)
+	}
+	box, process, err := w.Claim(ctx, spec, config)
+	if err != nil {
+		return err
+	}
+	e.box, e.claimed, e.claimedLog = box, process, w.log
+	return nil
+}
+
+// launch is how to start a Function's runtime.
+func (d Deps) launch(ctx context.Context, f *Function) (runtimes.Launch, error) {
+	return d.Runtimes.Launch(ctx, runtimes.Request{
+		Runtime: f.Runtime, Task: f.Task, Layers: f.Layers, MemoryMB: f.MemoryMB, Wrapper: f.Env["AWS_LAMBDA_EXEC_WRAPPER"], Env: f.Env,
+	})
 }
 
 // notLaunchable is err if the function is to blame for it, or this host: no bootstrap in the code, no interpreter.
@@ -124,8 +167,8 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// spec is the sandbox of a Function. AWS gives one core at 1,769 MB.
-func spec(f *Function, id string, l runtimes.Launch) sandbox.Spec {
+// spec is the sandbox of a Function, without what its runtime needs. AWS gives one core at 1,769 MB.
+func spec(f *Function, id string) sandbox.Spec {
 	s := sandbox.Spec{
 		ID: id, Owner: f.Owner,
 		Tmp:    int64(f.TmpMB) << 20,
@@ -135,9 +178,6 @@ func spec(f *Function, id string, l runtimes.Launch) sandbox.Spec {
 	s.Mounts = append(s.Mounts, sandbox.Mount{Source: f.Task, Target: "/var/task"})
 	for _, dir := range f.Layers {
 		s.Mounts = append(s.Mounts, sandbox.Mount{Source: dir, Target: "/opt"})
-	}
-	for _, m := range l.Mounts {
-		s.Mounts = append(s.Mounts, sandbox.Mount(m))
 	}
 	return s
 }
@@ -151,20 +191,9 @@ func (e *environment) start(ctx context.Context) error {
 	if err := e.refresh(ctx); err != nil {
 		return err
 	}
-	r, w, err := os.Pipe()
+	process, err := e.launched(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: make log pipe: %w", errLost, err)
-	}
-	e.log.attach(r)
-	e.session.Begin()
-	process, err := e.box.Start(ctx, sandbox.Command{
-		Args: e.launch.Args, Env: variables(e.function, e.launch, e.at, e.identity.Credentials), Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
-	})
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		return fmt.Errorf("%w: %w", errLost, err)
+		return err
 	}
 	e.mu.Lock()
 	e.process = process
@@ -176,6 +205,31 @@ func (e *environment) start(ctx context.Context) error {
 	e.box.EndInit()
 	e.log.drain() // what static code wrote stands before START
 	return nil
+}
+
+// launched starts a process, or finds the one that was claimed.
+func (e *environment) launched(ctx context.Context) (sandbox.Process, error) {
+	if process := e.claimed; process != nil {
+		e.log.attach(e.claimedLog)
+		e.claimed, e.claimedLog = nil, nil
+		return process, nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("%w: make log pipe: %w", errLost, err)
+	}
+	e.log.attach(r)
+	e.session.Begin()
+	process, err := e.box.Start(ctx, sandbox.Command{
+		Args: e.launch.Args, Env: variables(e.function, e.launch, e.at, e.identity.Credentials), Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errLost, err)
+	}
+	return process, nil
 }
 
 // refresh gives a process that is to be started new credentials if the sandbox's have grown too old for it.
@@ -305,5 +359,8 @@ func (e *environment) destroy() {
 		e.pool.deps.Log.Error("close Runtime API", "owner", e.function.Owner, "error", err)
 	}
 	e.watching.Wait()
+	if e.claimedLog != nil {
+		e.claimedLog.Close() // nobody has started it
+	}
 	e.log.close()
 }

@@ -48,12 +48,19 @@ type Deps struct {
 	// ScalingRate is how many sandboxes a function may get for its invocations in ten seconds; beyond it Run fails with
 	// ErrScaling. 1,000 if zero.
 	ScalingRate int
+	// ReadyMemory is how many bytes the sandboxes may use together that wait for a function with their language runtime booted: 256
+	// MiB if zero. No runtime boots ahead if it is negative, or if the Driver is not a sandbox.Warmer.
+	ReadyMemory int64
 }
 
 // Stats is what a Pool holds at a moment.
 type Stats struct {
 	Busy, Idle int
 	Cold, Warm int64 // invocations so far
+	// Ready sandboxes wait for a function with their runtime booted. Claimed is how many of the Cold invocations got one.
+	Ready       int
+	ReadyMemory int64 // bytes
+	Claimed     int64
 }
 
 // Pool runs invocations in sandboxes. Its methods are safe for concurrent use.
@@ -79,6 +86,7 @@ type Pool struct {
 
 	stop   chan struct{}
 	reaper sync.WaitGroup
+	ready  *ready
 }
 
 // group is the sandboxes of one Function.
@@ -106,6 +114,7 @@ func New(d Deps) *Pool {
 		provisions: map[string]*provision{}, scaling: newScaling(d.ScalingRate),
 	}
 	p.changed = sync.NewCond(&p.mu)
+	p.ready = newReady(d)
 	p.reaper.Go(p.reap)
 	return p
 }
@@ -294,14 +303,13 @@ func (p *Pool) Retire(key string) {
 	p.forget(key, g)
 }
 
-// Expect implements Runner.
-func (p *Pool) Expect(*Function) {}
-
 // Stats counts sandboxes and invocations.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Stats{Busy: p.busy, Idle: p.total - p.busy, Cold: p.cold, Warm: p.warm}
+	s := Stats{Busy: p.busy, Idle: p.total - p.busy, Cold: p.cold, Warm: p.warm}
+	s.Ready, s.ReadyMemory, s.Claimed = p.ready.count()
+	return s
 }
 
 // Drain refuses new invocations, waits for running ones until ctx ends, and destroys every sandbox. Those still running
@@ -328,6 +336,7 @@ func (p *Pool) Drain(ctx context.Context) {
 	}
 	p.mu.Unlock()
 	stopWaiting()
+	p.ready.close()
 	p.reaper.Wait()
 }
 

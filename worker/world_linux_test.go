@@ -98,6 +98,9 @@ func newWorld(t testing.TB, driver string, d Deps) *world {
 		t.Fatal(err)
 	}
 	d.Driver = failingDriver{w.driver, &w.broken}
+	if d.ReadyMemory > 0 {
+		d.Driver = warmingDriver{d.Driver, w.driver.(sandbox.Warmer)}
+	}
 	if d.Runtimes == nil {
 		d.Runtimes = runtimes.New(runtimes.Options{DataDir: t.TempDir()})
 	}
@@ -146,6 +149,16 @@ func (w *world) processes() []string {
 		}
 	}
 	return found
+}
+
+// warmingDriver boots runtimes ahead, which failingDriver does not.
+type warmingDriver struct {
+	sandbox.Driver
+	warmer sandbox.Warmer
+}
+
+func (d warmingDriver) Warm(ctx context.Context, m []sandbox.Mount, c sandbox.Command) (sandbox.Warmed, error) {
+	return d.warmer.Warm(ctx, m, c)
 }
 
 // failingDriver fails to create while there is an error.

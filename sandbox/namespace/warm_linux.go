@@ -101,6 +101,12 @@ func (s *box) enter(b *blank) error {
 	return err
 }
 
+// Endpoint is AWS's.
+func (w *warmed) Endpoint() string { return w.box.Endpoint() }
+
+// APIEndpoint is the same in every sandbox.
+func (w *warmed) APIEndpoint() string { return w.box.APIEndpoint() }
+
 // Done is closed when the process is dead.
 func (w *warmed) Done() <-chan struct{} { return w.process.done }
 
