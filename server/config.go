@@ -25,6 +25,7 @@ type Config struct {
 	MetricsToken                         string
 	RuntimeMap                           map[string]string
 	IdleTime                             time.Duration
+	ReadyMemory                          int64 // bytes for runtimes that boot ahead, see worker.Deps
 	RootAccessKeyID, RootSecretAccessKey string
 	// PrivateIssuers are the hosts, with a port unless it is 443, of identity providers that may have a private address.
 	PrivateIssuers []string

@@ -13,15 +13,19 @@ type health struct {
 	Isolation string   `json:"isolation"`
 	Services  []string `json:"services"`
 	Sandboxes struct {
-		Busy int `json:"busy"`
-		Idle int `json:"idle"`
+		Busy  int `json:"busy"`
+		Idle  int `json:"idle"`
+		Ready int `json:"ready"` // with a runtime that has booted, for a function that nobody knows yet
 	} `json:"sandboxes"`
 }
 
 func (s *Server) health() any {
-	h := health{Status: "ok", Version: Version(), Isolation: s.driver.Name(), Services: []string{"lambda", "logs", "sts"}}
+	h := health{Status: "ok", Version: Version(), Isolation: s.driver.Name(), Services: make([]string, len(s.services))}
+	for i, one := range s.services {
+		h.Services[i] = one.Name
+	}
 	stats := s.pool.Stats()
-	h.Sandboxes.Busy, h.Sandboxes.Idle = stats.Busy, stats.Idle
+	h.Sandboxes.Busy, h.Sandboxes.Idle, h.Sandboxes.Ready = stats.Busy, stats.Idle, stats.Ready
 	return h
 }
 
@@ -35,6 +39,9 @@ func registerPoolMetrics(r prometheus.Registerer, p *worker.Pool) {
 	}
 	gauge("enfold_sandboxes_busy", "Sandboxes that run an invocation.", func(s worker.Stats) float64 { return float64(s.Busy) })
 	gauge("enfold_sandboxes_idle", "Sandboxes that wait for one.", func(s worker.Stats) float64 { return float64(s.Idle) })
+	gauge("enfold_sandboxes_ready", "Sandboxes with a runtime that has booted, for functions nobody knows yet.", func(s worker.Stats) float64 { return float64(s.Ready) })
+	gauge("enfold_sandboxes_ready_bytes", "Memory that those use.", func(s worker.Stats) float64 { return float64(s.ReadyMemory) })
+	counter("enfold_ready_claims_total", "Cold starts that found one of those.", func(s worker.Stats) float64 { return float64(s.Claimed) })
 	counter("enfold_cold_starts_total", "Invocations that had to make a sandbox.", func(s worker.Stats) float64 { return float64(s.Cold) })
 	counter("enfold_warm_starts_total", "Invocations that found a sandbox.", func(s worker.Stats) float64 { return float64(s.Warm) })
 }

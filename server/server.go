@@ -130,7 +130,7 @@ func (s *Server) build(ctx context.Context) error {
 	inside := &sandboxAPI{log: cfg.Log}
 	s.pool = worker.New(worker.Deps{
 		Driver: s.driver, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
-		Log: cfg.Log, Idle: cfg.IdleTime,
+		Log: cfg.Log, Idle: cfg.IdleTime, ReadyMemory: cfg.ReadyMemory,
 	})
 	outbox := event.NewOutbox(root.Key("event"), nil)
 	inRoles := newSessions(assume, tokens, s.iam)

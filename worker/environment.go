@@ -112,7 +112,7 @@ func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtim
 	e.box, e.launch = box, launch.In(box.Path)
 	e.at.endpoint, e.at.api, e.at.path = box.Endpoint(), e.pool.apiURL(box.APIListener(), box.APIEndpoint()), box.Path
 	if len(launch.Args) > 0 {
-		e.entry = e.launch.Args[0]
+		e.entry = launch.Args[0]
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type serveCmd struct {
 
 	RuntimeMap map[string]string `help:"Interpreter of a runtime: python3.12=/usr/bin/python3." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
 	IdleTime   time.Duration     `help:"How long an idle sandbox is kept." default:"10m" env:"ENFOLD_IDLE_TIME"`
+	Prewarm    int64             `help:"Memory for language runtimes that boot before they are needed, in MiB. 0 for none." default:"256" env:"ENFOLD_PREWARM" placeholder:"MIB"`
 
 	RootAccessKeyID     string `help:"Fix the root access key id, instead of generating one at first start." env:"ENFOLD_ROOT_ACCESS_KEY_ID" placeholder:"ID"`
 	RootSecretAccessKey string `help:"Fix the root secret. Better given by the environment: the process list shows flags." env:"ENFOLD_ROOT_SECRET_ACCESS_KEY" placeholder:"SECRET"`
@@ -56,7 +57,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 	s, err := server.New(ctx, server.Config{
 		Listen: c.Listen, Data: c.dir(), Account: c.Account, Region: c.Region, Isolation: c.Isolation,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
-		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime,
+		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime, ReadyMemory: c.readyMemory(),
 		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
 		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, SNSAllow: c.SNSAllow, SMTP: c.SMTP, MailFrom: c.MailFrom,
 		Log: log,
@@ -67,6 +68,14 @@ func (c serveCmd) Run(ctx context.Context) error {
 	fmt.Printf("Enfold %s ready at %s in %d ms (isolation %s, data %s)\n",
 		server.Version(), s.URL(), time.Since(begun).Milliseconds(), s.Isolation(), c.dir())
 	return s.Serve(ctx, drainTime, secondSignal(ctx))
+}
+
+// readyMemory is in bytes; none is less than zero.
+func (c serveCmd) readyMemory() int64 {
+	if c.Prewarm <= 0 {
+		return -1
+	}
+	return c.Prewarm << 20
 }
 
 // secondSignal is closed at the first Ctrl-C after ctx ended.
