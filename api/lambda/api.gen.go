@@ -21,6 +21,7 @@ type API interface {
 	DeleteFunctionConcurrency(ctx context.Context, in *DeleteFunctionConcurrencyInput) (*DeleteFunctionConcurrencyOutput, error)
 	DeleteFunctionEventInvokeConfig(ctx context.Context, in *DeleteFunctionEventInvokeConfigInput) (*DeleteFunctionEventInvokeConfigOutput, error)
 	DeleteLayerVersion(ctx context.Context, in *DeleteLayerVersionInput) (*DeleteLayerVersionOutput, error)
+	DeleteProvisionedConcurrencyConfig(ctx context.Context, in *DeleteProvisionedConcurrencyConfigInput) (*DeleteProvisionedConcurrencyConfigOutput, error)
 	GetAccountSettings(ctx context.Context, in *GetAccountSettingsInput) (*GetAccountSettingsOutput, error)
 	GetAlias(ctx context.Context, in *GetAliasInput) (*GetAliasOutput, error)
 	GetEventSourceMapping(ctx context.Context, in *GetEventSourceMappingInput) (*GetEventSourceMappingOutput, error)
@@ -33,6 +34,7 @@ type API interface {
 	GetLayerVersionByArn(ctx context.Context, in *GetLayerVersionByArnInput) (*GetLayerVersionByArnOutput, error)
 	GetLayerVersionPolicy(ctx context.Context, in *GetLayerVersionPolicyInput) (*GetLayerVersionPolicyOutput, error)
 	GetPolicy(ctx context.Context, in *GetPolicyInput) (*GetPolicyOutput, error)
+	GetProvisionedConcurrencyConfig(ctx context.Context, in *GetProvisionedConcurrencyConfigInput) (*GetProvisionedConcurrencyConfigOutput, error)
 	GetRuntimeManagementConfig(ctx context.Context, in *GetRuntimeManagementConfigInput) (*GetRuntimeManagementConfigOutput, error)
 	Invoke(ctx context.Context, in *InvokeInput) (*InvokeOutput, error)
 	InvokeWithResponseStream(ctx context.Context, in *InvokeWithResponseStreamInput) (*InvokeWithResponseStreamOutput, error)
@@ -42,6 +44,7 @@ type API interface {
 	ListFunctions(ctx context.Context, in *ListFunctionsInput) (*ListFunctionsOutput, error)
 	ListLayerVersions(ctx context.Context, in *ListLayerVersionsInput) (*ListLayerVersionsOutput, error)
 	ListLayers(ctx context.Context, in *ListLayersInput) (*ListLayersOutput, error)
+	ListProvisionedConcurrencyConfigs(ctx context.Context, in *ListProvisionedConcurrencyConfigsInput) (*ListProvisionedConcurrencyConfigsOutput, error)
 	ListTags(ctx context.Context, in *ListTagsInput) (*ListTagsOutput, error)
 	ListVersionsByFunction(ctx context.Context, in *ListVersionsByFunctionInput) (*ListVersionsByFunctionOutput, error)
 	PublishLayerVersion(ctx context.Context, in *PublishLayerVersionInput) (*PublishLayerVersionOutput, error)
@@ -49,6 +52,7 @@ type API interface {
 	PutFunctionConcurrency(ctx context.Context, in *PutFunctionConcurrencyInput) (*PutFunctionConcurrencyOutput, error)
 	PutFunctionEventInvokeConfig(ctx context.Context, in *PutFunctionEventInvokeConfigInput) (*PutFunctionEventInvokeConfigOutput, error)
 	PutFunctionRecursionConfig(ctx context.Context, in *PutFunctionRecursionConfigInput) (*PutFunctionRecursionConfigOutput, error)
+	PutProvisionedConcurrencyConfig(ctx context.Context, in *PutProvisionedConcurrencyConfigInput) (*PutProvisionedConcurrencyConfigOutput, error)
 	PutRuntimeManagementConfig(ctx context.Context, in *PutRuntimeManagementConfigInput) (*PutRuntimeManagementConfigOutput, error)
 	RemoveLayerVersionPermission(ctx context.Context, in *RemoveLayerVersionPermissionInput) (*RemoveLayerVersionPermissionOutput, error)
 	RemovePermission(ctx context.Context, in *RemovePermissionInput) (*RemovePermissionOutput, error)
@@ -137,6 +141,11 @@ func (c *Client) DeleteLayerVersion(ctx context.Context, in *DeleteLayerVersionI
 	return do[DeleteLayerVersionOutput](ctx, c.doer, OpDeleteLayerVersion, in)
 }
 
+// DeleteProvisionedConcurrencyConfig calls the op of that name.
+func (c *Client) DeleteProvisionedConcurrencyConfig(ctx context.Context, in *DeleteProvisionedConcurrencyConfigInput) (*DeleteProvisionedConcurrencyConfigOutput, error) {
+	return do[DeleteProvisionedConcurrencyConfigOutput](ctx, c.doer, OpDeleteProvisionedConcurrencyConfig, in)
+}
+
 // GetAccountSettings calls the op of that name.
 func (c *Client) GetAccountSettings(ctx context.Context, in *GetAccountSettingsInput) (*GetAccountSettingsOutput, error) {
 	return do[GetAccountSettingsOutput](ctx, c.doer, OpGetAccountSettings, in)
@@ -197,6 +206,11 @@ func (c *Client) GetPolicy(ctx context.Context, in *GetPolicyInput) (*GetPolicyO
 	return do[GetPolicyOutput](ctx, c.doer, OpGetPolicy, in)
 }
 
+// GetProvisionedConcurrencyConfig calls the op of that name.
+func (c *Client) GetProvisionedConcurrencyConfig(ctx context.Context, in *GetProvisionedConcurrencyConfigInput) (*GetProvisionedConcurrencyConfigOutput, error) {
+	return do[GetProvisionedConcurrencyConfigOutput](ctx, c.doer, OpGetProvisionedConcurrencyConfig, in)
+}
+
 // GetRuntimeManagementConfig calls the op of that name.
 func (c *Client) GetRuntimeManagementConfig(ctx context.Context, in *GetRuntimeManagementConfigInput) (*GetRuntimeManagementConfigOutput, error) {
 	return do[GetRuntimeManagementConfigOutput](ctx, c.doer, OpGetRuntimeManagementConfig, in)
@@ -242,6 +256,11 @@ func (c *Client) ListLayers(ctx context.Context, in *ListLayersInput) (*ListLaye
 	return do[ListLayersOutput](ctx, c.doer, OpListLayers, in)
 }
 
+// ListProvisionedConcurrencyConfigs calls the op of that name.
+func (c *Client) ListProvisionedConcurrencyConfigs(ctx context.Context, in *ListProvisionedConcurrencyConfigsInput) (*ListProvisionedConcurrencyConfigsOutput, error) {
+	return do[ListProvisionedConcurrencyConfigsOutput](ctx, c.doer, OpListProvisionedConcurrencyConfigs, in)
+}
+
 // ListTags calls the op of that name.
 func (c *Client) ListTags(ctx context.Context, in *ListTagsInput) (*ListTagsOutput, error) {
 	return do[ListTagsOutput](ctx, c.doer, OpListTags, in)
@@ -275,6 +294,11 @@ func (c *Client) PutFunctionEventInvokeConfig(ctx context.Context, in *PutFuncti
 // PutFunctionRecursionConfig calls the op of that name.
 func (c *Client) PutFunctionRecursionConfig(ctx context.Context, in *PutFunctionRecursionConfigInput) (*PutFunctionRecursionConfigOutput, error) {
 	return do[PutFunctionRecursionConfigOutput](ctx, c.doer, OpPutFunctionRecursionConfig, in)
+}
+
+// PutProvisionedConcurrencyConfig calls the op of that name.
+func (c *Client) PutProvisionedConcurrencyConfig(ctx context.Context, in *PutProvisionedConcurrencyConfigInput) (*PutProvisionedConcurrencyConfigOutput, error) {
+	return do[PutProvisionedConcurrencyConfigOutput](ctx, c.doer, OpPutProvisionedConcurrencyConfig, in)
 }
 
 // PutRuntimeManagementConfig calls the op of that name.

@@ -35,6 +35,7 @@ var (
 	ErrNoPublishedVersion                               = &aws.ErrorType{Code: "NoPublishedVersionException", Status: 400, MessageAs: "Message"}
 	ErrPolicyLengthExceeded                             = &aws.ErrorType{Code: "PolicyLengthExceededException", Status: 400, MessageAs: "message"}
 	ErrPreconditionFailed                               = &aws.ErrorType{Code: "PreconditionFailedException", Status: 412, MessageAs: "message"}
+	ErrProvisionedConcurrencyConfigNotFound             = &aws.ErrorType{Code: "ProvisionedConcurrencyConfigNotFoundException", Status: 404, MessageAs: "message"}
 	ErrRecursiveInvocation                              = &aws.ErrorType{Code: "RecursiveInvocationException", Status: 400, MessageAs: "Message"}
 	ErrRequestTooLarge                                  = &aws.ErrorType{Code: "RequestTooLargeException", Status: 413, MessageAs: "message"}
 	ErrResourceConflict                                 = &aws.ErrorType{Code: "ResourceConflictException", Status: 409, MessageAs: "message"}

@@ -28,7 +28,6 @@ func newService() *aws.Service {
 			{Name: "DeleteCodeSigningConfig", Method: "DELETE", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
 			{Name: "DeleteFunctionCodeSigningConfig", Method: "DELETE", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "DeleteFunctionUrlConfig", Method: "DELETE", URI: "/2021-10-31/functions/{FunctionName}/url"},
-			{Name: "DeleteProvisionedConcurrencyConfig", Method: "DELETE", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
 			{Name: "GetCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 			{Name: "GetCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
 			{Name: "GetDurableExecution", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}"},
@@ -37,7 +36,6 @@ func newService() *aws.Service {
 			{Name: "GetFunctionCodeSigningConfig", Method: "GET", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "GetFunctionScalingConfig", Method: "GET", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
 			{Name: "GetFunctionUrlConfig", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/url"},
-			{Name: "GetProvisionedConcurrencyConfig", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
 			{Name: "InvokeAsync", Method: "POST", URI: "/2014-11-13/functions/{FunctionName}/invoke-async"},
 			{Name: "ListCapacityProviders", Method: "GET", URI: "/2025-11-30/capacity-providers"},
 			{Name: "ListCodeSigningConfigs", Method: "GET", URI: "/2020-04-22/code-signing-configs"},
@@ -45,10 +43,8 @@ func newService() *aws.Service {
 			{Name: "ListFunctionUrlConfigs", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/urls"},
 			{Name: "ListFunctionVersionsByCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"},
 			{Name: "ListFunctionsByCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"},
-			{Name: "ListProvisionedConcurrencyConfigs", Method: "GET", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL"},
 			{Name: "PutFunctionCodeSigningConfig", Method: "PUT", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "PutFunctionScalingConfig", Method: "PUT", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
-			{Name: "PutProvisionedConcurrencyConfig", Method: "PUT", URI: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"},
 			{Name: "SendDurableExecutionCallbackFailure", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"},
 			{Name: "SendDurableExecutionCallbackHeartbeat", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"},
 			{Name: "SendDurableExecutionCallbackSuccess", Method: "POST", URI: "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed"},
@@ -58,7 +54,7 @@ func newService() *aws.Service {
 			{Name: "UpdateFunctionUrlConfig", Method: "PUT", URI: "/2021-10-31/functions/{FunctionName}/url"},
 		},
 	}
-	s.Ops = make([]*aws.Op, 0, 49)
+	s.Ops = make([]*aws.Op, 0, 53)
 	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
 		Name:    "AddLayerVersionPermission",
@@ -298,6 +294,24 @@ func newService() *aws.Service {
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "DeleteProvisionedConcurrencyConfig",
+		Method:  "DELETE",
+		URI:     "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+		Status:  204,
+		Action:  "lambda:DeleteProvisionedConcurrencyConfig",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*DeleteProvisionedConcurrencyConfigInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName, in.Qualifier)
+		},
+		NewInput:  func() any { return new(DeleteProvisionedConcurrencyConfigInput) },
+		NewOutput: func() any { return new(DeleteProvisionedConcurrencyConfigOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).DeleteProvisionedConcurrencyConfig(ctx, input.(*DeleteProvisionedConcurrencyConfigInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
 		Service:   s,
 		Name:      "GetAccountSettings",
 		Method:    "GET",
@@ -518,6 +532,25 @@ func newService() *aws.Service {
 	})
 	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
+		Name:    "GetProvisionedConcurrencyConfig",
+		Method:  "GET",
+		URI:     "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+		Status:  200,
+		Action:  "lambda:GetProvisionedConcurrencyConfig",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*GetProvisionedConcurrencyConfigInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName, in.Qualifier)
+		},
+		ReadOnly:  true,
+		NewInput:  func() any { return new(GetProvisionedConcurrencyConfigInput) },
+		NewOutput: func() any { return new(GetProvisionedConcurrencyConfigOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrProvisionedConcurrencyConfigNotFound, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).GetProvisionedConcurrencyConfig(ctx, input.(*GetProvisionedConcurrencyConfigInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
 		Name:    "GetRuntimeManagementConfig",
 		Method:  "GET",
 		URI:     "/2021-07-20/functions/{FunctionName}/runtime-management-config",
@@ -678,6 +711,25 @@ func newService() *aws.Service {
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "ListProvisionedConcurrencyConfigs",
+		Method:  "GET",
+		URI:     "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL",
+		Status:  200,
+		Action:  "lambda:ListProvisionedConcurrencyConfigs",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*ListProvisionedConcurrencyConfigsInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName)
+		},
+		ReadOnly:  true,
+		NewInput:  func() any { return new(ListProvisionedConcurrencyConfigsInput) },
+		NewOutput: func() any { return new(ListProvisionedConcurrencyConfigsOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).ListProvisionedConcurrencyConfigs(ctx, input.(*ListProvisionedConcurrencyConfigsInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
 		Service:   s,
 		Name:      "ListTags",
 		Method:    "GET",
@@ -801,6 +853,24 @@ func newService() *aws.Service {
 		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
 		Call: func(ctx context.Context, impl, input any) (any, error) {
 			return impl.(API).PutFunctionRecursionConfig(ctx, input.(*PutFunctionRecursionConfigInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "PutProvisionedConcurrencyConfig",
+		Method:  "PUT",
+		URI:     "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+		Status:  202,
+		Action:  "lambda:PutProvisionedConcurrencyConfig",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*PutProvisionedConcurrencyConfigInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName, in.Qualifier)
+		},
+		NewInput:  func() any { return new(PutProvisionedConcurrencyConfigInput) },
+		NewOutput: func() any { return new(PutProvisionedConcurrencyConfigOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).PutProvisionedConcurrencyConfig(ctx, input.(*PutProvisionedConcurrencyConfigInput))
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
@@ -1003,53 +1073,57 @@ func newService() *aws.Service {
 
 // The served ops.
 var (
-	OpAddLayerVersionPermission       = Service.Ops[0]
-	OpAddPermission                   = Service.Ops[1]
-	OpCreateAlias                     = Service.Ops[2]
-	OpCreateEventSourceMapping        = Service.Ops[3]
-	OpCreateFunction                  = Service.Ops[4]
-	OpDeleteAlias                     = Service.Ops[5]
-	OpDeleteEventSourceMapping        = Service.Ops[6]
-	OpDeleteFunction                  = Service.Ops[7]
-	OpDeleteFunctionConcurrency       = Service.Ops[8]
-	OpDeleteFunctionEventInvokeConfig = Service.Ops[9]
-	OpDeleteLayerVersion              = Service.Ops[10]
-	OpGetAccountSettings              = Service.Ops[11]
-	OpGetAlias                        = Service.Ops[12]
-	OpGetEventSourceMapping           = Service.Ops[13]
-	OpGetFunction                     = Service.Ops[14]
-	OpGetFunctionConcurrency          = Service.Ops[15]
-	OpGetFunctionConfiguration        = Service.Ops[16]
-	OpGetFunctionEventInvokeConfig    = Service.Ops[17]
-	OpGetFunctionRecursionConfig      = Service.Ops[18]
-	OpGetLayerVersion                 = Service.Ops[19]
-	OpGetLayerVersionByArn            = Service.Ops[20]
-	OpGetLayerVersionPolicy           = Service.Ops[21]
-	OpGetPolicy                       = Service.Ops[22]
-	OpGetRuntimeManagementConfig      = Service.Ops[23]
-	OpInvoke                          = Service.Ops[24]
-	OpInvokeWithResponseStream        = Service.Ops[25]
-	OpListAliases                     = Service.Ops[26]
-	OpListEventSourceMappings         = Service.Ops[27]
-	OpListFunctionEventInvokeConfigs  = Service.Ops[28]
-	OpListFunctions                   = Service.Ops[29]
-	OpListLayerVersions               = Service.Ops[30]
-	OpListLayers                      = Service.Ops[31]
-	OpListTags                        = Service.Ops[32]
-	OpListVersionsByFunction          = Service.Ops[33]
-	OpPublishLayerVersion             = Service.Ops[34]
-	OpPublishVersion                  = Service.Ops[35]
-	OpPutFunctionConcurrency          = Service.Ops[36]
-	OpPutFunctionEventInvokeConfig    = Service.Ops[37]
-	OpPutFunctionRecursionConfig      = Service.Ops[38]
-	OpPutRuntimeManagementConfig      = Service.Ops[39]
-	OpRemoveLayerVersionPermission    = Service.Ops[40]
-	OpRemovePermission                = Service.Ops[41]
-	OpTagResource                     = Service.Ops[42]
-	OpUntagResource                   = Service.Ops[43]
-	OpUpdateAlias                     = Service.Ops[44]
-	OpUpdateEventSourceMapping        = Service.Ops[45]
-	OpUpdateFunctionCode              = Service.Ops[46]
-	OpUpdateFunctionConfiguration     = Service.Ops[47]
-	OpUpdateFunctionEventInvokeConfig = Service.Ops[48]
+	OpAddLayerVersionPermission          = Service.Ops[0]
+	OpAddPermission                      = Service.Ops[1]
+	OpCreateAlias                        = Service.Ops[2]
+	OpCreateEventSourceMapping           = Service.Ops[3]
+	OpCreateFunction                     = Service.Ops[4]
+	OpDeleteAlias                        = Service.Ops[5]
+	OpDeleteEventSourceMapping           = Service.Ops[6]
+	OpDeleteFunction                     = Service.Ops[7]
+	OpDeleteFunctionConcurrency          = Service.Ops[8]
+	OpDeleteFunctionEventInvokeConfig    = Service.Ops[9]
+	OpDeleteLayerVersion                 = Service.Ops[10]
+	OpDeleteProvisionedConcurrencyConfig = Service.Ops[11]
+	OpGetAccountSettings                 = Service.Ops[12]
+	OpGetAlias                           = Service.Ops[13]
+	OpGetEventSourceMapping              = Service.Ops[14]
+	OpGetFunction                        = Service.Ops[15]
+	OpGetFunctionConcurrency             = Service.Ops[16]
+	OpGetFunctionConfiguration           = Service.Ops[17]
+	OpGetFunctionEventInvokeConfig       = Service.Ops[18]
+	OpGetFunctionRecursionConfig         = Service.Ops[19]
+	OpGetLayerVersion                    = Service.Ops[20]
+	OpGetLayerVersionByArn               = Service.Ops[21]
+	OpGetLayerVersionPolicy              = Service.Ops[22]
+	OpGetPolicy                          = Service.Ops[23]
+	OpGetProvisionedConcurrencyConfig    = Service.Ops[24]
+	OpGetRuntimeManagementConfig         = Service.Ops[25]
+	OpInvoke                             = Service.Ops[26]
+	OpInvokeWithResponseStream           = Service.Ops[27]
+	OpListAliases                        = Service.Ops[28]
+	OpListEventSourceMappings            = Service.Ops[29]
+	OpListFunctionEventInvokeConfigs     = Service.Ops[30]
+	OpListFunctions                      = Service.Ops[31]
+	OpListLayerVersions                  = Service.Ops[32]
+	OpListLayers                         = Service.Ops[33]
+	OpListProvisionedConcurrencyConfigs  = Service.Ops[34]
+	OpListTags                           = Service.Ops[35]
+	OpListVersionsByFunction             = Service.Ops[36]
+	OpPublishLayerVersion                = Service.Ops[37]
+	OpPublishVersion                     = Service.Ops[38]
+	OpPutFunctionConcurrency             = Service.Ops[39]
+	OpPutFunctionEventInvokeConfig       = Service.Ops[40]
+	OpPutFunctionRecursionConfig         = Service.Ops[41]
+	OpPutProvisionedConcurrencyConfig    = Service.Ops[42]
+	OpPutRuntimeManagementConfig         = Service.Ops[43]
+	OpRemoveLayerVersionPermission       = Service.Ops[44]
+	OpRemovePermission                   = Service.Ops[45]
+	OpTagResource                        = Service.Ops[46]
+	OpUntagResource                      = Service.Ops[47]
+	OpUpdateAlias                        = Service.Ops[48]
+	OpUpdateEventSourceMapping           = Service.Ops[49]
+	OpUpdateFunctionCode                 = Service.Ops[50]
+	OpUpdateFunctionConfiguration        = Service.Ops[51]
+	OpUpdateFunctionEventInvokeConfig    = Service.Ops[52]
 )

@@ -208,6 +208,12 @@ type DeleteLayerVersionInput struct {
 	VersionNumber *int64  `wire:"VersionNumber,label" check:"required"`
 }
 
+// DeleteProvisionedConcurrencyConfigInput is the input of DeleteProvisionedConcurrencyConfig.
+type DeleteProvisionedConcurrencyConfigInput struct {
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	Qualifier    *string `wire:"Qualifier,query" check:"required,min=1,max=128,pattern=(|[a-zA-Z0-9$_-]+)"`
+}
+
 // DestinationConfig is the shape DestinationConfig of the model.
 type DestinationConfig struct {
 	OnSuccess *OnSuccess `wire:"OnSuccess"`
@@ -506,6 +512,22 @@ type GetPolicyOutput struct {
 	RevisionID *string `wire:"RevisionId"`
 }
 
+// GetProvisionedConcurrencyConfigInput is the input of GetProvisionedConcurrencyConfig.
+type GetProvisionedConcurrencyConfigInput struct {
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	Qualifier    *string `wire:"Qualifier,query" check:"required,min=1,max=128,pattern=(|[a-zA-Z0-9$_-]+)"`
+}
+
+// GetProvisionedConcurrencyConfigOutput is the answer of GetProvisionedConcurrencyConfig.
+type GetProvisionedConcurrencyConfigOutput struct {
+	RequestedProvisionedConcurrentExecutions *int    `wire:"RequestedProvisionedConcurrentExecutions" check:"min=1"`
+	AvailableProvisionedConcurrentExecutions *int    `wire:"AvailableProvisionedConcurrentExecutions" check:"min=0"`
+	AllocatedProvisionedConcurrentExecutions *int    `wire:"AllocatedProvisionedConcurrentExecutions" check:"min=0"`
+	Status                                   *string `wire:"Status" check:"enum=IN_PROGRESS|READY|FAILED"`
+	StatusReason                             *string `wire:"StatusReason"`
+	LastModified                             *string `wire:"LastModified"`
+}
+
 // GetRuntimeManagementConfigInput is the input of GetRuntimeManagementConfig.
 type GetRuntimeManagementConfigInput struct {
 	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
@@ -750,6 +772,19 @@ type ListLayersOutput struct {
 	Layers     []*LayersListItem `wire:"Layers"`
 }
 
+// ListProvisionedConcurrencyConfigsInput is the input of ListProvisionedConcurrencyConfigs.
+type ListProvisionedConcurrencyConfigsInput struct {
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	Marker       *string `wire:"Marker,query"`
+	MaxItems     *int    `wire:"MaxItems,query" check:"min=1,max=50"`
+}
+
+// ListProvisionedConcurrencyConfigsOutput is the answer of ListProvisionedConcurrencyConfigs.
+type ListProvisionedConcurrencyConfigsOutput struct {
+	ProvisionedConcurrencyConfigs []*ProvisionedConcurrencyConfigListItem `wire:"ProvisionedConcurrencyConfigs"`
+	NextMarker                    *string                                 `wire:"NextMarker"`
+}
+
 // ListTagsInput is the input of ListTags.
 type ListTagsInput struct {
 	Resource *string `wire:"Resource,label" check:"required,min=1,max=256,pattern=arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"`
@@ -789,6 +824,17 @@ type OnFailure struct {
 // OnSuccess is the shape OnSuccess of the model.
 type OnSuccess struct {
 	Destination *string `wire:"Destination" check:"min=0,max=350,pattern=$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"`
+}
+
+// ProvisionedConcurrencyConfigListItem is the shape ProvisionedConcurrencyConfigListItem of the model.
+type ProvisionedConcurrencyConfigListItem struct {
+	FunctionArn                              *string `wire:"FunctionArn" check:"min=0,max=10000,pattern=arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	RequestedProvisionedConcurrentExecutions *int    `wire:"RequestedProvisionedConcurrentExecutions" check:"min=1"`
+	AvailableProvisionedConcurrentExecutions *int    `wire:"AvailableProvisionedConcurrentExecutions" check:"min=0"`
+	AllocatedProvisionedConcurrentExecutions *int    `wire:"AllocatedProvisionedConcurrentExecutions" check:"min=0"`
+	Status                                   *string `wire:"Status" check:"enum=IN_PROGRESS|READY|FAILED"`
+	StatusReason                             *string `wire:"StatusReason"`
+	LastModified                             *string `wire:"LastModified"`
 }
 
 // ProvisionedPollerConfig is the shape ProvisionedPollerConfig of the model.
@@ -854,6 +900,23 @@ type PutFunctionRecursionConfigInput struct {
 // PutFunctionRecursionConfigOutput is the answer of PutFunctionRecursionConfig.
 type PutFunctionRecursionConfigOutput struct {
 	RecursiveLoop *string `wire:"RecursiveLoop" check:"enum=Terminate|Allow"`
+}
+
+// PutProvisionedConcurrencyConfigInput is the input of PutProvisionedConcurrencyConfig.
+type PutProvisionedConcurrencyConfigInput struct {
+	FunctionName                    *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
+	Qualifier                       *string `wire:"Qualifier,query" check:"required,min=1,max=128,pattern=(|[a-zA-Z0-9$_-]+)"`
+	ProvisionedConcurrentExecutions *int    `wire:"ProvisionedConcurrentExecutions" check:"required,min=1"`
+}
+
+// PutProvisionedConcurrencyConfigOutput is the answer of PutProvisionedConcurrencyConfig.
+type PutProvisionedConcurrencyConfigOutput struct {
+	RequestedProvisionedConcurrentExecutions *int    `wire:"RequestedProvisionedConcurrentExecutions" check:"min=1"`
+	AvailableProvisionedConcurrentExecutions *int    `wire:"AvailableProvisionedConcurrentExecutions" check:"min=0"`
+	AllocatedProvisionedConcurrentExecutions *int    `wire:"AllocatedProvisionedConcurrentExecutions" check:"min=0"`
+	Status                                   *string `wire:"Status" check:"enum=IN_PROGRESS|READY|FAILED"`
+	StatusReason                             *string `wire:"StatusReason"`
+	LastModified                             *string `wire:"LastModified"`
 }
 
 // PutRuntimeManagementConfigInput is the input of PutRuntimeManagementConfig.
@@ -1098,6 +1161,11 @@ type DeleteLayerVersionOutput struct {
 	_ struct{} `shape:"none"`
 }
 
+// DeleteProvisionedConcurrencyConfigOutput is empty.
+type DeleteProvisionedConcurrencyConfigOutput struct {
+	_ struct{} `shape:"none"`
+}
+
 // GetAliasOutput is the shared shape AliasConfiguration.
 type GetAliasOutput = AliasConfiguration
 
@@ -1310,6 +1378,13 @@ const (
 const (
 	PackageTypeZip   = "Zip"
 	PackageTypeImage = "Image"
+)
+
+// Values of ProvisionedConcurrencyStatusEnum.
+const (
+	ProvisionedConcurrencyStatusEnumInProgress = "IN_PROGRESS"
+	ProvisionedConcurrencyStatusEnumReady      = "READY"
+	ProvisionedConcurrencyStatusEnumFailed     = "FAILED"
 )
 
 // Values of RecursiveLoop.

@@ -169,12 +169,16 @@ func (s *Service) UpdateAlias(ctx context.Context, in *api.UpdateAliasInput) (*a
 		if err := cmpErr(next.route(in.RoutingConfig), e.checkAlias(r, &next)); err != nil {
 			return err
 		}
+		if err := e.checkMove(&next); err != nil {
+			return err
+		}
 		_, err = aliases.Put(e.tx, r.scope, store.Key(r.name, next.Name), next)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.keeper.look(functionKey{r.scope, r.name})
 	return aliasConfiguration(r, &next), nil
 }
 
@@ -190,7 +194,7 @@ func (s *Service) DeleteAlias(ctx context.Context, in *api.DeleteAliasInput) (*a
 			return nil
 		}
 		named := ref{scope: r.scope, name: r.name, qualifier: *in.Name}
-		if err := cmpErr(dropInvokeConfig(e, r.name, named.qualifier), e.putPolicy(named, nil)); err != nil {
+		if err := cmpErr(dropInvokeConfig(e, r.name, named.qualifier), e.putPolicy(named, nil), e.dropProvisioned(named)); err != nil {
 			return err
 		}
 		return ifThere(aliases.Delete(e.tx, r.scope, store.Key(r.name, str(in.Name))))
@@ -198,6 +202,7 @@ func (s *Service) DeleteAlias(ctx context.Context, in *api.DeleteAliasInput) (*a
 	if err != nil {
 		return nil, err
 	}
+	s.keeper.look(functionKey{r.scope, r.name})
 	return &api.DeleteAliasOutput{}, nil
 }
 

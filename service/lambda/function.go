@@ -337,8 +337,10 @@ func (s *Service) DeleteFunction(ctx context.Context, in *api.DeleteFunctionInpu
 	for i := range gone {
 		s.deps.Runner.Retire(workerKey(r.scope, &gone[i], gone[i].serving()))
 	}
+	s.keeper.look(functionKey{r.scope, r.name})
 	if r.qualifier == "" {
 		s.metrics.forget(r.scope.Account, r.scope.Region, r.name)
+		s.limiter.forget(r.scope, r.name)
 	}
 	return &api.DeleteFunctionOutput{StatusCode: new(204)}, nil
 }
@@ -363,7 +365,7 @@ func (e *edit) deletePublished(r ref) ([]version, error) {
 		return nil, api.ErrResourceConflict.Withf("Unable to delete version because the following aliases reference it: [%s]",
 			strings.Join(users, ", "))
 	}
-	if err := cmpErr(dropInvokeConfig(e, r.name, v.Version), e.putPolicy(r, nil)); err != nil {
+	if err := cmpErr(dropInvokeConfig(e, r.name, v.Version), e.putPolicy(r, nil), e.dropProvisioned(r)); err != nil {
 		return nil, err
 	}
 	return []version{*v}, e.deleteVersion(v)

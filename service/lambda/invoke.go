@@ -42,14 +42,14 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	case api.InvocationTypeEvent:
 		return s.accept(ctx, in, r, trace)
 	}
-	release, err := s.admit(t)
+	release, err := s.admitPaced(t)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
 	resp, err := s.deps.Runner.Run(ctx, t.Function, r)
 	if err != nil {
-		return nil, platformError(err)
+		return nil, s.notRun(t, err)
 	}
 	s.metrics.ran(t.Function, resp)
 	out := &api.InvokeOutput{StatusCode: new(200), ExecutedVersion: &t.Version, Payload: resp.Payload}
@@ -127,21 +127,39 @@ func newTraceID(now time.Time) string {
 }
 
 // admit takes a place under the concurrency limits. What it answers gives the place back, once.
-func (s *Service) admit(t *target) (release func(), err error) {
+func (s *Service) admit(t *target) (release func(), err error) { return s.take(t, false) }
+
+// admitPaced is admit for an invocation whose caller waits: it may also come too fast.
+func (s *Service) admitPaced(t *target) (release func(), err error) { return s.take(t, true) }
+
+func (s *Service) take(t *target, paced bool) (release func(), err error) {
 	a := allowance{
-		scope: store.Scope{Account: t.Function.Account, Region: t.Function.Region}, function: t.Function.Name,
-		reserved: t.Reserved, pool: s.unreservedPool(t),
+		scope:    store.Scope{Account: t.Function.Account, Region: t.Function.Region},
+		function: t.Function.Name, version: t.Version,
+		reserved: t.Reserved, provisioned: t.provisioned, allProvisioned: t.allProvisioned, pool: s.unreservedPool(t), paced: paced,
 	}
-	if err := s.limiter.acquire(a); err != nil {
+	p, err := s.limiter.acquire(a)
+	if err != nil {
 		s.metrics.throttled(t.Function)
 		return nil, err
 	}
-	return func() { s.limiter.release(a) }, nil
+	if t.provisioned > 0 && p != provisionedPlace {
+		s.metrics.spilled(t.Function)
+	}
+	return func() { s.limiter.release(a, p) }, nil
 }
 
-// platformError is what the caller gets when there was no sandbox to run the function in.
+// notRun is what the caller gets when there was no sandbox to run the function in.
+func (s *Service) notRun(t *target, err error) error {
+	if errors.Is(err, worker.ErrFull) || errors.Is(err, worker.ErrScaling) {
+		s.metrics.throttled(t.Function)
+	}
+	return platformError(err)
+}
+
+// platformError is what it means to Lambda's caller that there was no sandbox.
 func platformError(err error) error {
-	if errors.Is(err, worker.ErrFull) {
+	if errors.Is(err, worker.ErrFull) || errors.Is(err, worker.ErrScaling) {
 		return throttled(throttledAccount).Because(err)
 	}
 	if errors.Is(err, worker.ErrDraining) {

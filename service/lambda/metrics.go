@@ -12,6 +12,7 @@ import (
 // See https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html.
 type metrics struct {
 	invocations, errors, throttles, cold *prometheus.CounterVec
+	onProvisioned, spillover             *prometheus.CounterVec
 	duration, init                       *prometheus.HistogramVec
 	functions                            sync.Map // functionID -> *functionMetrics: label look-ups stay off the warm path
 }
@@ -43,12 +44,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return v
 	}
 	return &metrics{
-		invocations: counter("invocations_total", "Invocations that ran, failed ones included."),
-		errors:      counter("errors_total", "Invocations whose function failed."),
-		throttles:   counter("throttles_total", "Invocations refused by a concurrency limit."),
-		cold:        counter("cold_starts_total", "Invocations that waited for an Init phase."),
-		duration:    seconds("duration_seconds", "Time from START to the function's answer."),
-		init:        seconds("init_duration_seconds", "Time of Init phases."),
+		invocations:   counter("invocations_total", "Invocations that ran, failed ones included."),
+		errors:        counter("errors_total", "Invocations whose function failed."),
+		throttles:     counter("throttles_total", "Invocations refused by a concurrency limit."),
+		cold:          counter("cold_starts_total", "Invocations that waited for an Init phase."),
+		onProvisioned: counter("provisioned_concurrency_invocations_total", "Invocations that ran on provisioned concurrency."),
+		spillover: counter("provisioned_concurrency_spillover_invocations_total",
+			"Invocations that began while all provisioned concurrency of their version was in use."),
+		duration: seconds("duration_seconds", "Time from START to the function's answer."),
+		init:     seconds("init_duration_seconds", "Time of Init phases."),
 	}
 }
 
@@ -76,17 +80,27 @@ func (m *metrics) ran(f *worker.Function, resp *worker.Response) {
 	if resp.FunctionError != "" {
 		fm.errors.Inc()
 	}
-	if resp.Init > 0 {
+	if resp.Provisioned {
+		m.onProvisioned.WithLabelValues(f.Account, f.Region, f.Name).Inc()
+	}
+	if resp.Init > 0 && !resp.Provisioned {
 		fm.cold.Inc()
+	}
+	if resp.Init > 0 {
 		fm.init.Observe(resp.Init.Seconds())
 	}
+}
+
+// spilled counts an invocation that finds all provisioned concurrency in use.
+func (m *metrics) spilled(f *worker.Function) {
+	m.spillover.WithLabelValues(f.Account, f.Region, f.Name).Inc()
 }
 
 // forget drops a deleted function's metrics.
 func (m *metrics) forget(account, region, name string) {
 	id := functionID{account, region, name}
 	m.functions.Delete(id)
-	for _, v := range []*prometheus.CounterVec{m.invocations, m.errors, m.throttles, m.cold} {
+	for _, v := range []*prometheus.CounterVec{m.invocations, m.errors, m.throttles, m.cold, m.onProvisioned, m.spillover} {
 		v.DeleteLabelValues(id.account, id.region, id.name)
 	}
 	m.duration.DeleteLabelValues(id.account, id.region, id.name)

@@ -25,9 +25,13 @@ func (s *Service) PutFunctionConcurrency(
 		return nil, err
 	}
 	err = s.setFunction(ctx, r, notFound(qualify(r.arn(), latest)), func(e *edit, f *function) error {
-		if others := e.usage.Reserved - val(f.Reserved); n > AccountConcurrency-minUnreserved-others {
+		if others := e.usage.Reserved - f.setAside(); n > AccountConcurrency-minUnreserved-others {
 			return invalid("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "+
 				"below its minimum value of [%d].", minUnreserved)
+		}
+		if n < f.Provisioned { // the spaces are AWS's
+			return invalid(" ReservedConcurrentExecutions  %d should not be lower than function's total provisioned concurrency [%d].",
+				n, f.Provisioned)
 		}
 		f.Reserved = &n
 		return nil

@@ -25,9 +25,11 @@ type target struct {
 	FunctionArn string // unqualified
 	Version     string // that runs: "$LATEST" or a number
 	Reserved    *int   // the function's reserved concurrency; nil for none
-	state       status
-	lineage     string // stands for the function in trace headers
-	loops       bool   // it may run in a circle
+	// The provisioned concurrency of this version, and of all of the function's versions together.
+	provisioned, allProvisioned int
+	state                       status
+	lineage                     string // stands for the function in trace headers
+	loops                       bool   // it may run in a circle
 }
 
 // resolved is what a function's name with a qualifier means: one target, or two by chance.
@@ -205,10 +207,14 @@ func (s *Service) load(ctx context.Context, r ref) (*resolved, error) {
 		f           *function
 		main, other *version
 		a           *alias
+		p           *provisioning
 	)
 	err := s.deps.Store.View(ctx, func(tx store.Tx) (err error) {
 		f, a, main, other = nil, nil, nil, nil
 		if f, err = getFunction(tx, r.scope, r.name); f == nil {
+			return err
+		}
+		if p, err = getProvisioning(tx, r.scope, f); err != nil {
 			return err
 		}
 		if q := r.orLatest(); q == latest || isNumber(q) {
@@ -234,36 +240,31 @@ func (s *Service) load(ctx context.Context, r ref) (*resolved, error) {
 	if found.main, err = s.target(ctx, r, f, main); err != nil {
 		return nil, err
 	}
+	found.main.provisioned = p.want[main.Version]
 	if other != nil {
 		found.weight = a.Weight
-		found.other, err = s.target(ctx, r, f, other)
+		if found.other, err = s.target(ctx, r, f, other); err != nil {
+			return nil, err
+		}
+		found.other.provisioned = p.want[other.Version]
 	}
-	return found, err
+	return found, nil
 }
 
 // target makes what the worker needs to run a version, its code unpacked.
 func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*target, error) {
 	t := &target{
-		InvokedArn: r.qualifiedArn(), FunctionArn: r.arn(), Version: v.Version, Reserved: f.Reserved, state: v.State,
+		InvokedArn: r.qualifiedArn(), FunctionArn: r.arn(), Version: v.Version, Reserved: f.Reserved, allProvisioned: f.Provisioned, state: v.State,
 		lineage: lineageOf(r.arn()), loops: f.Recursion == api.RecursiveLoopAllow,
 	}
 	if v.State.Is != api.StateActive {
 		return t, nil
 	}
 	c := v.serving()
-	w := &worker.Function{
-		Key: workerKey(r.scope, v, c), Owner: r.scope.Account + "/" + r.scope.Region + "/" + r.name + "/" + v.Version,
-		Account: r.scope.Account, Region: r.scope.Region, Name: r.name, Version: v.Version, Role: c.Role,
-		Runtime: c.Runtime, Handler: c.Handler, MemoryMB: c.Memory, TmpMB: c.Tmp,
-		Timeout:  time.Duration(c.Timeout) * time.Second,
-		LogGroup: c.Logging.Group, LogFormat: c.Logging.Format, LogLevel: c.Logging.App, SystemLog: c.Logging.System,
-	}
+	w := bareFunction(r, v)
 	var err error
 	if w.Env, err = s.openEnvironment(ctx, r, c, c.Role); err != nil {
 		return nil, undecryptable(err)
-	}
-	if w.RuntimeVersion = runtimeVersion(c.Runtime); w.RuntimeVersion != "" {
-		w.RuntimeVersionArn = runtimeVersionArn(r.scope.Region, c.Runtime)
 	}
 	if w.Task, err = s.code.ensure(ctx, c.Code); err != nil {
 		return nil, ours(err)
@@ -277,6 +278,22 @@ func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*
 	}
 	t.Function = w
 	return t, nil
+}
+
+// bareFunction is what the worker needs to run a version, without its code and variables.
+func bareFunction(r ref, v *version) *worker.Function {
+	c := v.serving()
+	w := &worker.Function{
+		Key: workerKey(r.scope, v, c), Owner: r.scope.Account + "/" + r.scope.Region + "/" + r.name + "/" + v.Version,
+		Account: r.scope.Account, Region: r.scope.Region, Name: r.name, Version: v.Version, Role: c.Role,
+		Runtime: c.Runtime, Handler: c.Handler, MemoryMB: c.Memory, TmpMB: c.Tmp,
+		Timeout:  time.Duration(c.Timeout) * time.Second,
+		LogGroup: c.Logging.Group, LogFormat: c.Logging.Format, LogLevel: c.Logging.App, SystemLog: c.Logging.System,
+	}
+	if w.RuntimeVersion = runtimeVersion(c.Runtime); w.RuntimeVersion != "" {
+		w.RuntimeVersionArn = runtimeVersionArn(r.scope.Region, c.Runtime)
+	}
+	return w
 }
 
 // ours hides what unpacking would tell an uploader from somebody who invokes.

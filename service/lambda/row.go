@@ -18,11 +18,21 @@ type pkg struct {
 // function is what all versions of a function share.
 type function struct {
 	Name      string
-	Versions  int64             // how many were published so far: numbers are never used again
-	Published []byte            // fingerprint of $LATEST when the last version was published, sealed
-	Reserved  *int              // reserved concurrency
-	Tags      map[string]string `json:",omitempty"`
-	Recursion string            // RecursiveLoop
+	Versions  int64  // how many were published so far: numbers are never used again
+	Published []byte // fingerprint of $LATEST when the last version was published, sealed
+	Reserved  *int   // reserved concurrency
+	// Provisioned is the provisioned concurrency of all its versions and aliases together.
+	Provisioned int               `json:",omitempty"`
+	Tags        map[string]string `json:",omitempty"`
+	Recursion   string            // RecursiveLoop
+}
+
+// setAside is the concurrency that only this function may use.
+func (f *function) setAside() int {
+	if f.Reserved != nil {
+		return *f.Reserved // provisioned concurrency is part of it
+	}
+	return f.Provisioned
 }
 
 // version is one version of a function: $LATEST, or a published one, which does not change any more.
@@ -159,6 +169,14 @@ type invokeConfig struct {
 	OnFailure string
 }
 
+// provisionedConfig is the provisioned concurrency of a version or alias.
+type provisionedConfig struct {
+	Function  string
+	Qualifier string
+	Requested int
+	Modified  time.Time
+}
+
 // layer is what all versions of a layer share. It stays when they are deleted: numbers are never used again.
 type layer struct{ Versions int64 }
 
@@ -178,7 +196,7 @@ type layerVersion struct {
 type accountUse struct {
 	Functions int64
 	CodeSize  int64 // bytes of every version's code and every layer version
-	Reserved  int   // concurrency reserved by all functions together
+	Reserved  int   // concurrency that functions have for themselves, all together
 }
 
 // blobUse counts the rows that need a blob.

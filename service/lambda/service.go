@@ -54,6 +54,7 @@ type Service struct {
 	limiter *limiter
 	metrics *metrics
 	jobs    *jobs
+	keeper  *keeper
 	feeders *feeders
 
 	dataKeys dataKeys
@@ -77,10 +78,15 @@ func New(d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{
+	s := &Service{
 		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(), metrics: newMetrics(d.Metrics), jobs: newJobs(),
+		keeper:  newKeeper(),
 		feeders: newFeeders(), settled: make(chan struct{}),
-	}, nil
+	}
+	if d.Metrics != nil {
+		d.Metrics.MustRegister(provisionedUse{s})
+	}
+	return s, nil
 }
 
 // Run does the work behind the ops until ctx ends: it takes new and updated functions to their final state, first those that
@@ -92,6 +98,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { s.jobs.run(ctx, s.activate) })
+	running.Go(func() { s.keeper.run(ctx, s.keep) })
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
@@ -109,15 +116,23 @@ func (s *Service) Run(ctx context.Context) error {
 // Close lets go of the data directory. No op may run any more.
 func (s *Service) Close() error { return s.code.close() }
 
-// recover finishes what an earlier process began and removes unpacked code that nothing needs. Functions that failed only
+// recover finishes what an earlier process began, has the provisioned concurrency made again, and says which functions are
+// likely to be invoked soon: those that were changed last. Functions that failed only
 // because this host had no runtime for them get another chance: it may have been installed since.
 func (s *Service) recover(ctx context.Context) error {
 	var todo []job
-	err := s.deps.Store.View(ctx, func(tx store.Tx) error {
-		todo = nil
+	var recent recentVersions
+	var provisioned []functionKey
+	err := s.deps.Store.View(ctx, func(tx store.Tx) (err error) {
+		todo, recent = nil, nil
+		if provisioned, err = everyProvisioned(tx); err != nil {
+			return err
+		}
 		return everyVersion(tx, func(sc store.Scope, v *version) {
 			if v.unsettled() || v.State.Code == api.StateReasonCodeInvalidRuntime {
 				todo = append(todo, job{scope: sc, function: v.Function, version: v.Version})
+			} else if v.Version == latest && v.State.Is == api.StateActive {
+				recent.add(sc, v)
 			}
 		})
 	})
@@ -126,6 +141,10 @@ func (s *Service) recover(ctx context.Context) error {
 	}
 	for _, j := range todo {
 		s.jobs.add(j)
+	}
+	s.keeper.look(provisioned...)
+	for _, f := range recent {
+		s.deps.Runner.Expect(bareFunction(ref{scope: f.scope, name: f.version.Function}, f.version))
 	}
 	return nil
 }

@@ -138,13 +138,14 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 		return err
 	}
 	var retired string
+	var next version
 	err = s.updateFunction(ctx, ref{scope: j.scope, name: j.function}, func(e *edit) error {
 		retired = ""
 		now, err := e.version(j.function, j.version)
 		if err != nil || now == nil || now.Config.ID != v.Config.ID {
 			return err // deleted, or another function by now
 		}
-		next := *now
+		next = *now
 		if !next.finish(failure) {
 			return nil
 		}
@@ -159,6 +160,12 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 	s.settle()
 	if retired != "" {
 		s.deps.Runner.Retire(retired)
+	}
+	if next.State.Is == api.StateActive {
+		s.deps.Runner.Expect(bareFunction(ref{scope: j.scope, name: j.function}, &next))
+	}
+	if j.version != latest {
+		s.keeper.look(functionKey{j.scope, j.function}) // it may have been provisioned while it was Pending
 	}
 	return nil
 }

@@ -14,16 +14,17 @@ import (
 
 // The tables of this service. Keys are the parts named beside them, joined by store.Key.
 var (
-	functions     = store.Table[function]{Name: "lambda.function"}           // name
-	versions      = store.Table[version]{Name: "lambda.version"}             // function, versionKey
-	aliases       = store.Table[alias]{Name: "lambda.alias"}                 // function, name
-	invokeConfigs = store.Table[invokeConfig]{Name: "lambda.invoke-config"}  // function, qualifier
-	layers        = store.Table[layer]{Name: "lambda.layer"}                 // name
-	layerVersions = store.Table[layerVersion]{Name: "lambda.layer-version"}  // layer, number in numberWidth digits
-	policies      = store.Table[resourcePolicy]{Name: "lambda.policy"}       // function, qualifier or "$LATEST"
-	layerPolicies = store.Table[resourcePolicy]{Name: "lambda.layer-policy"} // as layerVersions
-	blobUses      = store.Table[blobUse]{Name: "lambda.blob"}                // blob id
-	usages        = store.Table[accountUse]{Name: "lambda.usage"}            // usageKey
+	functions     = store.Table[function]{Name: "lambda.function"}             // name
+	versions      = store.Table[version]{Name: "lambda.version"}               // function, versionKey
+	aliases       = store.Table[alias]{Name: "lambda.alias"}                   // function, name
+	invokeConfigs = store.Table[invokeConfig]{Name: "lambda.invoke-config"}    // function, qualifier
+	provisions    = store.Table[provisionedConfig]{Name: "lambda.provisioned"} // function, qualifier
+	layers        = store.Table[layer]{Name: "lambda.layer"}                   // name
+	layerVersions = store.Table[layerVersion]{Name: "lambda.layer-version"}    // layer, number in numberWidth digits
+	policies      = store.Table[resourcePolicy]{Name: "lambda.policy"}         // function, qualifier or "$LATEST"
+	layerPolicies = store.Table[resourcePolicy]{Name: "lambda.layer-policy"}   // as layerVersions
+	blobUses      = store.Table[blobUse]{Name: "lambda.blob"}                  // blob id
+	usages        = store.Table[accountUse]{Name: "lambda.usage"}              // usageKey
 )
 
 const (
@@ -105,9 +106,9 @@ func (e *edit) putFunction(f, old *function) error {
 	if old == nil {
 		e.usage.Functions++
 	} else {
-		e.usage.Reserved -= val(old.Reserved)
+		e.usage.Reserved -= old.setAside()
 	}
-	e.usage.Reserved += val(f.Reserved)
+	e.usage.Reserved += f.setAside()
 	_, err := functions.Put(e.tx, e.scope, f.Name, *f)
 	return err
 }
@@ -115,7 +116,7 @@ func (e *edit) putFunction(f, old *function) error {
 // deleteFunction removes a function with all that belongs to it, and answers its versions.
 func (e *edit) deleteFunction(f *function) ([]version, error) {
 	e.usage.Functions--
-	e.usage.Reserved -= val(f.Reserved)
+	e.usage.Reserved -= f.setAside()
 	if err := functions.Delete(e.tx, e.scope, f.Name); err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (e *edit) deleteFunction(f *function) ([]version, error) {
 	}
 	return all, errors.Join(
 		deleteAll(e.tx, e.scope, aliases, store.Prefix(f.Name)), deleteAll(e.tx, e.scope, invokeConfigs, store.Prefix(f.Name)),
-		deleteAll(e.tx, e.scope, policies, store.Prefix(f.Name)))
+		deleteAll(e.tx, e.scope, policies, store.Prefix(f.Name)), deleteAll(e.tx, e.scope, provisions, store.Prefix(f.Name)))
 }
 
 // putVersion stores a version. old is what it replaces; nil if it is new.

@@ -37,7 +37,7 @@ func (s *Service) InvokeWithResponseStream(
 	if kind(in.InvocationType) == api.InvocationTypeDryRun {
 		return &api.InvokeWithResponseStreamOutput{StatusCode: new(204)}, nil
 	}
-	release, err := s.admit(t)
+	release, err := s.admitPaced(t)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (s *Service) stream(ctx context.Context, t *target, r *worker.Request, yiel
 		return
 	}
 	if err != nil {
-		yield(nil, platformError(err))
+		yield(nil, s.notRun(t, err))
 		return
 	}
 	s.metrics.ran(t.Function, resp)

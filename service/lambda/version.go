@@ -54,6 +54,8 @@ func (s *Service) PublishVersion(ctx context.Context, in *api.PublishVersionInpu
 	}
 	if v.unsettled() {
 		s.activateLater(r, v.Version)
+	} else {
+		s.deps.Runner.Expect(bareFunction(r, v))
 	}
 	return s.configuration(ctx, r.scope, v, v.Version)
 }
