@@ -14,6 +14,7 @@ var binaries struct {
 	misbehave []byte // the bootstrap of testdata/functions/misbehave
 	hello     []byte // the bootstrap of testdata/functions/hello-go
 	ledger    []byte // the bootstrap of testdata/functions/ledger
+	consumer  []byte // the bootstrap of testdata/functions/consumer
 }
 
 func TestMain(m *testing.M) {
@@ -45,7 +46,10 @@ func build() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for name, into := range map[string]*[]byte{"misbehave": &binaries.misbehave, "hello-go": &binaries.hello, "ledger": &binaries.ledger} {
+	for name, into := range map[string]*[]byte{
+		"misbehave": &binaries.misbehave, "hello-go": &binaries.hello, "ledger": &binaries.ledger,
+		"consumer": &binaries.consumer,
+	} {
 		file := filepath.Join(dir, name)
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", file, "./testdata/functions/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -3,21 +3,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"os"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/enfold-run/enfold/sigv4"
+	"github.com/enfold-run/enfold/test/testdata/functions/report"
 )
 
 var ids = regexp.MustCompile(`(?:id|bad)-[a-z]+-\d+-\d+`)
@@ -31,38 +25,11 @@ func handle(ctx context.Context, event json.RawMessage) (string, error) {
 		if strings.HasPrefix(id, "bad") {
 			return "", errors.New("bad: " + id)
 		}
-		if err := send(ctx, id); err != nil {
+		if err := report.Send(ctx, id); err != nil {
 			return "", err
 		}
 	}
 	return strings.Join(found, " "), nil
-}
-
-func send(ctx context.Context, id string) error {
-	body, err := json.Marshal(map[string]string{"QueueUrl": os.Getenv("PROCESSED"), "MessageBody": id})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, os.Getenv("AWS_ENDPOINT_URL")+"/", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	req.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
-	sigv4.Sign(req, body, sigv4.Credentials{
-		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), Secret: []byte(os.Getenv("AWS_SECRET_ACCESS_KEY")),
-		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), Region: os.Getenv("AWS_REGION"), Service: "sqs",
-	}, time.Now())
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return fmt.Errorf("send: %s: %s", resp.Status, b)
-	}
-	return nil
 }
 
 func main() { lambda.Start(handle) }
