@@ -25,6 +25,7 @@ type Config struct {
 	MetricsToken                         string
 	RuntimeMap                           map[string]string
 	IdleTime                             time.Duration
+	FunctionScalingRate                  int // new sandboxes of one function in ten seconds; 1,000 if zero
 	ReadyMemory                          int64 // bytes for runtimes that boot ahead, see worker.Deps
 	RootAccessKeyID, RootSecretAccessKey string
 	// PrivateIssuers are the hosts, with a port unless it is 443, of identity providers that may have a private address.
@@ -63,6 +64,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("--region %q: not a region name, as us-east-1 is", c.Region)
 	case c.Data == "":
 		return errors.New("--data: name a directory")
+	case c.FunctionScalingRate < 0:
+		return fmt.Errorf("--function-scaling-rate %d: want a number of sandboxes in ten seconds", c.FunctionScalingRate)
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
 	}

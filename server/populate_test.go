@@ -129,6 +129,28 @@ func (w *world) makeLambda(a *tenant) {
 		"lambda:Layers": layer, "lambda:Code": &lambdaapi.FunctionCode{ZipFile: code}, "lambda:ZipFile": code, "lambda:TagKeys": "k",
 		"lambda:Content": &lambdaapi.LayerVersionContentInput{ZipFile: code},
 	}, spelling{"lambda:FunctionName": fn, "lambda:LayerName": strings.TrimSuffix(layer, ":1")})
+	w.provisionLambda(a)
+}
+
+// provisionLambda makes a function that has provisioned concurrency. It is of a runtime that no host has: what a sandbox would log,
+// and whom it would act as, came at some time or other.
+func (w *world) provisionLambda(a *tenant) {
+	const name = marker + "-provisioned"
+	fn := text(a.do("lambda:CreateFunction", members{
+		"FunctionName": name, "Role": w.role, "Runtime": "ruby3.3", "Handler": "x", "Publish": true,
+		"Code": &lambdaapi.FunctionCode{ZipFile: emptyZip(a.t)},
+	}), "FunctionArn")
+	at := members{"FunctionName": name, "Qualifier": "1"}
+	a.do("lambda:PutProvisionedConcurrencyConfig", members{"FunctionName": name, "Qualifier": "1", "ProvisionedConcurrentExecutions": 1})
+	until(a, func() bool {
+		return text(a.do("lambda:GetProvisionedConcurrencyConfig", at), "Status") == lambdaapi.ProvisionedConcurrencyStatusEnumFailed
+	})
+	for _, op := range []string{"Put", "Get", "Delete"} {
+		op = "lambda:" + op + "ProvisionedConcurrencyConfig:"
+		w.add(spelling{op + "FunctionName": name, op + "Qualifier": "1"}, spelling{op + "FunctionName": strings.TrimSuffix(fn, ":1")})
+	}
+	list := "lambda:ListProvisionedConcurrencyConfigs:FunctionName"
+	w.add(spelling{list: name}, spelling{list: strings.TrimSuffix(fn, ":1")})
 }
 
 func emptyZip(t *testing.T) []byte {

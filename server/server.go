@@ -131,6 +131,7 @@ func (s *Server) build(ctx context.Context) error {
 	s.pool = worker.New(worker.Deps{
 		Driver: s.driver, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
 		Log: cfg.Log, Idle: cfg.IdleTime, ReadyMemory: cfg.ReadyMemory,
+		ScalingRate: cfg.FunctionScalingRate,
 	})
 	outbox := event.NewOutbox(root.Key("event"), nil)
 	inRoles := newSessions(assume, tokens, s.iam)
