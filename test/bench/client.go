@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +36,7 @@ func (c *client) call(ctx context.Context, method, path string, body []byte) (*a
 	if err != nil {
 		return nil, err
 	}
-	if path == invokePath {
+	if strings.HasSuffix(path, "/invocations") {
 		req.Header.Set("X-Amz-Log-Type", "Tail")
 	}
 	return c.send(ctx, "lambda", req, body)
@@ -82,11 +83,12 @@ func (c *client) send(ctx context.Context, service string, req *http.Request, bo
 	return a, nil
 }
 
-const invokePath = "/2015-03-31/functions/" + functionName + "/invocations"
+// functionPath is where a function is.
+func functionPath(name string) string { return "/2015-03-31/functions/" + name }
 
 // invoke answers with the end of the invocation's log too.
-func (c *client) invoke(ctx context.Context) (*answer, string, error) {
-	a, err := c.call(ctx, "POST", invokePath, []byte(event))
+func (c *client) invoke(ctx context.Context, name string) (*answer, string, error) {
+	a, err := c.call(ctx, "POST", functionPath(name)+"/invocations", []byte(event))
 	if err != nil {
 		return nil, "", err
 	}

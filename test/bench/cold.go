@@ -41,13 +41,18 @@ func cold(ctx context.Context, o *options, p *programs, e *enfold, t *table) err
 
 // coldStart makes all sandboxes obsolete and invokes. It fails if the invocation was not a cold one.
 func (e *enfold) coldStart(ctx context.Context, description string) (took, init float64, err error) {
-	if err := e.configure(ctx, description); err != nil {
+	if err := e.configure(ctx, functionName, description); err != nil {
 		return 0, 0, err
 	}
+	return e.coldInvoke(ctx, functionName)
+}
+
+// coldInvoke invokes a function that has no sandbox, after a while. Times are in milliseconds.
+func (e *enfold) coldInvoke(ctx context.Context, name string) (took, init float64, err error) {
 	if err := sleep(ctx, settling); err != nil {
 		return 0, 0, err
 	}
-	a, log, err := e.invoke(ctx)
+	a, log, err := e.invoke(ctx, name)
 	if err != nil {
 		return 0, 0, err
 	}

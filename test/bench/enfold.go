@@ -68,7 +68,7 @@ func startOn(ctx context.Context, p *programs, isolation, data string) (*enfold,
 	address := l.Addr().String()
 	l.Close()
 	e := &enfold{client: client{address: address}, isolation: isolation, data: data}
-	e.server, err = serve(ctx, environment(), p.enfold, "serve", "--listen", address, "--data", e.data, "--isolation", isolation)
+	e.server, err = serve(ctx, append(environment(), "ENFOLD_RUNTIME_MAP="+p.runtimeMap()), p.enfold, "serve", "--listen", address, "--data", e.data, "--isolation", isolation)
 	return e, err
 }
 
@@ -91,17 +91,22 @@ func (e *enfold) create(ctx context.Context, binary string) error {
 	}); err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]any{
-		"FunctionName": functionName, "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": "arn:aws:iam::000000000000:role/bench",
-		"MemorySize": memoryMB, "Timeout": 30, "Code": map[string]any{"ZipFile": code},
+	return e.createFunction(ctx, map[string]any{
+		"FunctionName": functionName, "Runtime": "provided.al2023", "Handler": "bootstrap", "Code": map[string]any{"ZipFile": code},
 	})
+}
+
+// createFunction makes a function, with what all of them have, and waits until it can be invoked.
+func (e *enfold) createFunction(ctx context.Context, in map[string]any) error {
+	in["Role"], in["MemorySize"], in["Timeout"] = "arn:aws:iam::000000000000:role/bench", memoryMB, 30
+	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
 	if _, err := e.call(ctx, "POST", "/2015-03-31/functions", body); err != nil {
 		return fmt.Errorf("create the function: %w", err)
 	}
-	return e.settled(ctx)
+	return e.settled(ctx, fmt.Sprint(in["FunctionName"]))
 }
 
 // bundle is a deployment package of a bootstrap.
@@ -125,19 +130,19 @@ func bundle(binary string) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// configure changes the description, which makes every sandbox one of yesterday's.
-func (e *enfold) configure(ctx context.Context, description string) error {
+// configure changes the description, which makes every sandbox of the function one of yesterday's.
+func (e *enfold) configure(ctx context.Context, name, description string) error {
 	body := fmt.Appendf(nil, `{"Description":%q}`, description)
-	if _, err := e.call(ctx, "PUT", "/2015-03-31/functions/"+functionName+"/configuration", body); err != nil {
+	if _, err := e.call(ctx, "PUT", functionPath(name)+"/configuration", body); err != nil {
 		return fmt.Errorf("update the configuration: %w", err)
 	}
-	return e.settled(ctx)
+	return e.settled(ctx, name)
 }
 
-// settled waits until the function is as it was last told to be.
-func (e *enfold) settled(ctx context.Context) error {
+// settled waits until a function is as it was last told to be.
+func (e *enfold) settled(ctx context.Context, name string) error {
 	for {
-		out, err := e.call(ctx, "GET", "/2015-03-31/functions/"+functionName+"/configuration", nil)
+		out, err := e.call(ctx, "GET", functionPath(name)+"/configuration", nil)
 		if err != nil {
 			return fmt.Errorf("read the configuration: %w", err)
 		}

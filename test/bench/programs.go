@@ -14,13 +14,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/test/floor"
 )
 
 // programs are what is measured and what measures.
 type programs struct {
-	dir    string // temporary
-	enfold string
+	dir          string // temporary
+	enfold       string
+	interpreters map[runtimes.Family]runtimes.Found
 }
 
 // build makes the floor's programs and the function.
@@ -32,7 +34,7 @@ func build(ctx context.Context, dir, enfold string) (*programs, error) {
 	if _, err := os.Stat(exe); err != nil {
 		return nil, fmt.Errorf("%w: run make build", err)
 	}
-	p := &programs{dir: dir, enfold: exe}
+	p := &programs{dir: dir, enfold: exe, interpreters: interpreters(dir)}
 	const in = "github.com/enfold-run/enfold/test/floor/"
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-tags=lambda.norpc", "-o", dir+"/",
 		in+"relay", in+"echo", in+"queue", in+"load", in+"cold", in+"testdata/hello")
