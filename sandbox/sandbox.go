@@ -73,6 +73,17 @@ type Sandbox interface {
 	Destroy() error
 }
 
+// Freezer is a Sandbox that can stand still.
+type Freezer interface {
+	// FreezeAfter is how long a sandbox should be idle before it pays to freeze it, 0 if this host cannot.
+	FreezeAfter() time.Duration
+	// Freeze stops every process in the sandbox until Thaw, Start, Process.Kill, Process.Terminate or Destroy. Time goes on.
+	Freeze() error
+	Thaw() error
+	// Reclaim gives memory back to the host that the sandbox can do without.
+	Reclaim() error
+}
+
 // Command is a process to run. Paths are those of the sandbox.
 type Command struct {
 	Args []string // Args[0] is an absolute path

@@ -48,11 +48,12 @@ type environment struct {
 	log      *output
 	created  time.Time
 	used     time.Time
-	begun    bool           // the Init phase is over, well or not
-	deadline time.Time      // of the last invocation: until then its process may take to call next
-	broken   bool           // may not be used again
-	of       *provision     // that it was made for; nil if it was made for an invocation
-	ahead    time.Duration  // what a provisioned sandbox's Init phase took, until its first invocation has told
+	begun    bool          // the Init phase is over, well or not
+	deadline time.Time     // of the last invocation: until then its process may take to call next
+	broken   bool          // may not be used again
+	of       *provision    // that it was made for; nil if it was made for an invocation
+	ahead    time.Duration // what a provisioned sandbox's Init phase took, until its first invocation has told
+	ice      ice
 	watching sync.WaitGroup // one watch for every process
 
 	// The process of a sandbox that was claimed with it, and what it writes, until start has taken them.
@@ -89,6 +90,7 @@ func (p *Pool) create(ctx context.Context, f *Function, of *provision) (*environ
 	if err := e.move(ctx, spec(f, name), launch); err != nil {
 		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
 	}
+	e.skate()
 	e.session = runtimeapi.NewSession(e.box.Listener())
 	e.log = newOutput(p.deps.Logger, stream, f)
 	e.stopAPI = p.serveAPI(e.box.APIListener(), f)

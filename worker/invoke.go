@@ -62,6 +62,14 @@ func (e *environment) invoke(caller context.Context, r *Request) (*Response, err
 	return resp, err
 }
 
+// thawed is invoke in a sandbox that may stand still.
+func (e *environment) thawed(ctx context.Context, r *Request) (*Response, error) {
+	if err := e.ice.thaw(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errLost, err)
+	}
+	return e.invoke(ctx, r)
+}
+
 // failed resets the sandbox and makes the response of a failure.
 func (e *environment) failed(caller context.Context, fail *failure, s *stream) *Response {
 	e.halt()

@@ -84,9 +84,10 @@ type Pool struct {
 	making     int                   // provisioned ones that are being made
 	scaling    *scaling
 
-	stop   chan struct{}
-	reaper sync.WaitGroup
-	ready  *ready
+	stop    chan struct{}
+	reaper  sync.WaitGroup
+	ready   *ready
+	freezer *freezer
 }
 
 // group is the sandboxes of one Function.
@@ -114,7 +115,9 @@ func New(d Deps) *Pool {
 		provisions: map[string]*provision{}, scaling: newScaling(d.ScalingRate),
 	}
 	p.changed = sync.NewCond(&p.mu)
-	p.ready = newReady(d)
+	p.ready, p.freezer = newReady(d), newFreezer(d)
+	p.reaper.Go(func() { p.freezer.run(p.stop) })
+	p.reaper.Go(p.watchMemory)
 	p.reaper.Go(p.reap)
 	return p
 }
@@ -137,7 +140,7 @@ func (p *Pool) Run(ctx context.Context, f *Function, r *Request) (*Response, err
 			}
 			p.born(e)
 		}
-		resp, err := e.invoke(ctx, r)
+		resp, err := e.thawed(ctx, r)
 		if err != nil {
 			e.broken = true
 		}
@@ -246,6 +249,7 @@ func (p *Pool) release(e *environment) {
 		return
 	}
 	g.idle = append(g.idle, e)
+	p.freezer.rest(e)
 }
 
 // gone gives back the room of a sandbox that could not be made.

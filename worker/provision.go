@@ -162,6 +162,7 @@ func (p *Pool) provisionOne(pr *provision) {
 		p.destroy(e)
 	default:
 		pr.ready = append(pr.ready, e)
+		p.freezer.rest(e)
 		p.trim(pr)
 		if pr.err != nil {
 			pr.err, pr.pause = nil, 0
@@ -265,6 +266,7 @@ func (p *Pool) putProvisioned(e *environment, g *group) {
 	}
 	pr.pause = 0
 	pr.ready = append(pr.ready, e)
+	p.freezer.rest(e)
 }
 
 // died replaces a provisioned sandbox whose process died while nobody used it. One that dies again and again is not started

@@ -328,6 +328,18 @@ func (r *ready) trim(now time.Time) {
 	}
 }
 
+// spare gives the memory back that those that wait use, for as long as nobody wants one.
+func (r *ready) spare() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, s := range r.shelves {
+		for len(s.waiting) > 0 && !r.closed {
+			r.drop(s)
+		}
+		delete(r.shelves, key)
+	}
+}
+
 // make makes one.
 func (r *ready) make(s *shelf) {
 	begun := time.Now()

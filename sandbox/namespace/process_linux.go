@@ -60,6 +60,9 @@ func (p *process) tell(k pid1.Kind) {
 	if p.isDone() || p.box.destroyed {
 		return
 	}
+	if err := p.box.thaw(); err != nil {
+		p.box.d.log.Error("a frozen process cannot be told to end", "error", err)
+	}
 	if p.box.blank.control.send(k, nil) != nil {
 		p.box.blank.process.Kill() // it does not listen, so all of it goes
 	}

@@ -42,6 +42,7 @@ type box struct {
 	mu        sync.Mutex
 	process   *process // the last one
 	throttled bool
+	frozen    bool
 	destroyed bool
 
 	once       sync.Once
@@ -252,6 +253,9 @@ func (s *box) prepare(ctx context.Context, cmd sandbox.Command) (*process, error
 	if s.process != nil && !s.process.isDone() {
 		return nil, errors.New("one is running")
 	}
+	if err := s.thaw(); err != nil {
+		return nil, err
+	}
 	p := &process{box: s, done: make(chan struct{})}
 	if g := s.blank.group; g != nil {
 		if s.throttled {
@@ -351,8 +355,9 @@ func (s *box) Destroy() error {
 	s.once.Do(func() {
 		s.mu.Lock()
 		s.destroyed = true
+		thawed := s.thaw() // v1 lets nobody die who is frozen
 		s.mu.Unlock()
-		s.destroyErr = s.blank.destroy()
+		s.destroyErr = errors.Join(thawed, s.blank.destroy())
 		<-s.dead
 		s.d.forget(s)
 	})

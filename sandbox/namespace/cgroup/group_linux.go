@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -171,6 +172,51 @@ func (g *Group) Weigh(w Weight) error {
 	}
 	return ifThere(write(dir, file, value[w]))
 }
+
+// Freezes says whether this host can freeze a group.
+func (g *Group) Freezes() bool {
+	dir, file := g.freezer()
+	if dir == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dir, file))
+	return err == nil
+}
+
+// freezer is where a group is frozen: v2 needs no controller for that.
+func (g *Group) freezer() (dir, file string) {
+	return g.dir("freezer"), g.pick("freezer.state", "cgroup.freeze")
+}
+
+// Freeze stops every process of the group, or lets them go on. On v2 it takes microseconds, on v1 some 100. A process that the
+// kernel cannot stop at once stops as soon as it can be.
+func (g *Group) Freeze(stop bool) error {
+	value := g.pick("THAWED", "0")
+	if stop {
+		value = g.pick("FROZEN", "1")
+	}
+	dir, file := g.freezer()
+	return write(dir, file, value)
+}
+
+// Reclaim gives memory of the group back to the host that it can do without.
+func (g *Group) Reclaim() error {
+	if g.version == 1 {
+		return write(g.memory(), "memory.force_empty", "0")
+	}
+	n, err := g.Current()
+	if err != nil {
+		return err
+	}
+	err = write(g.memory(), "memory.reclaim", strconv.FormatInt(n, 10))
+	if errors.Is(err, syscall.EAGAIN) {
+		return nil // it was less than all, of course
+	}
+	return err
+}
+
+// Version is 1 or 2.
+func (g *Group) Version() int { return g.version }
 
 // Current is the memory in use, in bytes.
 func (g *Group) Current() (int64, error) {
