@@ -1,7 +1,7 @@
 // Package seccomp is the list of system calls that a function may make, and the filter that holds it to them.
 //
 // It is a list of what is allowed. The rest fails: with EPERM where the call exists and is dangerous or useless to a function,
-// with ENOSYS where the call is newer than the list or where callers then fall back to an older one (clone3, io_uring), and with
+// with ENOSYS where the call is newer than the list or where callers then do without (clone3, io_uring, io_setup), and with
 // the death of the process where the call is made through another architecture's table (i386's int 0x80, x32), which no language
 // runtime does and which would need a list of its own.
 //
@@ -17,11 +17,14 @@
 //   - files by handle, which walk out of any root: name_to_handle_at, open_by_handle_at.
 //   - the machine: reboot, kexec_*, init_module, finit_module, delete_module, iopl, ioperm, syslog, acct, settimeofday,
 //     clock_settime, clock_adjtime, adjtimex, sethostname, setdomainname, vhangup, personality other than its harmless values.
-//   - the whole machine's disks and memory: sync (syncfs stays), mbind, set_mempolicy, migrate_pages, move_pages.
+//   - the whole machine's disks and memory: sync, syncfs, cachestat, mbind, set_mempolicy, migrate_pages, move_pages.
 //   - device nodes: mknod and mknodat for anything but pipes, sockets and files.
-//   - sockets: only AF_UNIX, AF_INET and AF_INET6 as streams, datagrams and sequenced packets, and AF_NETLINK's routing family,
-//     which getaddrinfo asks for addresses. No raw, packet, vsock, alg, Bluetooth or XDP sockets.
+//   - sockets: only AF_UNIX, TCP and UDP, and AF_NETLINK's routing family, which getaddrinfo asks for addresses. No raw, packet, vsock,
+//     alg, Bluetooth or XDP sockets, and no SCTP, DCCP or MPTCP, which come as streams too.
+//   - prctl's options beyond those that change the caller alone.
+//   - io_setup and its kin, whose requests are counted for the whole machine.
 //   - terminals: ioctl TIOCSTI and TIOCLINUX, which type into somebody else's.
 //
-// The list is checked with Go, Python, Node.js and Java at work, and each group of the refused by sandbox/sandboxtest.
+// What is allowed is a table of groups, each with its reason, in groups. The list is checked with Go, Python, Node.js and Java at
+// work; sandbox/sandboxtest has it once more, and makes every call that is not on it.
 package seccomp

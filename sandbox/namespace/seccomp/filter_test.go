@@ -4,10 +4,13 @@ package seccomp
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/enfold-run/enfold/sandbox/sandboxtest"
 )
 
 // run asks the filter about one call, on x/net's BPF machine. That machine reads words big-endian, so the record is written so.
@@ -88,6 +91,18 @@ func TestFilter(t *testing.T) {
 		{"READ_IMPLIES_EXEC", unix.SYS_PERSONALITY, []uint64{0x0400000}, retEPERM},
 		{"TIOCSTI", unix.SYS_IOCTL, []uint64{0, unix.TIOCSTI}, retEPERM},
 		{"TIOCSTI with high bits, which the kernel cuts off", unix.SYS_IOCTL, []uint64{0, 1<<32 | unix.TIOCSTI}, retEPERM},
+		{"SCTP, which is a stream too", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_SCTP}, retEPERM},
+		{"MPTCP", unix.SYS_SOCKET, []uint64{unix.AF_INET6, unix.SOCK_STREAM, unix.IPPROTO_MPTCP}, retEPERM},
+		{"TCP by its number", unix.SYS_SOCKET, []uint64{unix.AF_INET6, unix.SOCK_STREAM, unix.IPPROTO_TCP}, retAllow},
+		{"UDP by TCP's number", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_TCP}, retEPERM},
+		{"ping", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_ICMP}, retEPERM},
+		{"a thread's name", unix.SYS_PRCTL, []uint64{unix.PR_SET_NAME}, retAllow},
+		{"the name of a mapping", unix.SYS_PRCTL, []uint64{unix.PR_SET_VMA}, retAllow},
+		{"core scheduling", unix.SYS_PRCTL, []uint64{unix.PR_SCHED_CORE}, retEPERM},
+		{"the borders of memory", unix.SYS_PRCTL, []uint64{unix.PR_SET_MM}, retEPERM},
+		{"an option of a later kernel", unix.SYS_PRCTL, []uint64{1000}, retEPERM},
+		{"io_setup falls back", unix.SYS_IO_SETUP, nil, retNoSys},
+		{"syncfs", unix.SYS_SYNCFS, nil, retEPERM},
 		{"TCGETS", unix.SYS_IOCTL, []uint64{0, unix.TCGETS}, retAllow},
 		{"a pipe in the file system", unix.SYS_MKNODAT, []uint64{0, 0, unix.S_IFIFO | 0o600}, retAllow},
 		{"a character device", unix.SYS_MKNODAT, []uint64{0, 0, unix.S_IFCHR | 0o600}, retEPERM},
@@ -134,14 +149,47 @@ func TestFilterAgreesWithTables(t *testing.T) {
 			t.Errorf("call %d answered %#x, want %#x", nr, got, want)
 		}
 	}
-	for i, a := range allowed {
-		for _, b := range allowed[i+1:] {
-			if a == b {
-				t.Errorf("call %d is allowed twice", a)
+	seen := map[uint32]bool{}
+	for _, g := range groups() {
+		for _, nr := range g.calls {
+			if seen[nr] || special[nr] || slices.Contains(absent, nr) {
+				t.Errorf("call %d of %q is there twice, or is judged or absent as well", nr, g.name)
 			}
+			seen[nr] = true
 		}
-		if special[a] {
-			t.Errorf("call %d is both allowed and judged", a)
+	}
+}
+
+// What is allowed is written down twice: a call more, a group more or a rule less in one place is red.
+func TestFilterIsWhatTheSuiteAllows(t *testing.T) {
+	want := sandboxtest.AllowedCalls()
+	listed := map[uint32]bool{}
+	for _, g := range groups() {
+		if g.why == "" {
+			t.Errorf("group %q does not say why it is allowed", g.name)
+		}
+		if _, ok := want[g.name]; !ok {
+			t.Errorf("group %q is allowed, and not by the suite", g.name)
+		}
+		if got := g.calls; !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want[g.name]))) {
+			t.Errorf("group %q has %d calls, the suite's has others", g.name, len(got))
+		}
+		delete(want, g.name)
+		for _, nr := range g.calls {
+			listed[nr] = true
+		}
+	}
+	for name := range want {
+		t.Errorf("group %q is not allowed", name)
+	}
+	for _, nr := range sandboxtest.JudgedCalls() {
+		listed[nr] = true
+	}
+	for nr := uint32(0); nr < 1024; nr++ {
+		if got := run(t, auditArch, nr); got == retAllow && !listed[nr] {
+			t.Errorf("call %d is allowed, and not by the suite", nr)
+		} else if got != retAllow && got != retEPERM && got != retNoSys {
+			t.Errorf("call %d is answered by %#x", nr, got)
 		}
 	}
 }

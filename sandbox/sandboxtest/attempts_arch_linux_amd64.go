@@ -8,6 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// archAttempts are on calls that only amd64 has.
+func archAttempts() []attempt {
+	return []attempt{
+		{"foreign-calls", "make a call by another architecture's table, past the filter", "filters that forget 32-bit calls", "a kernel may be built without them", foreignCall},
+		{"modify-ldt", "have a segment table of its own", "CVE-2015-5157, CVE-2017-17053: modify_ldt", "a kernel may be built without it", func(target) outcome {
+			var buf [16]byte
+			return call(unix.SYS_MODIFY_LDT, 0, uintptr(unsafe.Pointer(&buf[0])), 16)
+		}},
+		{"iopl", "speak to devices by their ports", "CAP_SYS_RAWIO", "a locked down kernel refuses it to root", func(target) outcome {
+			if o := call(unix.SYS_IOPERM, 0x80, 1, 1); o.Escaped {
+				return o
+			}
+			return call(unix.SYS_IOPL, 3)
+		}},
+	}
+}
+
 // foreignCall makes i386's getpid by int 0x80 from machine code of its own, and an x32 call. Where it is not killed, it is an escape
 // if an answer comes.
 func foreignCall(target) outcome {
