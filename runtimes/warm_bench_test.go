@@ -48,7 +48,7 @@ func benchmarkWaiting(b *testing.B, set *Set, q Request, handler string) {
 	l = l.In(func(target string) string { return onHost(mounts, target) })
 	var asked, answered []time.Duration
 	for b.Loop() {
-		a, c := waitingOnce(b, l, q.Task, handler)
+		a, c := waitingOnce(b, l, handler)
 		asked, answered = append(asked, a), append(answered, c)
 	}
 	for name, of := range map[string][]time.Duration{"µs-to-next": asked, "µs-to-answer": answered} {
@@ -57,7 +57,7 @@ func benchmarkWaiting(b *testing.B, set *Set, q Request, handler string) {
 	}
 }
 
-func waitingOnce(b *testing.B, l Launch, task, handler string) (asked, answered time.Duration) {
+func waitingOnce(b *testing.B, l Launch, handler string) (asked, answered time.Duration) {
 	api, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -71,11 +71,15 @@ func waitingOnce(b *testing.B, l Launch, task, handler string) (asked, answered 
 	}
 	time.Sleep(10 * time.Millisecond) // what the interpreter still does in the background
 	env := []string{
-		"AWS_LAMBDA_RUNTIME_API=" + api.Addr().String(), "_HANDLER=" + handler, "LANG=en_US.UTF-8", "TZ=:UTC", "LAMBDA_TASK_ROOT=" + task,
-		"LAMBDA_RUNTIME_DIR=/var/runtime", "AWS_LAMBDA_FUNCTION_NAME=f", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128",
+		"AWS_LAMBDA_RUNTIME_API=" + api.Addr().String(), "_HANDLER=" + handler, "LANG=en_US.UTF-8", "TZ=:UTC", "AWS_LAMBDA_FUNCTION_NAME=f", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128",
 	}
 	for k, v := range l.Env {
 		env = append(env, k+"="+v)
+	}
+	for _, entry := range l.Warm.Env {
+		if strings.HasPrefix(entry, "LAMBDA_") {
+			env = append(env, entry)
+		}
 	}
 	for i := range 8 {
 		env = append(env, fmt.Sprintf("VARIABLE_%d=%d", i, i))

@@ -6,12 +6,10 @@ const { Client } = require('./client.cjs');
 const { fillContext } = require('./context.cjs');
 const { NodeJsExit, UnhandledPromiseRejection, toDocument } = require('./errors.cjs');
 const { load, setGlobals, MAJOR } = require('./handler.cjs');
-const { patchConsole, setInvocation } = require('./logs.cjs');
+const { configureLogs, forgetInvocation, logError, patchConsole, setInvocation } = require('./logs.cjs');
 const { searchNodePath } = require('./resolve.cjs');
 
-const endpoint = process.env.AWS_LAMBDA_RUNTIME_API;
-const logError = patchConsole();
-const client = new Client(endpoint);
+let client;
 
 const nothing = () => {};
 let onEmptyLoop = nothing; // what to do when the event loop has nothing left
@@ -22,21 +20,40 @@ let handler;
 class Runtime {}
 const runtime = new Runtime();
 
-process.on('beforeExit', () => onEmptyLoop());
-process.on('uncaughtException', (error) => {
-  logError('Uncaught Exception', error);
-  die(error, 129);
-});
-process.on('unhandledRejection', (reason, promise) => {
-  const error = new UnhandledPromiseRejection(reason, promise);
-  logError('Unhandled Promise Rejection', error);
-  die(error, 128);
+/** Does all that depends on the environment, and loads the handler. The parentheses make it compiled with the rest. */
+const main = (function (connected) {
+  configureLogs();
+  process.on('beforeExit', () => onEmptyLoop());
+  process.on('uncaughtException', (error) => {
+    logError('Uncaught Exception', error);
+    die(error, 129);
+  });
+  process.on('unhandledRejection', (reason, promise) => {
+    const error = new UnhandledPromiseRejection(reason, promise);
+    logError('Unhandled Promise Rejection', error);
+    die(error, 128);
+  });
+  const endpoint = process.env.AWS_LAMBDA_RUNTIME_API;
+  client = connected?.host === endpoint ? connected : new Client(endpoint);
+  setGlobals();
+  searchNodePath();
+  load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER).then(
+    (loaded) => {
+      handler = loaded;
+      runtime.handler = loaded.run;
+      next();
+    },
+    (error) => {
+      logError('Uncaught Exception', error);
+      die(error, 129);
+    },
+  );
 });
 
 /** Reports an error that ends the process. On a connection of its own: the other may be waiting for an event. */
 function die(error, code) {
   const doc = toDocument(error);
-  const last = new Client(endpoint);
+  const last = new Client(client.host);
   if (current === undefined) last.initError(JSON.stringify(doc), doc.errorType);
   else last.error(current, JSON.stringify(doc), doc.errorType);
   last.posted.then(
@@ -177,16 +194,25 @@ async function failStream(response, error) {
   next();
 }
 
-setGlobals();
-searchNodePath();
-load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER).then(
-  (loaded) => {
-    handler = loaded;
-    runtime.handler = loaded.run;
+/** Runs the first n events that a client has, and forgets them. */
+async function rehearse(withClient, withHandler, n) {
+  configureLogs();
+  setGlobals();
+  client = withClient;
+  handler = withHandler;
+  runtime.handler = handler.run;
+  const ask = client.next.bind(client);
+  await new Promise((resolve) => {
+    client.next = () => (n-- > 0 ? ask() : new Promise(resolve));
     next();
-  },
-  (error) => {
-    logError('Uncaught Exception', error);
-    die(error, 129);
-  },
-);
+  });
+  await client.posted;
+  client = handler = current = undefined;
+  delete runtime.handler;
+  delete globalThis.awslambda;
+  forgetInvocation();
+}
+
+patchConsole();
+if (process.env._ENFOLD_WARM) require('./warm.cjs').wait(rehearse, main);
+else main();

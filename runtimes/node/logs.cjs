@@ -56,18 +56,20 @@ function toFd(fd, json) {
   };
 }
 
-/** Replaces console's methods. Returns logError(what, error) for the runtime's own use. */
-function patchConsole() {
-  const json = process.env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON';
-  const least = LEVELS[process.env.AWS_LAMBDA_LOG_LEVEL?.toUpperCase()] ?? LEVELS.TRACE;
-  const fd = Number(process.env._LAMBDA_TELEMETRY_LOG_FD || NaN);
-  delete process.env._LAMBDA_TELEMETRY_LOG_FD;
-  const write = Number.isInteger(fd) ? toFd(fd, json) : toStdout;
-  const format = json ? jsonLine : textLine;
-  const at = (level) => {
-    if (LEVELS[level] < least) return () => {};
-    return (message, ...params) => write(format(new Date().toISOString(), level, [message, ...params]), level);
+// How lines are written. The environment decides, and it may come long after console's methods are replaced.
+let write = toStdout;
+let format = textLine;
+let json = false;
+let least = LEVELS.TRACE;
+
+function at(level) {
+  return (message, ...params) => {
+    if (LEVELS[level] >= least) write(format(new Date().toISOString(), level, [message, ...params]), level);
   };
+}
+
+/** Replaces console's methods. */
+function patchConsole() {
   console.trace = at('TRACE');
   console.debug = at('DEBUG');
   console.info = at('INFO');
@@ -75,8 +77,26 @@ function patchConsole() {
   console.warn = at('WARN');
   console.error = at('ERROR');
   console.fatal = at('FATAL');
-  const error = console.error;
-  return json ? (_what, e) => error(intoError(e)) : (what, e) => error(what, toLogged(intoError(e)));
+}
+
+/** Does what the environment says about logs. */
+function configureLogs() {
+  const env = process.env;
+  json = env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON';
+  format = json ? jsonLine : textLine;
+  least = LEVELS[env.AWS_LAMBDA_LOG_LEVEL?.toUpperCase()] ?? LEVELS.TRACE;
+  const fd = Number(env._LAMBDA_TELEMETRY_LOG_FD || NaN);
+  if (!Number.isInteger(fd)) return;
+  delete env._LAMBDA_TELEMETRY_LOG_FD;
+  write = toFd(fd, json);
+}
+
+const ownError = at('ERROR');
+
+/** The runtime's own line about an error. */
+function logError(what, error) {
+  if (json) ownError(intoError(error));
+  else ownError(what, toLogged(intoError(error)));
 }
 
 function setInvocation(id, tenant) {
@@ -84,4 +104,18 @@ function setInvocation(id, tenant) {
   tenantId = tenant;
 }
 
-module.exports = { patchConsole, setInvocation };
+/** There has been no invocation. */
+function forgetInvocation() {
+  delete globalThis[REQUEST_ID];
+  tenantId = undefined;
+}
+
+/** Formats lines that nobody will see, and opens standard output. */
+function rehearseLogs() {
+  for (const format of [textLine, jsonLine]) {
+    for (const params of [['hello %s', 'x'], [{ a: [1] }], [new Error('x')]]) format(new Date().toISOString(), 'INFO', params);
+  }
+  process.stdout.write('');
+}
+
+module.exports = { configureLogs, forgetInvocation, logError, patchConsole, rehearseLogs, setInvocation };

@@ -6,8 +6,7 @@ const { pathToFileURL } = require('url');
 
 /** Makes import look in NODE_PATH after Node's own search. Costs nothing if no directory of layers or of the SDK is there. */
 function searchNodePath() {
-  const own = [process.env.LAMBDA_TASK_ROOT, process.env.LAMBDA_RUNTIME_DIR];
-  const folders = (process.env.NODE_PATH ?? '').split(':').filter((f) => f && !own.includes(f) && !isEmpty(f));
+  const folders = fullFolders();
   if (folders.length === 0) return;
   const module = require('module');
   const parents = folders.map((f) => pathToFileURL(f.replace(/\/node_modules\/?$/, '') + '/noop.mjs').href);
@@ -18,7 +17,14 @@ function searchNodePath() {
   }
 }
 
+/** The folders of NODE_PATH that have something in them, but for the function's and the runtime's own. */
+function fullFolders() {
+  const own = [process.env.LAMBDA_TASK_ROOT, process.env.LAMBDA_RUNTIME_DIR];
+  return (process.env.NODE_PATH ?? '').split(':').filter((f) => f && !own.includes(f) && !isEmpty(f));
+}
+
 function isEmpty(folder) {
+  if (!fs.existsSync(folder)) return true; // an exception costs more
   try {
     return fs.readdirSync(folder).length === 0;
   } catch {
@@ -44,4 +50,4 @@ function resolveSync(parents) {
   };
 }
 
-module.exports = { searchNodePath };
+module.exports = { fullFolders, searchNodePath };
