@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	modernc "modernc.org/sqlite"
@@ -21,6 +22,8 @@ type checkpointer struct {
 	pause *sync.Mutex // the writer's
 	wake  chan struct{}
 	ended chan struct{}
+
+	broken atomic.Bool // the log is not on the disk as it is read: nothing of it may go into the database
 
 	// The writer's: pages written when it last called.
 	pages int
@@ -67,6 +70,9 @@ func (k *checkpointer) run() {
 	}()
 	quiet := 0 // frames of the log below which no restart is tried, after one that failed
 	for range k.wake {
+		if k.broken.Load() {
+			continue
+		}
 		if c == nil {
 			// A reader may hold the log for long: give up soon, there will be another time.
 			nc, err := k.file.connect("busy_timeout=50")

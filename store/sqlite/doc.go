@@ -6,9 +6,12 @@
 //	enfold.lock  held while a server uses the directory
 //
 // One goroutine writes. It runs the transactions of many callers one after another, each in a savepoint of its own, and
-// commits them together: one fsync for the group, which is what makes durable writes fast. A caller whose function fails
-// takes back its own savepoint only. Readers have connections of their own and see snapshots. Checkpoints of the write-ahead
-// log run on yet another connection, so that no caller waits for one.
+// commits them together: one sync for the group, which is what makes durable writes fast. A caller whose function fails
+// takes back its own savepoint only. While a group is synced the next one runs already. Readers have connections of their own
+// and see snapshots; what they saw is durable when they learn of it. Checkpoints of the write-ahead log run on yet another
+// connection, so that no caller waits for one.
+//
+// When a sync fails nobody knows what the disk has. The store answers nothing but errors then, until it is opened anew.
 //
 // Every row belongs to a space, which is a row of its own: (kind, name, account, region). The rest of the schema names a
 // space by its number, and nothing reads or writes a row without first finding the space of the caller's scope.

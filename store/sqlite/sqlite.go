@@ -15,8 +15,9 @@ type Options struct {
 	// Readers is how many View transactions may run at once; more wait. Zero means 16.
 	Readers int
 
-	noSync   bool  // tests only, the control of the power cut: nothing is fsynced
-	maxPages int64 // tests only, a disk that is full: pages of 4 KiB that a database may have
+	noSync   bool                 // tests only, the control of the power cut: nothing is fsynced
+	maxPages int64                // tests only, a disk that is full: pages of 4 KiB that a database may have
+	sync     func(*os.File) error // tests only: instead of syncData
 }
 
 const defaultReaders = 16
@@ -71,7 +72,10 @@ func open(dir string, o Options) (*db, error) {
 		return nil, err
 	}
 	check := newCheckpointer(f)
-	w, err := newWriter(f, check)
+	if o.sync == nil {
+		o.sync = syncData
+	}
+	w, err := newWriter(f, check, o.sync)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +104,11 @@ func (d *db) View(ctx context.Context, fn func(store.Tx) error) error {
 		return err
 	}
 	defer d.gate.leave()
-	return d.readers.view(ctx, fn)
+	err := d.readers.view(ctx, fn)
+	if serr := d.writer.seen(ctx); serr != nil {
+		return errors.Join(serr, err)
+	}
+	return err
 }
 
 // Logs is [store.Store.Logs]. Its file is opened by the first use.
@@ -116,7 +124,7 @@ func (d *db) Close() error {
 	}
 	d.writer.end()
 	d.check.stop()
-	return errors.Join(d.logs.close(), d.readers.close(), d.writer.conn.close(), d.lock.release())
+	return errors.Join(d.logs.close(), d.readers.close(), d.writer.close(), d.lock.release())
 }
 
 // makeDir makes a directory that only its owner may enter, and makes its name durable.

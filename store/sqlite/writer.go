@@ -3,9 +3,11 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/enfold-run/enfold/store"
 )
@@ -17,7 +19,10 @@ const maxGroup = 256
 // maxGroupBytes ends a group early, so that what a commit holds in memory stays bounded.
 const maxGroupBytes = 16 << 20
 
-// writer owns the one connection that writes. Its goroutine runs the callers' functions.
+// writer owns the one connection that writes. One goroutine at a time has it and runs the callers' functions.
+//
+// A group grows until the one before it is durable, and is committed then. Whoever committed it gives the writer to another
+// goroutine, which runs the next group meanwhile, makes the group durable and answers its callers: see landing.
 type writer struct {
 	file    file
 	conn    *conn
@@ -29,12 +34,21 @@ type writer struct {
 
 	pause sync.Mutex // held while a group is open, and by a checkpoint that needs the writer out of the way
 
+	landing chan struct{}           // holds a value from before a commit until that is durable
+	last    atomic.Pointer[landing] // what is committed, or about to be, and not known to be durable; nil if there is none
+
+	// Of who has the landing.
+	wal      *os.File // what is synced
+	syncFile func(*os.File) error
+	broken   error // a sync failed: nothing is committed any more
+
 	// State of the goroutine. It outlives the goroutine, because a function may end that.
 	group   []*call // ran, wait for the commit
 	errs    []error // what the functions of the group answered
 	redo    []*call // of a group that was taken back
 	current *txn
 	holding bool  // pause is locked
+	cleared bool  // to land: nobody else has the landing
 	open    bool  // a transaction is open
 	bytes   int64 // written by the group
 	counter int64 // see mainSchema
@@ -54,8 +68,11 @@ var (
 	qSaveCount = &query{"UPDATE counter SET value = ? WHERE one = 1"}
 )
 
-func newWriter(f file, check *checkpointer) (*writer, error) {
-	w := &writer{file: f, check: check, calls: make(chan *call, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{})}
+func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer, error) {
+	w := &writer{
+		file: f, check: check, syncFile: sync, calls: make(chan *call, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{}),
+		landing: make(chan struct{}, 1),
+	}
 	w.spare.New = newCall
 	w.spaces.ids = make(map[space]int64)
 	w.reaper = newReaper()
@@ -75,7 +92,11 @@ func newWriter(f file, check *checkpointer) (*writer, error) {
 
 // connect opens the connection, the file's schema first.
 func (w *writer) connect() error {
-	c, err := w.file.connect("cache_size=-8192", "journal_size_limit=67108864")
+	pragmas := []string{"cache_size=-8192", "journal_size_limit=67108864"}
+	if !w.file.noSync {
+		pragmas = append(pragmas, "synchronous=NORMAL") // all that FULL does but the sync after a commit, which is land's
+	}
+	c, err := w.file.connect(pragmas...)
 	if err != nil {
 		return err
 	}
@@ -84,6 +105,9 @@ func (w *writer) connect() error {
 	}
 	n, err := c.number(qCounter)
 	if err != nil {
+		return errors.Join(err, c.close())
+	}
+	if err := w.openWAL(); err != nil {
 		return errors.Join(err, c.close())
 	}
 	w.conn, w.saved, w.open = c, n, false
@@ -97,38 +121,51 @@ func (w *writer) end() {
 	w.reaper.stop()
 	close(w.stop)
 	<-w.stopped
+	w.landing <- struct{}{} // the last group has landed
 }
 
-// run is the goroutine. If a function ends it by runtime.Goexit, as a test's FailNow does, another takes over.
+// close closes what the writer has, when it has ended.
+func (w *writer) close() error {
+	if w.wal == nil {
+		return w.conn.close()
+	}
+	return errors.Join(w.wal.Close(), w.conn.close())
+}
+
+// run is the goroutine: it runs groups until it has one to land, and another takes over. Another also does if a function ends
+// it by runtime.Goexit, as a test's FailNow does.
 func (w *writer) run() {
-	ended := false
+	passed := false
 	defer func() {
-		if ended {
-			close(w.stopped)
-			return
+		if !passed {
+			go w.run()
 		}
-		go w.run()
 	}()
-	if w.holding { // the former goroutine's group
-		w.gather()
-		w.finish()
-	}
 	for {
-		select {
-		case c := <-w.calls:
-			w.pause.Lock()
-			w.holding = true
-			w.take(c)
-			w.gather()
-			w.finish()
-		case <-w.stop:
-			ended = true
+		if !w.holding { // else there is the former goroutine's group
+			select {
+			case c := <-w.calls:
+				w.pause.Lock()
+				w.holding = true
+				w.take(c)
+			case <-w.stop:
+				passed = true
+				close(w.stopped)
+				return
+			}
+		}
+		w.gather()
+		if l := w.finish(); l != nil {
+			passed = true
+			go w.run()
+			w.land(l)
 			return
 		}
 	}
 }
 
-// gather takes the calls that are there already. Those who were answered a moment ago get one chance to come back first.
+// gather takes the calls that are there already, and those that come before the group may land. Those who were answered a
+// moment ago get one chance to come back first.
 func (w *writer) gather() {
 	for yielded := false; len(w.group) < maxGroup && w.bytes < maxGroupBytes; {
 		select {
@@ -136,6 +173,15 @@ func (w *writer) gather() {
 			w.take(c)
 			continue
 		default:
+		}
+		if !w.cleared {
+			select {
+			case c := <-w.calls:
+				w.take(c)
+			case w.landing <- struct{}{}:
+				w.cleared = true
+			}
+			continue
 		}
 		if yielded {
 			return
@@ -145,18 +191,23 @@ func (w *writer) gather() {
 	}
 }
 
-// finish commits the group, and then runs by themselves those of a group that was taken back.
-func (w *writer) finish() {
-	w.commit()
+// finish commits the group, and then runs by themselves those of a group that was taken back. The last commit is still to
+// land, if there was any.
+func (w *writer) finish() *landing {
+	l := w.commit()
 	for len(w.redo) > 0 {
+		if l != nil {
+			w.land(l)
+		}
 		c := w.redo[0]
 		w.redo = w.redo[1:]
 		w.take(c)
-		w.commit()
+		l = w.commit()
 	}
 	w.redo, w.holding = nil, false
 	w.pause.Unlock()
 	w.check.wrote(w.conn)
+	return l
 }
 
 // take runs one call's function in the open transaction, after a savepoint if it is not the first.
@@ -164,11 +215,11 @@ func (w *writer) take(c *call) {
 	if !c.start() {
 		return
 	}
+	first := !w.open
 	if err := w.begin(); err != nil {
 		c.answer(err)
 		return
 	}
-	first := len(w.group) == 0
 	if !first {
 		if _, err := w.conn.exec(qSave); err != nil {
 			w.fail(c, err)
@@ -208,6 +259,7 @@ func (w *writer) begin() error {
 	w.conn.healthy()
 	_, err := w.conn.exec(qBegin)
 	if err != nil {
+		w.awaitLanding()   // of what the connection wrote
 		_ = w.conn.close() // it is of no use: its errors tell nothing that err does not
 		if cerr := w.connect(); cerr != nil {
 			return errors.Join(err, cerr)
@@ -246,8 +298,8 @@ func (w *writer) settle(c *call, err error, first bool) {
 		}
 		w.spaces.forget(tx.made)
 	}
-	if err != nil && first {
-		c.answer(err) // alone in its transaction, which is gone
+	if err != nil && first && w.last.Load() == nil {
+		c.answer(err) // alone in its transaction, which is gone, and what it saw is durable
 		return
 	}
 	w.group, w.errs = append(w.group, c), append(w.errs, err)
@@ -291,27 +343,6 @@ func (w *writer) reset() {
 	clear(w.group)
 	clear(w.errs)
 	w.group, w.errs, w.bytes = w.group[:0], w.errs[:0], 0
-}
-
-// commit makes the group durable and answers its callers. If it fails nothing of the group was done, and all learn why.
-func (w *writer) commit() {
-	if !w.open {
-		return
-	}
-	err := w.flush()
-	if err != nil {
-		w.rollback()
-		err = fmt.Errorf("commit: %w", err)
-	}
-	w.open = false
-	for i, c := range w.group {
-		if err != nil {
-			c.answer(errors.Join(err, w.errs[i]))
-		} else {
-			c.answer(w.errs[i])
-		}
-	}
-	w.reset()
 }
 
 func (w *writer) flush() error {
