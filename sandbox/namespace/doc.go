@@ -38,6 +38,9 @@
 //
 // # Not like AWS
 //
+// Where no cgroup v2 group can freeze a sandbox, its processes are stopped and continued by signals, which a process with a handler
+// for SIGCONT notices.
+//
 // /tmp is in memory and counts towards the memory limit as far as it is filled. Memory includes the file cache that the
 // function's reads fill, which the kernel gives back before it kills. During init a function has at least one whole core, see
 // EndInit; a quota is counted over 20 ms. System V IPC objects and /dev/shm outlive a process, as /tmp does.

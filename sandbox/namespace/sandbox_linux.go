@@ -355,9 +355,8 @@ func (s *box) Destroy() error {
 	s.once.Do(func() {
 		s.mu.Lock()
 		s.destroyed = true
-		thawed := s.thaw() // v1 lets nobody die who is frozen
 		s.mu.Unlock()
-		s.destroyErr = errors.Join(thawed, s.blank.destroy())
+		s.destroyErr = s.blank.destroy()
 		<-s.dead
 		s.d.forget(s)
 	})

@@ -75,7 +75,8 @@ func (f *fake) mkdir(dir string) error {
 	if !f.v2 {
 		for _, name := range []string{
 			"cgroup.procs", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max_usage_in_bytes",
-			"memory.usage_in_bytes", "memory.oom_control", "pids.max", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpuacct.usage",
+			"memory.usage_in_bytes", "memory.oom_control", "pids.max", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpuacct.usage", "cpu.shares",
+			"memory.force_empty",
 		} {
 			f.file(filepath.Join(rel, name), "")
 		}
@@ -92,10 +93,10 @@ func (f *fake) group(path, controllers string) {
 	f.file(filepath.Join(path, "cgroup.procs"), "")
 	for _, name := range []string{
 		"memory.max", "memory.swap.max", "memory.peak", "memory.current", "memory.events", "pids.max", "cpu.max",
-		"cpu.stat",
+		"cpu.stat", "cpu.weight", "cgroup.freeze", "memory.reclaim",
 	} {
 		ctl, _, _ := strings.Cut(name, ".")
-		if strings.Contains(controllers, ctl) {
+		if ctl == "cgroup" || strings.Contains(controllers, ctl) {
 			f.file(filepath.Join(path, name), "")
 		}
 	}

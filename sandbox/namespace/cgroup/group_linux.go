@@ -16,6 +16,7 @@ type Group struct {
 	version int
 	dirs    map[string]string
 	kernel  dirs
+	freezes bool
 	// Kept open, because they are read often: peak once per invocation.
 	peak, events, cpu *counter // cpu is nil if unknown
 }
@@ -37,6 +38,10 @@ func (t *Tree) New(name string) (*Group, error) {
 			return nil, fmt.Errorf("make control group %s: %w", name, err)
 		}
 		g.dirs[ctl] = dir
+	}
+	if g.version == 2 {
+		_, err := os.Stat(filepath.Join(g.dirs[""], "cgroup.freeze"))
+		g.freezes = err == nil
 	}
 	if err := g.open(); err != nil {
 		g.Remove()
@@ -173,30 +178,18 @@ func (g *Group) Weigh(w Weight) error {
 	return ifThere(write(dir, file, value[w]))
 }
 
-// Freezes says whether this host can freeze a group.
-func (g *Group) Freezes() bool {
-	dir, file := g.freezer()
-	if dir == "" {
-		return false
-	}
-	_, err := os.Stat(filepath.Join(dir, file))
-	return err == nil
-}
+// Freezes says whether a group can be frozen. On v1 it cannot: nobody who is frozen there can be killed, so a sandbox would outlive
+// its server.
+func (g *Group) Freezes() bool { return g.freezes }
 
-// freezer is where a group is frozen: v2 needs no controller for that.
-func (g *Group) freezer() (dir, file string) {
-	return g.dir("freezer"), g.pick("freezer.state", "cgroup.freeze")
-}
-
-// Freeze stops every process of the group, or lets them go on. On v2 it takes microseconds, on v1 some 100. A process that the
-// kernel cannot stop at once stops as soon as it can be.
+// Freeze stops every process of the group, or lets them go on. It takes microseconds. A process that the kernel cannot stop at once
+// stops as soon as it can be.
 func (g *Group) Freeze(stop bool) error {
-	value := g.pick("THAWED", "0")
+	value := "0"
 	if stop {
-		value = g.pick("FROZEN", "1")
+		value = "1"
 	}
-	dir, file := g.freezer()
-	return write(dir, file, value)
+	return write(g.dirs[""], "cgroup.freeze", value)
 }
 
 // Reclaim gives memory of the group back to the host that it can do without.
@@ -214,9 +207,6 @@ func (g *Group) Reclaim() error {
 	}
 	return err
 }
-
-// Version is 1 or 2.
-func (g *Group) Version() int { return g.version }
 
 // Current is the memory in use, in bytes.
 func (g *Group) Current() (int64, error) {

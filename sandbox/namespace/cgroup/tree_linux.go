@@ -188,10 +188,6 @@ func (h host) sweepBelow(dir string, depth int, left *int, stop <-chan struct{})
 
 // killAll kills the processes of a group that belonged to a dead server's sandbox.
 func killAll(dir string) {
-	thaw := filepath.Join(dir, "freezer.state")
-	if _, err := os.Stat(thaw); err == nil { // v1 lets nobody die who is frozen
-		_ = write(dir, "freezer.state", "THAWED")
-	}
 	procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
 	if err != nil {
 		return

@@ -7,12 +7,11 @@ import (
 	"strconv"
 )
 
-// controllersV1 are what a sandbox is held by. cpuacct may be mounted with cpu or apart; without it CPUTime is unknown. Without the
-// freezer nothing can be frozen.
+// controllersV1 are what a sandbox is held by. cpuacct may be mounted with cpu or apart; without it CPUTime is unknown.
 var controllersV1 = []struct {
 	name     string
 	required bool
-}{{"memory", true}, {"pids", true}, {"cpu", true}, {"cpuacct", false}, {"freezer", false}}
+}{{"memory", true}, {"pids", true}, {"cpu", true}, {"cpuacct", false}}
 
 // openV1 makes a directory in each controller's tree, below the group that we are in: its limits hold for the sandboxes too.
 func (h host) openV1(m mounts, name string) (*Tree, error) {

@@ -40,12 +40,20 @@ func TestV1Limits(t *testing.T) {
 	if err := g.Add(99); err != nil {
 		t.Fatal(err)
 	}
+	if g.Freezes() {
+		t.Error("it can be frozen, and would outlive its server")
+	}
+	if err := errors.Join(g.Weigh(Least), g.Reclaim()); err != nil {
+		t.Fatal(err)
+	}
 	for file, want := range map[string]string{
 		"memory/svc/a b/enfold-x/s1/memory.limit_in_bytes":       "1048576",
 		"memory/svc/a b/enfold-x/s1/memory.memsw.limit_in_bytes": "1048576",
 		"memory/svc/a b/enfold-x/s1/cgroup.procs":                "99",
 		"pids/enfold-x/s1/pids.max":                              "10",
 		"pids/enfold-x/s1/cgroup.procs":                          "99",
+		"cpu/enfold-x/s1/cpu.shares":                             "2",
+		"memory/svc/a b/enfold-x/s1/memory.force_empty":          "0",
 		"cpu/enfold-x/s1/cpu.cfs_period_us":                      "20000",
 		"cpu/enfold-x/s1/cpu.cfs_quota_us":                       "40000",
 	} {

@@ -136,12 +136,26 @@ func TestV2Limits(t *testing.T) {
 	if err := g.Add(99); err != nil {
 		t.Fatal(err)
 	}
+	f.file("cg/enfold-x/s1/memory.current", "4096\n")
+	if !g.Freezes() {
+		t.Error("it cannot be frozen")
+	}
+	if err := errors.Join(g.Weigh(Least), g.Freeze(true), g.Reclaim()); err != nil {
+		t.Fatal(err)
+	}
 	for file, want := range map[string]string{
+		"cpu.weight": "1", "cgroup.freeze": "1", "memory.reclaim": "4096",
 		"memory.max": "134217728", "memory.swap.max": "0", "pids.max": "1024", "cpu.max": "10000 20000", "cgroup.procs": "99",
 	} {
 		if got := f.read("cg/enfold-x/s1/" + file); got != want {
 			t.Errorf("%s is %q, want %q", file, got, want)
 		}
+	}
+	if err := errors.Join(g.Weigh(Normal), g.Freeze(false)); err != nil {
+		t.Fatal(err)
+	}
+	if w, z := f.read("cg/enfold-x/s1/cpu.weight"), f.read("cg/enfold-x/s1/cgroup.freeze"); w != "100" || z != "0" {
+		t.Errorf("weight %q and freeze %q, want 100 and 0", w, z)
 	}
 	f.file("cg/enfold-x/s1/memory.peak", "5242880\n")
 	f.file("cg/enfold-x/s1/memory.events", "low 0\nhigh 0\nmax 3\noom 2\noom_kill 1\noom_group_kill 0\n")

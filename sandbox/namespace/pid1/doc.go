@@ -10,6 +10,7 @@
 //	Claim   mount what the owner of the waiting process has; then no way back
 //	Start   run a process; Started tells whether it runs, Exited how it ended, all its descendants dead by then
 //	Kill    kill every process but this one
+//	Stop    SIGSTOP to every process but this one, and Cont SIGCONT
 //	Term    SIGTERM to the process that Start started
 //
 // When the socket closes, because the driver closed it or the server died, it exits, and the kernel kills what else is in the

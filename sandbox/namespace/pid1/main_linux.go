@@ -108,6 +108,10 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 		killAll()
 	case KindTerm:
 		p.terminate()
+	case KindStop:
+		syscall.Kill(-1, syscall.SIGSTOP)
+	case KindCont:
+		syscall.Kill(-1, syscall.SIGCONT)
 	}
 }
 

@@ -3,7 +3,7 @@ package pid1
 import "errors"
 
 // Version of the messages. A first process that was built from other sources is refused by it.
-const Version = 3
+const Version = 4
 
 // Listeners is how many descriptors answer a Base that had Listen: network.Listeners, the Runtime API's first.
 const Listeners = 2
@@ -11,7 +11,7 @@ const Listeners = 2
 // Kind says what a message is.
 type Kind byte
 
-// The messages. The first seven go to the first process, the others come from it.
+// The messages. The first nine go to the first process, the others come from it.
 const (
 	KindBase    Kind = iota + 1 // Base
 	KindSeal                    // Seal
@@ -20,6 +20,8 @@ const (
 	KindStart                   // Start, with the files that become descriptors 1 and 2, after Enter 0, 1 and 2
 	KindKill                    // no body
 	KindTerm                    // no body
+	KindStop                    // no body
+	KindCont                    // no body
 	KindHello                   // a number: Version
 	KindDone                    // an error's text, empty if it is done; after Base, if it had Listen, with the Listeners
 	KindStarted                 // an errno, 0 if the process runs
