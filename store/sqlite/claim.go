@@ -18,13 +18,11 @@ const (
 	fewMessages   = 10       // so few need not be weighed beforehand
 )
 
-// A claim is two statements. The first makes the messages ready whose time has come, some at a time, because a statement that
-// moves a million messages would hold up everybody: those that remain come with the next claim.
+// A claim is one statement, unless it is time to promote.
 var (
-	qPromote = &query{"UPDATE messages SET state = 1 + (grp <> ''), due = 0 WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state IN (0, 3) AND due <= ? LIMIT 1000) RETURNING grp"}
-	qClaim   = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state = 1 AND seq <= ? ORDER BY due, seq LIMIT ?) RETURNING seq, id, grp, tries, enqueued, size, first, body"}
-	qWeigh   = &query{"SELECT seq, size FROM messages WHERE space = ? AND state = 1 ORDER BY due, seq LIMIT ?"}
-	qBody    = &query{"SELECT body FROM bodies WHERE seq = ?"}
+	qClaim = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state = 1 AND seq <= ? ORDER BY due, seq LIMIT ?) RETURNING seq, id, grp, tries, enqueued, size, first, body"}
+	qWeigh = &query{"SELECT seq, size FROM messages WHERE space = ? AND state = 1 ORDER BY due, seq LIMIT ?"}
+	qBody  = &query{"SELECT body FROM bodies WHERE seq = ?"}
 )
 
 // Claim is [store.Tx.Claim]. It answers at most 1,000 messages and, beyond the first, 64 MiB.
@@ -45,33 +43,11 @@ func (t *txn) Claim(queue string, s store.Scope, limit int, now time.Time, lease
 		return nil, err
 	}
 	c := newTaking(now, lease)
+	t.writer.dues.note(id, c.due)
 	if err := c.take(t, qClaim, c.due, c.token, c.now, id, last, int64(limit)); err != nil {
 		return nil, err
 	}
 	return c.claimed, c.fetch(t)
-}
-
-// promote makes the messages ready whose time has come. One of a group is, if it is now the first and none is claimed.
-func (t *txn) promote(queue int64, now time.Time) error {
-	var groups map[string]bool
-	err := t.conn.each(qPromote, func(row []driver.Value) error {
-		if g := asText(row[0]); g != "" {
-			if groups == nil {
-				groups = map[string]bool{}
-			}
-			groups[g] = true
-		}
-		return nil
-	}, queue, nanos(now))
-	if err != nil {
-		return err
-	}
-	for g := range groups {
-		if _, err := t.conn.exec(qUnblock, queue, g); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // taking is a claim as it takes messages.

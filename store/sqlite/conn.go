@@ -26,6 +26,7 @@ type conn struct {
 	raw   driver.Conn
 	stmts map[*query]driver.Stmt
 	args  []driver.NamedValue // reused by every statement
+	ran   int                 // statements so far
 	row   []driver.Value
 
 	// broken is the first error of the engine, as opposed to one of the caller: a full disk, a failed write. SQLite may have
@@ -156,6 +157,7 @@ func (c *conn) one(q *query, args ...any) (row []driver.Value, ok bool, err erro
 }
 
 func (c *conn) prepare(q *query) (driver.Stmt, error) {
+	c.ran++
 	if s, ok := c.stmts[q]; ok {
 		return s, nil
 	}

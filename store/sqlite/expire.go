@@ -71,8 +71,7 @@ func (t *txn) remove(queue int64, m stale) error {
 	if m.group == "" {
 		return nil
 	}
-	_, err := t.conn.exec(qUnblock, queue, m.group)
-	return err
+	return t.unblock(queue, m.group)
 }
 
 // Oldest is [store.Tx.Oldest].

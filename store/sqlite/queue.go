@@ -35,7 +35,7 @@ var (
 		"SELECT min(seq) AS s FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 0 UNION ALL " +
 		"SELECT min(seq) FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 1 UNION ALL " +
 		"SELECT min(seq) FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 2)) " +
-		"AND NOT EXISTS (SELECT 1 FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 3)"}
+		"AND NOT EXISTS (SELECT 1 FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 3) RETURNING due"}
 	qExtend = &query{"UPDATE messages SET state = 3, due = ? WHERE seq = ? AND space = ? AND token = ?"}
 
 	qReturn = &query{"UPDATE messages SET state = 3, due = ?, token = 0, first = CASE WHEN tries = 1 THEN 0 ELSE first END, tries = tries - 1 WHERE seq = ? AND space = ? AND token = ?"}
@@ -104,7 +104,8 @@ func (t *txn) firstState(queue int64, m store.Message) (int64, error) {
 			return blocked, err
 		}
 	}
-	if nanos(m.Due) != 0 {
+	if due := nanos(m.Due); due != 0 {
+		t.writer.dues.note(queue, due)
 		return delayed, nil
 	}
 	return ready, nil
@@ -147,9 +148,9 @@ func (t *txn) Ack(queue string, s store.Scope, receipt string) error {
 		}
 	}
 	if group != "" {
-		_, err = t.conn.exec(qUnblock, id, group)
+		return t.unblock(id, group)
 	}
-	return err
+	return nil
 }
 
 // Extend is [store.Tx.Extend].
@@ -158,6 +159,7 @@ func (t *txn) Extend(queue string, s store.Scope, receipt string, due time.Time)
 	if err != nil {
 		return err
 	}
+	t.writer.dues.note(id, nanos(due))
 	n, err := t.conn.exec(qExtend, nanos(due), seq, id, token)
 	if err == nil && n == 0 {
 		err = store.ErrLease
@@ -171,6 +173,7 @@ func (t *txn) Return(queue string, s store.Scope, receipt string, now time.Time)
 	if err != nil {
 		return err
 	}
+	t.writer.dues.note(id, nanos(now))
 	n, err := t.conn.exec(qReturn, nanos(now), seq, id, token)
 	if err == nil && n == 0 {
 		err = store.ErrLease

@@ -33,6 +33,7 @@ func (t *txn) ClaimRuns(queue string, s store.Scope, limit int, now time.Time, l
 		return nil, err
 	}
 	c := newTaking(now, lease)
+	t.writer.dues.note(id, c.due)
 	for _, h := range heads {
 		if len(c.claimed) >= limit {
 			break

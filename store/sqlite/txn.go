@@ -18,13 +18,14 @@ var (
 
 // txn is one transaction: in the writer, or in a View if writer is nil.
 type txn struct {
-	conn   *conn
-	writer *writer
-	done   atomic.Bool
-	bytes  int64   // written
-	made   []space // spaces to forget if it is undone
-	seen   map[space]int64
-	scans  []*scan // of an Update, not yet at their end
+	conn     *conn
+	writer   *writer
+	done     atomic.Bool
+	bytes    int64   // written
+	made     []space // spaces to forget if it is undone
+	promoted []int64 // queues, likewise
+	seen     map[space]int64
+	scans    []*scan // of an Update, not yet at their end
 }
 
 func newTxn(c *conn, w *writer) *txn { return &txn{conn: c, writer: w} }

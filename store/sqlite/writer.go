@@ -54,6 +54,7 @@ type writer struct {
 	counter int64 // see mainSchema
 	saved   int64 // the counter as the file has it
 	spaces  spaces
+	dues    dues
 	reaper  *reaper
 }
 
@@ -75,6 +76,7 @@ func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer,
 	}
 	w.spare.New = newCall
 	w.spaces.ids = make(map[space]int64)
+	w.dues.soonest = make(map[int64]int64)
 	w.reaper = newReaper()
 	check.pause = &w.pause
 	if err := w.connect(); err != nil {
@@ -297,6 +299,7 @@ func (w *writer) settle(c *call, err error, first bool) {
 			return
 		}
 		w.spaces.forget(tx.made)
+		w.dues.forget(tx.promoted)
 	}
 	if err != nil && first && w.last.Load() == nil {
 		c.answer(err) // alone in its transaction, which is gone, and what it saw is durable
@@ -337,6 +340,7 @@ func (w *writer) rollback() {
 	w.conn.healthy()
 	w.open = false
 	w.spaces.forgetAll()
+	w.dues.forgetAll()
 }
 
 func (w *writer) reset() {
