@@ -25,7 +25,7 @@ type Config struct {
 	MetricsToken                         string
 	RuntimeMap                           map[string]string
 	IdleTime                             time.Duration
-	FunctionScalingRate                  int // new sandboxes of one function in ten seconds; 1,000 if zero
+	FunctionScalingRate                  int   // new sandboxes of one function in ten seconds; 1,000 if zero
 	ReadyMemory                          int64 // bytes for runtimes that boot ahead, see worker.Deps
 	RootAccessKeyID, RootSecretAccessKey string
 	// PrivateIssuers are the hosts, with a port unless it is 443, of identity providers that may have a private address.

@@ -30,7 +30,7 @@ type provision struct {
 	f      *Function
 	want   int
 	ready  []*environment // a stack, like group.idle
-	busy   int
+	busy   map[*environment]bool
 	making int
 	err    error         // why the last one could not be made; nil if it could
 	pause  time.Duration // before the next try; 0 if all is well
@@ -38,7 +38,7 @@ type provision struct {
 }
 
 // allocated is how many have their Init phase behind them.
-func (pr *provision) allocated() int { return len(pr.ready) + pr.busy }
+func (pr *provision) allocated() int { return len(pr.ready) + len(pr.busy) }
 
 // Provision implements Runner.
 func (p *Pool) Provision(f *Function, n int) {
@@ -53,7 +53,7 @@ func (p *Pool) Provision(f *Function, n int) {
 	}
 	pr := p.provisions[f.Key]
 	if pr == nil {
-		pr = &provision{f: f}
+		pr = &provision{f: f, busy: map[*environment]bool{}}
 		p.provisions[f.Key] = pr
 	}
 	pr.want, pr.err = n, nil
@@ -103,13 +103,18 @@ func (p *Pool) aging(e *environment, now time.Time) bool {
 
 // missing is how many are to be made: those that age count as gone. The caller holds p.mu.
 func (p *Pool) missing(pr *provision) int {
-	now, fresh := time.Now(), pr.busy+pr.making
+	now, missing := time.Now(), pr.want-pr.making
 	for _, e := range pr.ready {
 		if !p.aging(e, now) {
-			fresh++
+			missing--
 		}
 	}
-	return pr.want - fresh
+	for e := range pr.busy {
+		if !p.aging(e, now) {
+			missing--
+		}
+	}
+	return missing
 }
 
 // topUp begins to make what is missing, a few at once so that running functions keep the processor. The caller holds p.mu.
@@ -169,7 +174,9 @@ func (p *Pool) provisionOne(pr *provision) {
 		}
 	}
 	if err != nil && !gone {
-		pr.err = err
+		if pr.err = err; !errors.Is(err, ErrInit) && !errors.Is(err, ErrRole) {
+			p.deps.Log.Error("provision sandbox", "owner", pr.f.Owner, "error", err)
+		}
 		p.pause(pr)
 	}
 	p.topUp()
@@ -243,7 +250,7 @@ func (p *Pool) takeProvisioned(f *Function) *environment {
 			g = &group{}
 			p.groups[f.Key] = g
 		}
-		pr.busy++
+		pr.busy[e] = true
 		g.busy++
 		p.busy++
 		p.warm++
@@ -256,10 +263,10 @@ func (p *Pool) takeProvisioned(f *Function) *environment {
 // replaced, so that no caller waits for another Init phase. The caller holds p.mu.
 func (p *Pool) putProvisioned(e *environment, g *group) {
 	pr := e.of
-	pr.busy--
+	delete(pr.busy, e)
 	usable := p.provisions[e.function.Key] == pr && !g.retired && !p.draining && !e.broken && e.alive() && !p.old(e, e.used)
 	p.forget(e.function.Key, g)
-	if !usable || pr.allocated() >= pr.want {
+	if !usable {
 		p.destroy(e)
 		p.topUp()
 		return
@@ -267,6 +274,7 @@ func (p *Pool) putProvisioned(e *environment, g *group) {
 	pr.pause = 0
 	pr.ready = append(pr.ready, e)
 	p.freezer.rest(e)
+	p.trim(pr)
 }
 
 // died replaces a provisioned sandbox whose process died while nobody used it. One that dies again and again is not started

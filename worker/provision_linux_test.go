@@ -20,7 +20,7 @@ func (w *world) allocated(f *Function, n int) {
 	w.t.Helper()
 	patiently(w.t, "as many as wanted are provisioned", func() bool {
 		got, err := w.Provisioned(f.Key)
-		if err != nil {
+		if errors.Is(err, ErrInit) {
 			w.t.Fatal(err)
 		}
 		return got == n
@@ -139,11 +139,18 @@ func TestProvisionReplacesTheDead(t *testing.T) {
 	})
 }
 
+// One that will soon be too old is there until another one is.
 func TestProvisionRenewsTheOld(t *testing.T) {
-	w := newWorld(t, "process", Deps{MaxAge: 2 * time.Second, Idle: time.Second})
+	w := newWorld(t, "process", Deps{MaxAge: time.Hour})
 	f := w.function()
 	w.provisioned(f, 1)
 	first := w.where(f, 0)
+	w.mu.Lock()
+	for _, e := range w.provisions[f.Key].ready {
+		e.created = time.Now().Add(-time.Hour + renewAhead/2)
+	}
+	w.mu.Unlock()
+	w.reapBefore(time.Now().Add(-time.Hour))
 	patiently(t, "it is another sandbox", func() bool {
 		if n, err := w.Provisioned(f.Key); n < 1 || err != nil {
 			t.Fatalf("while it was renewed: %d, %v", n, err)
@@ -151,6 +158,18 @@ func TestProvisionRenewsTheOld(t *testing.T) {
 		resp := w.good(f, `{"do":"sleep","n":0}`)
 		return string(resp.Payload) != first && resp.Provisioned
 	})
+	patiently(t, "the old one is gone", func() bool { return w.Stats().Idle == 1 })
+
+	w.mu.Lock()
+	for _, e := range w.provisions[f.Key].ready {
+		e.created = time.Now().Add(-2 * time.Hour)
+	}
+	w.mu.Unlock()
+	second := w.good(f, `{"do":"sleep","n":0}`)
+	if second.Provisioned {
+		t.Error("an invocation ran in a sandbox that was too old")
+	}
+	patiently(t, "another one is ready", func() bool { return w.run(f, "state").Provisioned })
 }
 
 func TestProvisionMakesRoom(t *testing.T) {
