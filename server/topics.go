@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/google/uuid"
+
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/event/target"
@@ -69,12 +71,34 @@ func (s *Server) isOwn(a netip.AddrPort) bool {
 // topicKeys uses KMS keys for SNS, in the name of who publishes: the key's policy decides, and the audit trail has it.
 type topicKeys struct{ kms kmsapi.API }
 
-// Use implements sns.KMS.
-func (k topicKeys) Use(ctx context.Context, key, topicArn string) error {
-	call := *aws.CallFrom(ctx)
-	call.Via = append(slices.Clone(call.Via), "sns.amazonaws.com")
-	_, err := k.kms.GenerateDataKey(aws.WithCall(ctx, &call), &kmsapi.GenerateDataKeyInput{
-		KeyID: &key, KeySpec: new(kmsapi.DataKeySpecAes256), EncryptionContext: map[string]string{"aws:sns:topicArn": topicArn},
+var _ sns.KMS = topicKeys{}
+
+// DataKey implements sns.KMS.
+func (k topicKeys) DataKey(ctx context.Context, key, topicArn string) (plain, blob []byte, err error) {
+	out, err := k.kms.GenerateDataKey(viaSNS(ctx), &kmsapi.GenerateDataKeyInput{
+		KeyID: &key, KeySpec: new(kmsapi.DataKeySpecAes256), EncryptionContext: topicContext(topicArn),
 	})
-	return err
+	if err != nil {
+		return nil, nil, err
+	}
+	return out.Plaintext, out.CiphertextBlob, nil
+}
+
+// Open implements sns.KMS.
+func (k topicKeys) Open(ctx context.Context, blob []byte, topicArn string) ([]byte, error) {
+	out, err := k.kms.Decrypt(viaSNS(ctx), &kmsapi.DecryptInput{CiphertextBlob: blob, EncryptionContext: topicContext(topicArn)})
+	if err != nil {
+		return nil, err
+	}
+	return out.Plaintext, nil
+}
+
+// topicContext is the encryption context of a topic's data keys, as SNS has it.
+func topicContext(arn string) map[string]string { return map[string]string{"aws:sns:topicArn": arn} }
+
+// viaSNS is a context whose calls are those of the principal in ctx, through SNS.
+func viaSNS(ctx context.Context) context.Context {
+	call := *aws.CallFrom(ctx)
+	call.RequestID, call.Via = uuid.NewString(), append(slices.Clone(call.Via), "sns.amazonaws.com")
+	return aws.WithCall(ctx, &call)
 }

@@ -2,7 +2,6 @@ package sns
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -40,7 +39,7 @@ func (s *Service) share(d *event.Delivery, topic, messageID string) *body {
 	if len(d.Payload) <= inlineSize {
 		return nil
 	}
-	sum := sha256.Sum256(d.Payload)
+	sum := sumOf(d.Payload)
 	b := &body{key: store.Key(topic, messageID, hex.EncodeToString(sum[:16]))}
 	b.sealed = s.deps.Seal.Seal(d.Payload, bodyPlace(d.Scope, b.key))
 	d.Headers = map[string]string{headBody: b.key}

@@ -34,8 +34,14 @@ func (w *world) rows(table string) (n int) {
 // TestLargeMessageLiesOnce sends a large message to many subscriptions: of several protocols and pieces, some refused for good, one
 // with a queue for that. Every delivery gets the whole, and nothing is left at the end.
 func TestLargeMessageLiesOnce(t *testing.T) {
+	for name, attributes := range map[string]map[string]string{"open": nil, "under a key": {"KmsMasterKeyId": "alias/k"}} {
+		t.Run(name, func(t *testing.T) { largeMessageLiesOnce(t, attributes) })
+	}
+}
+
+func largeMessageLiesOnce(t *testing.T, attributes map[string]string) {
 	w := newWorld(t)
-	topic := w.topic("t", nil)
+	topic := w.topic("t", attributes)
 	const n = 2*fanOutPiece + 30
 	for i := range n {
 		a := map[string]string{"RawMessageDelivery": fmt.Sprint(i%2 == 0)}

@@ -31,13 +31,9 @@ func (Deliveries) Places(string) int { return deliveryPlaces }
 
 // Deliver implements event.Handler: one try.
 func (h Deliveries) Deliver(ctx context.Context, d *event.Delivery) error {
-	payload, err := h.s.payload(ctx, d)
+	m, err := h.s.readMessage(ctx, d)
 	if err != nil {
 		return err
-	}
-	m, err := decodeMessage(payload)
-	if err != nil {
-		return event.Permanent(err)
 	}
 	out, policy, err := h.s.addressed(ctx, d, m)
 	if out == nil {
@@ -255,13 +251,9 @@ func (DeadLetters) Places(string) int { return deliveryPlaces }
 
 // Deliver implements event.Handler.
 func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
-	payload, err := h.s.payload(ctx, d)
+	m, err := h.s.readMessage(ctx, d)
 	if err != nil {
 		return err
-	}
-	m, err := decodeMessage(payload)
-	if err != nil {
-		return event.Permanent(err)
 	}
 	arn, id, err := api.ParseSubscriptionARN(d.Headers[headSubscription])
 	if err != nil {

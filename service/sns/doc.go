@@ -11,7 +11,11 @@
 // policies decide. HTTP endpoints get them signed, by a key that lies sealed and whose certificate the server hands out. They are
 // reached at public addresses only, but for those that the operator allows.
 //
-// Not like AWS: everything is sealed on the disk, with or without KmsMasterKeyId, which decides who may publish; the link that
+// Messages of a topic with KmsMasterKeyId lie under a data key of that key until they are delivered. A data key is used for five
+// minutes; after that, or a restart, a message is opened with the rights of who published it. One whose key is disabled, or refuses,
+// waits; one whose key is gone is lost with it.
+//
+// Not like AWS: everything is sealed on the disk, with or without KmsMasterKeyId, and with it subjects and attributes, too; the link that
 // unsubscribes holds a token, so that knowing a subscription's ARN is not enough; the links and the certificate are at
 // /_enfold/sns/ of this server. SMS, mobile push, Firehose and data protection policies are refused.
 package sns

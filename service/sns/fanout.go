@@ -57,9 +57,9 @@ type expansion struct {
 // Deliver implements event.Handler: it looks which subscriptions of a piece get the message. They get it when the piece is
 // settled.
 func (f FanOut) Deliver(ctx context.Context, d *event.Delivery) error {
-	m, err := decodeMessage(d.Payload)
+	m, err := f.s.readMessage(ctx, d)
 	if err != nil {
-		return event.Permanent(err)
+		return err
 	}
 	arn, err := aws.ParseARN(m.TopicArn)
 	if err != nil {

@@ -2,6 +2,7 @@ package sns
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/event/target"
 )
 
@@ -42,6 +44,8 @@ type message struct {
 	// Of a question, whose subscription need not be there: where it goes.
 	Protocol, Endpoint string `json:",omitempty"`
 	Secret             []byte `json:",omitempty"`
+
+	lock *lock // what it lies under on the disk; nil for none but the outbox's own
 }
 
 func (s *Service) newMessage(topic aws.ARN, text string) *message {
@@ -53,12 +57,34 @@ func (s *Service) newMessage(topic aws.ARN, text string) *message {
 // timestamp is the time as messages say it.
 func (m *message) timestamp() string { return m.At.UTC().Format("2006-01-02T15:04:05.000Z") }
 
+// encode is the message as it lies in the store.
 func (m *message) encode() ([]byte, error) {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("encode message: %w", err)
 	}
+	if m.lock != nil {
+		return m.lock.seal(b)
+	}
 	return b, nil
+}
+
+// readMessage is the message of a delivery. The error is permanent unless another try may better it.
+func (s *Service) readMessage(ctx context.Context, d *event.Delivery) (*message, error) {
+	payload, err := s.payload(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	plain, l, err := s.unlock(ctx, d, payload)
+	if err != nil {
+		return nil, err
+	}
+	m, err := decodeMessage(plain)
+	if err != nil {
+		return nil, event.Permanent(err)
+	}
+	m.lock = l
+	return m, nil
 }
 
 func decodeMessage(b []byte) (*message, error) {

@@ -159,17 +159,19 @@ func (m *message) readStructure(text string) error {
 
 // emit stores messages for a topic in one transaction. It sets what the topic gives them.
 func (s *Service) emit(ctx context.Context, arn aws.ARN, all []*message) error {
-	if err := s.useKey(ctx, arn); err != nil {
+	l, err := s.lockFor(ctx, arn)
+	if err != nil {
 		return err
 	}
 	var out []*event.Delivery
-	err := s.db.Update(ctx, func(tx store.Tx) error {
+	err = s.db.Update(ctx, func(tx store.Tx) error {
 		out = nil
 		t, err := getTopic(tx, arn)
 		if err != nil {
 			return err
 		}
 		for _, m := range all {
+			m.lock = l
 			d, err := s.store(tx, t, m)
 			if err != nil {
 				return err
@@ -279,40 +281,4 @@ func forgetOld(tx store.Tx, t *topic, before time.Time) error {
 		}
 	}
 	return nil
-}
-
-// useKey asks KMS whether who publishes may use the topic's key.
-func (s *Service) useKey(ctx context.Context, arn aws.ARN) error {
-	var key string
-	err := s.db.View(ctx, func(tx store.Tx) error {
-		t, err := getTopic(tx, arn)
-		if err != nil {
-			return err
-		}
-		key = t.attribute("KmsMasterKeyId")
-		return nil
-	})
-	if err != nil || key == "" {
-		return err
-	}
-	if s.deps.KMS == nil {
-		return api.ErrKMSOptInRequired.New("There is no KMS")
-	}
-	return keyError(s.deps.KMS.Use(ctx, key, arn.String()))
-}
-
-// keyError is KMS's refusal as SNS tells it.
-func keyError(err error) error {
-	var e *aws.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	as := map[string]*aws.ErrorType{
-		"NotFoundException": api.ErrKMSNotFound, "DisabledException": api.ErrKMSDisabled, "KMSInvalidStateException": api.ErrKMSInvalidState,
-		"AccessDeniedException": api.ErrKMSAccessDenied, "ThrottlingException": api.ErrKMSThrottling,
-	}[e.Type.Code]
-	if as == nil {
-		return err
-	}
-	return as.New(e.Message).Because(err)
 }

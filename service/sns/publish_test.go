@@ -175,10 +175,11 @@ func TestKMS(t *testing.T) {
 	w := newWorld(t)
 	topic := w.topic("t", map[string]string{"KmsMasterKeyId": "alias/k"})
 	w.publish(topic, "x")
+	w.publish(topic, "y") // with the same data key
 	if fmt.Sprint(w.keys) != "[alias/k "+topic+"]" {
 		t.Errorf("keys %v", w.keys)
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		deny error
 		want string
 	}{
@@ -186,6 +187,7 @@ func TestKMS(t *testing.T) {
 		{kmsapi.ErrDisabled.New("it is disabled"), "KMSDisabled: it is disabled"},
 		{kmsapi.ErrKMSInvalidState.New("pending deletion"), "KMSInvalidState: pending deletion"},
 	} {
+		topic := w.topic(fmt.Sprint("t", i), map[string]string{"KmsMasterKeyId": "alias/k"})
 		w.deny = c.deny
 		_, err := w.Publish(w.ctx, &api.PublishInput{TopicArn: &topic, Message: new("x")})
 		refusal(t, err, c.want)

@@ -43,12 +43,6 @@ type Endpoints interface {
 	Check(url string) error
 }
 
-// KMS uses a key in the name of who publishes.
-type KMS interface {
-	// Use answers nil if the principal of the call in ctx may encrypt with the key. The error is KMS's *aws.Error.
-	Use(ctx context.Context, key, topicArn string) error
-}
-
 // Service implements [api.API].
 type Service struct {
 	deps     Deps
@@ -56,6 +50,7 @@ type Service struct {
 	policies *policyCache
 	filters  *filterCache
 	throttle *throttles
+	dataKeys dataKeys
 	signing  singleflight.Group
 
 	mu     sync.Mutex

@@ -1,6 +1,7 @@
 package sns
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	kmsapi "github.com/enfold-run/enfold/api/kms"
 	api "github.com/enfold-run/enfold/api/sns"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/event"
@@ -43,12 +45,13 @@ type world struct {
 	relay func() *event.Relay // a new one
 	mail  bool
 
-	mu   sync.Mutex
-	got  []*target.Message // in the order in which it came
-	fail map[string]error  // by target
-	at   time.Time         // the service's clock; zero for the real one
-	keys []string          // that were used
-	deny error             // of KMS
+	mu     sync.Mutex
+	got    []*target.Message // in the order in which it came
+	fail   map[string]error  // by target
+	at     time.Time         // the service's clock; zero for the real one
+	keys   []string          // that were used
+	opened []string          // who opened data keys
+	deny   error             // of KMS
 }
 
 func newWorld(t testing.TB) *world {
@@ -123,12 +126,26 @@ func (w *world) Check(url string) error {
 	return nil
 }
 
-// Use implements KMS.
-func (w *world) Use(_ context.Context, key, topicArn string) error {
+// DataKey implements KMS.
+func (w *world) DataKey(_ context.Context, key, topicArn string) (plain, blob []byte, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.deny != nil {
+		return nil, nil, w.deny
+	}
 	w.keys = append(w.keys, key+" "+topicArn)
-	return w.deny
+	return bytes.Repeat([]byte{7}, seal.RootSize), []byte("sealed " + topicArn), nil
+}
+
+// Open implements KMS.
+func (w *world) Open(ctx context.Context, blob []byte, topicArn string) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.opened = append(w.opened, aws.CallFrom(ctx).Principal.Arn)
+	if string(blob) != "sealed "+topicArn {
+		return nil, kmsapi.ErrInvalidCiphertext.New("")
+	}
+	return bytes.Repeat([]byte{7}, seal.RootSize), w.deny
 }
 
 // messages are those that came so far.
