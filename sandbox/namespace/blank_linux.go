@@ -90,7 +90,7 @@ func (b *blank) spawn() error {
 		if err := b.listen(l); err != nil {
 			return err
 		}
-		return start()
+		return asOwner(b.id, start)
 	})
 }
 

@@ -52,6 +52,8 @@ func probes() map[string]probe {
 		"attempt":   probeAttempt,
 		"forkbomb":  probeForkBomb,
 		"euid":      probeEUID,
+		"tenant":    probeTenant,
+		"grab":      probeGrab,
 		"rights":    probeRights,
 		"calls":     probeCalls,
 		"arguments": probeArguments,
