@@ -17,7 +17,9 @@ const (
 	pollWait       = 20 * time.Second
 	firstPollers   = 5
 	morePollers    = 5 // a second, while all are busy: 300 a minute
-	mostPollers    = 1000
+	mostPollers    = 1250
+	provisionedFor = 10 // batches at once, that one poller of a ProvisionedPollerConfig is good for
+	moreProvided   = 17 // a second, of those: 1,000 a minute
 	feedBackOff    = time.Second
 	longestBackOff = time.Minute
 )
@@ -210,20 +212,28 @@ func (f *feeder) settle(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
+// scaling is how many batches a mapping has under way at once.
+type scaling struct {
+	stay        int // pollers that never end
+	first, most int // batches
+	more        int // a second, while all are busy
+}
+
+func (m *mapping) scaling() scaling {
+	switch {
+	case m.Concurrency != nil:
+		return scaling{1, min(firstPollers, *m.Concurrency), *m.Concurrency, morePollers}
+	case m.MinPollers != nil && m.MaxPollers != nil:
+		return scaling{*m.MinPollers, *m.MinPollers * provisionedFor, *m.MaxPollers * provisionedFor, moreProvided}
+	}
+	return scaling{1, firstPollers, mostPollers, morePollers}
+}
+
 // poll runs as many pollers as there is work for.
 func (f *feeder) poll(ctx context.Context) {
-	least, most := 1, mostPollers
-	if f.m.MinPollers != nil {
-		least = *f.m.MinPollers
-	}
-	if f.m.MaxPollers != nil {
-		most = *f.m.MaxPollers
-	}
-	if f.m.Concurrency != nil {
-		most = *f.m.Concurrency
-	}
-	f.limit = min(max(firstPollers, least), most)
-	for range least {
+	sc := f.m.scaling()
+	f.limit = sc.first
+	for range sc.stay {
 		f.more(ctx, true)
 	}
 	tick := time.NewTicker(time.Second)
@@ -234,20 +244,20 @@ func (f *feeder) poll(ctx context.Context) {
 			f.group.Wait()
 			return
 		case <-tick.C:
-			f.grow(most)
+			f.grow(sc)
 		}
 	}
 }
 
 // grow raises the limit if it was in the way, and lowers it again when there is little to do.
-func (f *feeder) grow(most int) {
+func (f *feeder) grow(sc scaling) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.busy:
-		f.limit = min(f.limit+morePollers, most)
+		f.limit = min(f.limit+sc.more, sc.most)
 	case f.polls < f.limit/2:
-		f.limit = max(f.limit-morePollers, min(firstPollers, most))
+		f.limit = max(f.limit-sc.more, sc.first)
 	}
 	f.busy = false
 }

@@ -285,7 +285,7 @@ func (m *mapping) show(sc store.Scope) *api.EventSourceMappingConfiguration {
 	if m.Concurrency != nil {
 		out.ScalingConfig = &api.ScalingConfig{MaximumConcurrency: m.Concurrency}
 	}
-	if m.MinPollers != nil || m.MaxPollers != nil {
+	if m.MinPollers != nil {
 		out.ProvisionedPollerConfig = &api.ProvisionedPollerConfig{MinimumPollers: m.MinPollers, MaximumPollers: m.MaxPollers}
 	}
 	if len(m.Filters) > 0 {

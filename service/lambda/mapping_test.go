@@ -408,6 +408,51 @@ func TestMappingConcurrency(t *testing.T) {
 	})
 }
 
+// TestProvisionedPollers: a poller is good for ten batches at once. What is not given of the mode is AWS's default, and it ends when
+// it is set to nothing.
+func TestProvisionedPollers(t *testing.T) {
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		id := w.mapped(func(in *api.CreateEventSourceMappingInput) {
+			in.BatchSize, in.ProvisionedPollerConfig = new(1), &api.ProvisionedPollerConfig{MaximumPollers: new(3)}
+		})
+		w.queue.put(ids(0, 200)...)
+		time.Sleep(2 * time.Minute)
+		if got := w.queue.done(); len(got) != 200 || w.most != 30 {
+			t.Errorf("%d are done, %d ran at once, want 200 and 30", len(got), w.most)
+		}
+		for _, c := range []struct{ given, want string }{
+			{`{}`, ""},
+			{`{"MinimumPollers":7}`, "7 200"},
+			{`{"MaximumPollers":8}`, "7 8"},
+			{`{"MinimumPollers":9}`, "400 InvalidParameterValueException: MinimumPollers cannot be greater than MaximumPollers."},
+			{`{"MinimumPollers":1}`, "400 InvalidParameterValueException: MinimumPollers must be at least 2."},
+			{`{"MaximumPollers":1}`, "400 InvalidParameterValueException: MaximumPollers must be at least 2."},
+			{`{"PollerGroupName":"g"}`, "400 InvalidParameterValueException: Unsupported PollerGroupName parameter for given event source mapping type."},
+		} {
+			in := &api.UpdateEventSourceMappingInput{UUID: &id, ProvisionedPollerConfig: &api.ProvisionedPollerConfig{}}
+			if err := json.Unmarshal([]byte(c.given), in.ProvisionedPollerConfig); err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			out, err := w.UpdateEventSourceMapping(w.ctx, in)
+			switch {
+			case err != nil:
+				got = coded(err)
+			case out.ProvisionedPollerConfig != nil:
+				got = fmt.Sprint(*out.ProvisionedPollerConfig.MinimumPollers, *out.ProvisionedPollerConfig.MaximumPollers)
+			}
+			if got != c.want {
+				t.Errorf("%s: got %q, want %q", c.given, got, c.want)
+			}
+			w.until(id, mappingEnabled)
+		}
+		_, err := w.UpdateEventSourceMapping(w.ctx, &api.UpdateEventSourceMappingInput{UUID: &id, ScalingConfig: &api.ScalingConfig{MaximumConcurrency: new(2)}})
+		if got := coded(err); got != "400 InvalidParameterValueException: ScalingConfig and ProvisionedPollerConfig cannot both be set." {
+			t.Errorf("both: %s", got)
+		}
+	})
+}
+
 func TestMappingUpdates(t *testing.T) {
 	inFedBubble(t, nil, func(t *testing.T, w *fed) {
 		id := w.mapped()

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"slices"
 
 	api "github.com/enfold-run/enfold/api/lambda"
@@ -12,7 +13,9 @@ const (
 	defaultBatch = 10
 	noWindow     = 10 // records, at most, of a batch that is not gathered
 	maxFilters   = 10
-	minOfMax     = 2 // pollers, at least, that a ProvisionedPollerConfig may end at
+
+	leastPollers       = 2 // of a ProvisionedPollerConfig
+	defaultMostPollers = 200
 )
 
 // refuseMapping refuses what queues cannot have and what Enfold would ignore.
@@ -87,22 +90,39 @@ func (m *mapping) set(in mappingSettings, ordered bool) error {
 	if in.scaling != nil {
 		m.Concurrency = in.scaling.MaximumConcurrency
 	}
-	if p := in.pollers; p != nil {
-		if str(p.PollerGroupName) != "" {
-			return unsupportedOfSource("PollerGroupName")
-		}
-		m.MinPollers, m.MaxPollers = p.MinimumPollers, p.MaximumPollers
+	if err := m.setPollers(in.pollers); err != nil {
+		return err
 	}
-	switch {
-	case m.Concurrency != nil && (m.MinPollers != nil || m.MaxPollers != nil):
+	if m.Concurrency != nil && m.MinPollers != nil {
 		return invalid("ScalingConfig and ProvisionedPollerConfig cannot both be set.")
-	case m.MinPollers != nil && m.MaxPollers != nil && *m.MinPollers > *m.MaxPollers:
-		return invalid("MinimumPollers cannot be greater than MaximumPollers.")
-	case m.MaxPollers != nil && *m.MaxPollers < minOfMax:
-		return invalid("MaximumPollers must be at least %d.", minOfMax)
 	}
 	if in.filters != nil {
 		return m.setFilters(in.filters.Filters)
+	}
+	return nil
+}
+
+// setPollers sets the provisioned mode. What is not given of it is as it was, or AWS's default; with nothing given, the mode ends.
+// See https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html.
+func (m *mapping) setPollers(p *api.ProvisionedPollerConfig) error {
+	switch {
+	case p == nil:
+		return nil
+	case str(p.PollerGroupName) != "":
+		return unsupportedOfSource("PollerGroupName")
+	case p.MinimumPollers == nil && p.MaximumPollers == nil:
+		m.MinPollers, m.MaxPollers = nil, nil
+		return nil
+	}
+	m.MinPollers = cmp.Or(p.MinimumPollers, m.MinPollers, new(leastPollers))
+	m.MaxPollers = cmp.Or(p.MaximumPollers, m.MaxPollers, new(defaultMostPollers))
+	switch {
+	case *m.MinPollers < leastPollers:
+		return invalid("MinimumPollers must be at least %d.", leastPollers)
+	case *m.MaxPollers < leastPollers:
+		return invalid("MaximumPollers must be at least %d.", leastPollers)
+	case *m.MinPollers > *m.MaxPollers:
+		return invalid("MinimumPollers cannot be greater than MaximumPollers.")
 	}
 	return nil
 }
