@@ -123,6 +123,86 @@ func testTmp(t *testing.T, s *suite) {
 	}
 }
 
+// testSocketMemory has a function send itself more than its memory, and never read it. Where the kernel counts what waits in sockets
+// with the rest, it is killed.
+func testSocketMemory(t *testing.T, s *suite) {
+	s.needs(t, s.expect.Limited, "limit of memory")
+	h := s.create(t, func(spec *sandbox.Spec) { spec.Memory = 128 << 20 })
+	r := h.begin(h.command("sockets", "600"))
+	e := r.wait()
+	sent, err := strconv.Atoi(strings.TrimSpace(r.out.all(t)))
+	if e.OOM {
+		return
+	}
+	if err != nil || sent > 300 {
+		t.Errorf("with 128 MiB of memory it had %d MiB in sockets: %v %+v", sent, err, e)
+	}
+	t.Logf("with 128 MiB of memory it had %d MiB in sockets", sent)
+}
+
+// testFloods has one sandbox do its worst in every way at once, while another one works, and the server too.
+func testFloods(t *testing.T, s *suite) {
+	s.needs(t, s.expect.Isolated && s.expect.Limited, "limit of anything, and without one this would take the host down")
+	for _, tc := range []struct {
+		name  string
+		probe []string
+	}{
+		{"memory", []string{"hog"}},
+		{"processes", []string{"forkbomb"}},
+		{"open files", []string{"open-all", "100000"}},
+		{"temporary files", []string{"fill-all", "/tmp"}},
+		{"shared memory", []string{"fill-all", "/dev/shm"}},
+		{"log", []string{"flood-all"}},
+		{"connections", []string{"connect-all"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bad := s.create(t, func(spec *sandbox.Spec) { spec.Memory, spec.Pids, spec.CPU, spec.Tmp = 128<<20, 200, 200, 64<<20 })
+			good := s.create(t, nil)
+			worker := good.beginSleeping("work")
+			cmd := bad.command(tc.probe[0], append(tc.probe[1:], bad.Endpoint())...)
+			r := bad.begin(cmd)
+			bad.EndInit()
+			for deadline := time.Now().Add(time.Minute); r.out.String() == ""; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("the flood does not begin: %q", r.err.String())
+				}
+			}
+			progress(t, worker)
+			fresh := s.create(t, nil) // and a new one can be made
+			if got := fresh.run("echo", "alive", ""); got != "alive" {
+				t.Errorf("a new sandbox said %q", got)
+			}
+			if u := good.Usage(); u.OOMKills != 0 {
+				t.Errorf("the other sandbox lost %d processes", u.OOMKills)
+			}
+			r.Kill()
+			r.wait()
+			worker.Kill()
+			worker.wait()
+			if got := bad.run("echo", "calm", ""); got != "calm" {
+				t.Errorf("after the flood its sandbox said %q", got)
+			}
+		})
+	}
+}
+
+// progress wants a worker to do more rounds than it has done: each makes a file, a process, memory and a connection.
+func progress(t *testing.T, worker *running) {
+	t.Helper()
+	rounds := func() int { return strings.Count(worker.out.String(), "\n") }
+	want := rounds() + 5
+	for deadline := time.Now().Add(time.Minute); rounds() < want; time.Sleep(time.Millisecond) {
+		select {
+		case <-worker.Done():
+			t.Fatalf("the other sandbox's worker ended: %+v %s", worker.Exit(), worker.err.String())
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the other sandbox did %d rounds, want %d: %s", rounds(), want, worker.err.String())
+		}
+	}
+}
+
 // testOrphans starts many more processes, one after the other, than may be at a time: dead ones do not count, their parents being
 // dead or not.
 func testOrphans(t *testing.T, s *suite) {

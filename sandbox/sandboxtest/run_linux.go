@@ -64,6 +64,8 @@ func Run(t *testing.T, e Expect, open func(t testing.TB) sandbox.Driver) {
 		{"Destroy", testDestroy},
 		{"Parallel", testParallel},
 		{"ForkBomb", testForkBomb},
+		{"SocketMemory", testSocketMemory},
+		{"Floods", testFloods},
 		{"Shares", testShares},
 		{"Tenants", testTenants},
 		{"Calls", testCalls},

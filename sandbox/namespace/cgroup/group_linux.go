@@ -121,6 +121,10 @@ func (g *Group) limitMemory(n string) error {
 		if err := write(g.memory(), "memory.limit_in_bytes", n); err != nil {
 			return err
 		}
+		// What waits in sockets is counted apart, and not at all without a limit of its own.
+		if err := ifThere(write(g.memory(), "memory.kmem.tcp.limit_in_bytes", n)); err != nil {
+			return err
+		}
 		return ifThere(write(g.memory(), "memory.memsw.limit_in_bytes", n))
 	}
 	if err := write(g.memory(), "memory.max", n); err != nil {
