@@ -3,6 +3,7 @@ package target
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
 
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
 	snsapi "github.com/enfold-run/enfold/api/sns"
@@ -174,6 +177,73 @@ func TestSendNeverReachesInside(t *testing.T) {
 	}
 	if reached.Load() != 0 {
 		t.Errorf("the server inside got %d requests", reached.Load())
+	}
+}
+
+// TestRebinding: a name that stands for a public address when it is subscribed, and for one inside when it is connected to.
+func TestRebinding(t *testing.T) {
+	var reached atomic.Int32
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	defer inside.Close()
+	_, port, err := net.SplitHostPort(inside.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	old := net.DefaultResolver
+	defer func() { net.DefaultResolver = old }()
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		go func() {
+			defer server.Close()
+			asked.Add(1)
+			answerDNS(t, server, [4]byte{127, 0, 0, 1})
+		}()
+		return client, nil
+	}}
+	h := NewHTTP(nil, nil)
+	url := "http://rebound.example.com:" + port + "/"
+	if err := h.Check(url); err != nil {
+		t.Fatalf("it is not subscribed: %v", err)
+	}
+	if err := h.Send(t.Context(), &Message{Target: url}); !isPermanent(err) || !errors.Is(err, errForbidden) {
+		t.Errorf("what it led to was not refused: %v", err)
+	}
+	if asked.Load() == 0 || reached.Load() != 0 {
+		t.Errorf("the name was asked for %d times, the server inside got %d requests", asked.Load(), reached.Load())
+	}
+}
+
+// answerDNS answers one question, by TCP, as Go asks over what is no packet connection: with the address, or with none if it is
+// not for one of IPv4.
+func answerDNS(t *testing.T, c net.Conn, ip [4]byte) {
+	length := make([]byte, 2)
+	if _, err := io.ReadFull(c, length); err != nil {
+		return
+	}
+	b := make([]byte, binary.BigEndian.Uint16(length))
+	if _, err := io.ReadFull(c, b); err != nil {
+		t.Error(err)
+		return
+	}
+	var m dnsmessage.Message
+	if err := m.Unpack(b); err != nil || len(m.Questions) != 1 {
+		t.Errorf("asked %v: %v", m.Questions, err)
+		return
+	}
+	q := m.Questions[0]
+	answer := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true}, Questions: m.Questions}
+	if q.Type == dnsmessage.TypeA {
+		answer.Answers = []dnsmessage.Resource{{
+			Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: &dnsmessage.AResource{A: ip},
+		}}
+	}
+	out, err := answer.Pack()
+	if err == nil {
+		_, err = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...))
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	api "github.com/enfold-run/enfold/api/sns"
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/event/target"
 	"github.com/enfold-run/enfold/store"
 )
@@ -320,6 +321,66 @@ func TestNeverConfirmed(t *testing.T) {
 	c := must(w.GetTopicAttributes(w.ctx, &api.GetTopicAttributesInput{TopicArn: &topic}))(t).Attributes
 	if c["SubscriptionsPending"] != "0" || c["SubscriptionsConfirmed"] != "1" {
 		t.Errorf("%v", c)
+	}
+}
+
+// TestHundredThousandSubscriptions: a topic with so many is published to, listed and asked about as one with a few, and a publish is
+// one delivery; who subscribes one more finds its place. AWS allows 12,500,000.
+func TestHundredThousandSubscriptions(t *testing.T) {
+	const n, piece = 100_000, 10_000
+	w := newWorld(t)
+	few, many := w.topic("few", nil), w.topic("many", nil)
+	arn := must(aws.ParseARN(many))(t)
+	for from := 0; from < n; from += piece {
+		err := w.db.Update(t.Context(), func(tx store.Tx) error {
+			tp, err := getTopic(tx, arn)
+			if err != nil {
+				return err
+			}
+			for i := from; i < from+piece; i++ {
+				s := &subscription{arn, fmt.Sprintf("%08d", i), subscriptionRow{
+					Protocol: "sqs", Endpoint: fmt.Sprint(queue, i), Hash: hashOf(fmt.Sprint(queue, i)), Owner: account,
+				}}
+				if err := s.add(tx); err != nil {
+					return err
+				}
+			}
+			_, err = tp.count(tx, func(c *countRow) { c.Confirmed += piece })
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.subscribe(few, "sqs", queue, nil)
+	again := w.subscribe(many, "sqs", fmt.Sprint(queue, 77), nil)
+	if !strings.HasSuffix(again, ":00000077") {
+		t.Errorf("the same endpoint again is %s", again)
+	}
+	w.subscribe(many, "sqs", queue+"new", nil)
+	topic := must(w.GetTopicAttributes(w.ctx, &api.GetTopicAttributesInput{TopicArn: &many}))(t)
+	if got := topic.Attributes["SubscriptionsConfirmed"]; got != fmt.Sprint(n+1) {
+		t.Errorf("%s are confirmed", got)
+	}
+	list := must(w.ListSubscriptionsByTopic(w.ctx, &api.ListSubscriptionsByTopicInput{TopicArn: &many}))(t)
+	if len(list.Subscriptions) != 100 || list.NextToken == nil {
+		t.Errorf("a page has %d", len(list.Subscriptions))
+	}
+	// What a publish costs does not depend on how many there are. The best of many tries, so that others on this machine do not count.
+	best := func(topic string) time.Duration {
+		least := time.Hour
+		for range 50 {
+			begun := time.Now()
+			w.publish(topic, "m")
+			least = min(least, time.Since(begun))
+		}
+		return least
+	}
+	if a, b := best(few), best(many); b > 20*a {
+		t.Errorf("a publish to a few takes %s, to many %s", a, b)
+	}
+	if got := must(w.depth(event.Delivery{Kind: PublishKind, Target: many}))(t); got != 50 {
+		t.Errorf("50 publishes are %d deliveries", got)
 	}
 }
 
