@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"runtime/debug"
 	"time"
+
+	"github.com/enfold-run/enfold/service/lambda"
 )
 
 // Config is what `enfold serve` was told. Zero fields mean the defaults that its help names.
@@ -26,6 +28,7 @@ type Config struct {
 	RuntimeMap                           map[string]string
 	IdleTime                             time.Duration
 	FunctionScalingRate                  int   // new sandboxes of one function in ten seconds; 1,000 if zero
+	AccountConcurrency                   int   // invocations of one account at once, in a region; 1,000 if zero
 	ReadyMemory                          int64 // bytes for runtimes that boot ahead, see worker.Deps
 	RootAccessKeyID, RootSecretAccessKey string
 	// PrivateIssuers are the hosts, with a port unless it is 443, of identity providers that may have a private address.
@@ -66,6 +69,8 @@ func (c *Config) check() error {
 		return errors.New("--data: name a directory")
 	case c.FunctionScalingRate < 0:
 		return fmt.Errorf("--function-scaling-rate %d: want a number of sandboxes in ten seconds", c.FunctionScalingRate)
+	case c.AccountConcurrency != 0 && c.AccountConcurrency < lambda.MinUnreserved:
+		return fmt.Errorf("--account-concurrency %d: want %d at least, which AWS keeps unreserved", c.AccountConcurrency, lambda.MinUnreserved)
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
 	}

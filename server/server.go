@@ -131,7 +131,7 @@ func (s *Server) build(ctx context.Context) error {
 	s.pool = worker.New(worker.Deps{
 		Driver: s.driver, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
 		Log: cfg.Log, Idle: cfg.IdleTime, ReadyMemory: cfg.ReadyMemory,
-		ScalingRate: cfg.FunctionScalingRate,
+		ScalingRate: cfg.FunctionScalingRate, MaxSandboxes: max(cfg.AccountConcurrency, lambda.AccountConcurrency),
 	})
 	outbox := event.NewOutbox(root.Key("event"), nil)
 	inRoles := newSessions(assume, tokens, s.iam)
@@ -139,7 +139,7 @@ func (s *Server) build(ctx context.Context) error {
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
 		Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-		Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: assume, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
+		AccountConcurrency: cfg.AccountConcurrency, Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: assume, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
 	}); err != nil {
 		return err
 	}

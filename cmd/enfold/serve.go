@@ -28,6 +28,7 @@ type serveCmd struct {
 	IdleTime   time.Duration     `help:"How long an idle sandbox is kept." default:"10m" env:"ENFOLD_IDLE_TIME"`
 	Prewarm    int64             `help:"Memory for language runtimes that boot before they are needed, in MiB. 0 for none." default:"256" env:"ENFOLD_PREWARM" placeholder:"MIB"`
 
+	AccountConcurrency  int `help:"How many invocations an account may run at once in a region." default:"1000" env:"ENFOLD_ACCOUNT_CONCURRENCY" placeholder:"N"`
 	FunctionScalingRate int `help:"How many new sandboxes one function may get in ten seconds. Invocations that need more are throttled." default:"1000" env:"ENFOLD_FUNCTION_SCALING_RATE" placeholder:"N"`
 
 	RootAccessKeyID     string `help:"Fix the root access key id, instead of generating one at first start." env:"ENFOLD_ROOT_ACCESS_KEY_ID" placeholder:"ID"`
@@ -59,8 +60,9 @@ func (c serveCmd) Run(ctx context.Context) error {
 	s, err := server.New(ctx, server.Config{
 		Listen: c.Listen, Data: c.dir(), Account: c.Account, Region: c.Region, Isolation: c.Isolation,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
-		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime, ReadyMemory: c.readyMemory(), FunctionScalingRate: c.FunctionScalingRate,
-		RootAccessKeyID: c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
+		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime, ReadyMemory: c.readyMemory(), AccountConcurrency: c.AccountConcurrency,
+		FunctionScalingRate: c.FunctionScalingRate,
+		RootAccessKeyID:     c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
 		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, SNSAllow: c.SNSAllow, SMTP: c.SMTP, MailFrom: c.MailFrom,
 		Log: log,
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/enfold-run/enfold/store"
 )
 
-// AccountConcurrency is how many invocations an account may run at once in a region.
+// AccountConcurrency is how many invocations an account may run at once in a region, unless Deps says otherwise.
 // See https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html.
 const AccountConcurrency = 1000
 
@@ -29,6 +29,8 @@ const (
 // number, all others against what the account has left. What runs on provisioned concurrency has its places already: they were
 // taken off one of the two when it was configured.
 type limiter struct {
+	account int // of an account, at once
+
 	mu     sync.Mutex
 	scopes map[store.Scope]*usage
 }
@@ -69,7 +71,9 @@ func (r *rate) take(perSecond int, now time.Time) bool {
 	return true
 }
 
-func newLimiter() *limiter { return &limiter{scopes: map[store.Scope]*usage{}} }
+func newLimiter(account int) *limiter {
+	return &limiter{account: account, scopes: map[store.Scope]*usage{}}
+}
 
 // allowance is what an invocation may use.
 type allowance struct {
@@ -118,7 +122,7 @@ func (l *limiter) acquire(a allowance) (place, error) {
 	case u.unreserved >= a.pool:
 		return p, throttled(throttledAccount)
 	}
-	if err := a.pace(u, f); err != nil {
+	if err := l.pace(a, u, f); err != nil {
 		return p, err
 	}
 	switch p {
@@ -134,14 +138,14 @@ func (l *limiter) acquire(a allowance) (place, error) {
 }
 
 // pace refuses an invocation that comes too fast after others.
-func (a *allowance) pace(u *usage, f *functionUse) error {
+func (l *limiter) pace(a allowance, u *usage, f *functionUse) error {
 	switch now := time.Now(); {
 	case !a.paced:
 	case a.reserved != nil:
 		if !f.rate.take(ratePerPlace**a.reserved, now) {
 			return throttled(throttledReservedRate)
 		}
-	case !u.rate.take(ratePerPlace*AccountConcurrency, now):
+	case !u.rate.take(ratePerPlace*l.account, now):
 		return throttled(throttledRate)
 	}
 	return nil

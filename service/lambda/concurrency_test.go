@@ -73,7 +73,7 @@ func TestLimiter(t *testing.T) {
 		}, []string{tooMany, "provisioned"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLimiter()
+			l := newLimiter(AccountConcurrency)
 			for round := range 2 {
 				places := map[int]place{}
 				for i, a := range c.all {
@@ -102,7 +102,7 @@ func TestLimiter(t *testing.T) {
 // Invocations whose callers wait begin ten times a second for each that may run at once.
 func TestInvocationRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter()
+		l := newLimiter(AccountConcurrency)
 		a := allowance{scope: store.Scope{Account: account, Region: region}, function: "f", version: "1", pool: 1, paced: true}
 		// begin counts how many may begin now, one after the other, and says what the next one gets.
 		begin := func(a allowance) (n int, why any) {

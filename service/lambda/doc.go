@@ -21,6 +21,11 @@
 //
 // What an invocation needs to know, its policy included, is in memory after the first one, and is forgotten right after a commit that changes it.
 //
+// An invocation takes a place while it runs: one that is provisioned for its version, one that is reserved for its function, or
+// one of those that the account has left. One that finds none, or comes too fast, is throttled and never kept waiting. Provisioned
+// concurrency is a row of a version or an alias; the worker is told, in the background and again after every start, how many
+// sandboxes of which version that makes.
+//
 // # Not like AWS
 //
 // These are refused with InvalidParameterValueException, never accepted and ignored: PackageType Image and ImageConfig,
@@ -54,6 +59,15 @@
 // A runtime has one version, the host's; RuntimeVersionArn stands for it. Files of a package are made readable for everybody
 // and get no set-user-ID bits. Packages with more than 100,000 entries, with names longer than 1,024 bytes or with backslashes,
 // with more than 64 directories in a row, or with links that lead out of the package or are absolute, do not unpack.
+//
+// Provisioned concurrency counts as available when it is allocated. An invocation that comes while it is being allocated has its
+// place already, and may have to wait for a cold start. Allocation that failed is tried again, after a while that doubles up to five
+// minutes, and goes from FAILED to READY if that helps. An alias of two versions shares its provisioned concurrency between them by
+// weight, at least one each. Two aliases of one version may have some each.
+//
+// The limit of the account, and of the rate at which its synchronous invocations begin (ten a second for each that may run at
+// once), are AWS's defaults, unless --account-concurrency says otherwise, for every account. Those of event source mappings are not counted for the rate. A function that grows faster than
+// --function-scaling-rate says is throttled as if the account's limit were reached. There is no limit of the rate of other ops.
 //
 // A page of a list holds at most 50 entries. There are no Lambda@Edge replicas, so MasterRegion finds nothing. Quotas other than
 // those of sizes, concurrency and code storage are not enforced.

@@ -136,13 +136,13 @@ func (e *edit) checkProvisioned(f *function, old *provisionedConfig, n int) erro
 		}
 		return nil
 	}
-	unreserved := AccountConcurrency - e.usage.Reserved + old.requested()
+	unreserved := e.limit - e.usage.Reserved + old.requested()
 	switch {
 	case n > unreserved:
 		return invalid("Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [%d].", unreserved)
-	case n > unreserved-minUnreserved:
+	case n > unreserved-MinUnreserved:
 		return invalid("Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "+
-			"below its minimum value of [%d].", minUnreserved)
+			"below its minimum value of [%d].", MinUnreserved)
 	}
 	return nil
 }

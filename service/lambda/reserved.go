@@ -8,8 +8,8 @@ import (
 	"github.com/enfold-run/enfold/store"
 )
 
-// minUnreserved is how much concurrency functions without a reservation always share.
-const minUnreserved = 100
+// MinUnreserved is how much concurrency functions without a reservation always share.
+const MinUnreserved = 100
 
 // PutFunctionConcurrency reserves concurrency for a function, and limits it to that. Zero stops it.
 // See https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionConcurrency.html.
@@ -25,9 +25,9 @@ func (s *Service) PutFunctionConcurrency(
 		return nil, err
 	}
 	err = s.setFunction(ctx, r, notFound(qualify(r.arn(), latest)), func(e *edit, f *function) error {
-		if others := e.usage.Reserved - f.setAside(); n > AccountConcurrency-minUnreserved-others {
+		if others := e.usage.Reserved - f.setAside(); n > e.limit-MinUnreserved-others {
 			return invalid("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "+
-				"below its minimum value of [%d].", minUnreserved)
+				"below its minimum value of [%d].", MinUnreserved)
 		}
 		if n < f.Provisioned { // the spaces are AWS's
 			return invalid(" ReservedConcurrentExecutions  %d should not be lower than function's total provisioned concurrency [%d].",
@@ -95,7 +95,7 @@ func (s *Service) GetAccountSettings(ctx context.Context, _ *api.GetAccountSetti
 	return &api.GetAccountSettingsOutput{
 		AccountLimit: &api.AccountLimit{
 			TotalCodeSize: new(int64(maxCodeStorage)), CodeSizeUnzipped: new(int64(maxUnzipped)), CodeSizeZipped: new(int64(maxZipped)),
-			ConcurrentExecutions: new(AccountConcurrency), UnreservedConcurrentExecutions: new(AccountConcurrency - u.Reserved),
+			ConcurrentExecutions: new(s.deps.AccountConcurrency), UnreservedConcurrentExecutions: new(s.deps.AccountConcurrency - u.Reserved),
 		},
 		AccountUsage: &api.AccountUsage{TotalCodeSize: &u.CodeSize, FunctionCount: &u.Functions},
 	}, nil

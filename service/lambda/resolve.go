@@ -313,11 +313,11 @@ func (s *Service) unreservedPool(t *target) int {
 	if n := known.Load(); n > 0 {
 		return int(n - 1)
 	}
-	pool := AccountConcurrency
+	pool := s.deps.AccountConcurrency
 	err := s.deps.Store.View(context.Background(), func(tx store.Tx) error {
 		u, err := orNil(usages.Get(tx, sc, usageKey))
 		if u != nil {
-			pool = max(0, AccountConcurrency-u.Reserved)
+			pool = max(0, s.deps.AccountConcurrency-u.Reserved)
 		}
 		return err
 	})

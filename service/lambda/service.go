@@ -17,7 +17,7 @@ import (
 	"github.com/enfold-run/enfold/worker"
 )
 
-// Deps is what the service needs. Every field but KMS, Metrics and Now is required.
+// Deps is what the service needs. Every field but KMS, Metrics, AccountConcurrency and Now is required.
 type Deps struct {
 	Store store.Store
 	// DataDir is where unpacked code is kept, in "code" and "layers". All of it can be made again from the store.
@@ -35,8 +35,10 @@ type Deps struct {
 	// CodeURL is a link from which the blob can be downloaded for ten minutes, at the address that the caller reached us by.
 	CodeURL func(ctx context.Context, blob string) string
 	Metrics prometheus.Registerer
-	Log     *slog.Logger
-	Now     func() time.Time // of LastModified and its like; time.Now by default
+	// AccountConcurrency is how many invocations an account may run at once in a region. AccountConcurrency if zero.
+	AccountConcurrency int
+	Log                *slog.Logger
+	Now                func() time.Time // of LastModified and its like; time.Now by default
 }
 
 // Runtimes knows what this host can run.
@@ -70,6 +72,9 @@ func New(d Deps) (*Service, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.AccountConcurrency == 0 {
+		d.AccountConcurrency = AccountConcurrency
+	}
 	if d.Seal == nil || d.Roles == nil || d.Outbox == nil {
 		return nil, errors.New("lambda: Deps.Seal, Deps.Outbox and Deps.Roles are required")
 	}
@@ -79,7 +84,7 @@ func New(d Deps) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(), metrics: newMetrics(d.Metrics), jobs: newJobs(),
+		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(d.AccountConcurrency), metrics: newMetrics(d.Metrics), jobs: newJobs(),
 		keeper:  newKeeper(),
 		feeders: newFeeders(), settled: make(chan struct{}),
 	}

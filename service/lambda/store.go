@@ -48,6 +48,7 @@ type edit struct {
 	tx    store.Tx
 	scope store.Scope
 	seal  *seal.Key
+	limit int // of the account's concurrency
 	usage accountUse
 	was   accountUse
 	dead  []string // blobs that no row needs any more
@@ -62,7 +63,7 @@ func (s *Service) update(ctx context.Context, scope store.Scope, fn func(e *edit
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		last = &edit{call: aws.CallFrom(ctx), tx: tx, scope: scope, seal: s.deps.Seal, usage: u.Value, was: u.Value}
+		last = &edit{call: aws.CallFrom(ctx), tx: tx, scope: scope, seal: s.deps.Seal, limit: s.deps.AccountConcurrency, usage: u.Value, was: u.Value}
 		if err := fn(last); err != nil {
 			return err
 		}
