@@ -88,6 +88,11 @@ func functionPath(name string) string { return "/2015-03-31/functions/" + name }
 
 // invoke answers with the end of the invocation's log too.
 func (c *client) invoke(ctx context.Context, name string) (*answer, string, error) {
+	return c.invokeWith(ctx, name, event)
+}
+
+// invokeWith is invoke of another event.
+func (c *client) invokeWith(ctx context.Context, name, event string) (*answer, string, error) {
 	a, err := c.call(ctx, "POST", functionPath(name)+"/invocations", []byte(event))
 	if err != nil {
 		return nil, "", err

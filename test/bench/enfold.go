@@ -60,7 +60,7 @@ func startEnfold(ctx context.Context, p *programs, isolation string) (*enfold, e
 }
 
 // startOn starts a server on a data directory, on a port that was free a moment ago.
-func startOn(ctx context.Context, p *programs, isolation, data string) (*enfold, error) {
+func startOn(ctx context.Context, p *programs, isolation, data string, args ...string) (*enfold, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -68,7 +68,8 @@ func startOn(ctx context.Context, p *programs, isolation, data string) (*enfold,
 	address := l.Addr().String()
 	l.Close()
 	e := &enfold{client: client{address: address}, isolation: isolation, data: data}
-	e.server, err = serve(ctx, append(environment(), "ENFOLD_RUNTIME_MAP="+p.runtimeMap()), p.enfold, "serve", "--listen", address, "--data", e.data, "--isolation", isolation)
+	args = append([]string{"serve", "--listen", address, "--data", e.data, "--isolation", isolation}, args...)
+	e.server, err = serve(ctx, append(environment(), "ENFOLD_RUNTIME_MAP="+p.runtimeMap()), p.enfold, args...)
 	return e, err
 }
 
@@ -86,9 +87,7 @@ func (e *enfold) create(ctx context.Context, binary string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := e.iam(ctx, url.Values{
-		"Action": {"CreateRole"}, "RoleName": {"bench"}, "AssumeRolePolicyDocument": {lambdaTrust},
-	}); err != nil {
+	if err := e.createRole(ctx); err != nil {
 		return err
 	}
 	return e.createFunction(ctx, map[string]any{
@@ -96,9 +95,28 @@ func (e *enfold) create(ctx context.Context, binary string) error {
 	})
 }
 
+// createRole makes the role of all functions.
+func (e *enfold) createRole(ctx context.Context) error {
+	_, err := e.iam(ctx, url.Values{
+		"Action": {"CreateRole"}, "RoleName": {"bench"}, "AssumeRolePolicyDocument": {lambdaTrust},
+	})
+	return err
+}
+
 // createFunction makes a function, with what all of them have, and waits until it can be invoked.
 func (e *enfold) createFunction(ctx context.Context, in map[string]any) error {
-	in["Role"], in["MemorySize"], in["Timeout"] = "arn:aws:iam::000000000000:role/bench", memoryMB, 30
+	if err := e.register(ctx, in); err != nil {
+		return err
+	}
+	return e.settled(ctx, fmt.Sprint(in["FunctionName"]))
+}
+
+// register makes a function. It may not be ready to be invoked.
+func (e *enfold) register(ctx context.Context, in map[string]any) error {
+	in["Role"], in["Timeout"] = "arn:aws:iam::000000000000:role/bench", 30
+	if in["MemorySize"] == nil {
+		in["MemorySize"] = memoryMB
+	}
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
@@ -106,7 +124,7 @@ func (e *enfold) createFunction(ctx context.Context, in map[string]any) error {
 	if _, err := e.call(ctx, "POST", "/2015-03-31/functions", body); err != nil {
 		return fmt.Errorf("create the function: %w", err)
 	}
-	return e.settled(ctx, fmt.Sprint(in["FunctionName"]))
+	return nil
 }
 
 // bundle is a deployment package of a bootstrap.
