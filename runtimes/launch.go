@@ -67,7 +67,7 @@ func (s *Set) Launch(ctx context.Context, q Request) (Launch, error) {
 		args = b.java()
 	}
 	l := Launch{Args: wrap(q.Wrapper, args), Env: b.env, Mounts: b.mounts}
-	if r.family != Java && beforeConfiguration(r.family, q) == "" {
+	if beforeConfiguration(r.family, q) == "" {
 		l.Warm = b.warm(args)
 	}
 	return l, nil

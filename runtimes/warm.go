@@ -11,8 +11,13 @@ import (
 	"strings"
 )
 
-// maxVariables is how many variables of the customer's a waiting process can be given. Java's has room for a fixed number.
-const maxVariables = 192
+// A waiting process can be given maxVariables of the customer's. Java's has room for a fixed number, with those of the platform and
+// the runtime, and for as many bytes as the pipe that brings them.
+const (
+	maxVariables = 192
+	javaSlots    = maxVariables + 64
+	javaRoom     = 64 << 10
+)
 
 // early is a variable that is read before a configuration can come, and that cannot be honoured afterwards. A function that sets
 // it is not served by a waiting process.
@@ -118,11 +123,28 @@ func (b *builder) warm(args []string) *Warm {
 	env["LAMBDA_TASK_ROOT"], env["LAMBDA_RUNTIME_DIR"] = "/var/task", "/var/runtime"
 	env["_ENFOLD_WARM"] = "1"
 	w := &Warm{Args: args}
+	if b.r.family == Java {
+		w.Args, w.Env = b.javaWarm(args)
+	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		w.Env = append(w.Env, name+"="+env[name])
 	}
 	w.Key = b.r.name + " " + digest(w.Args, w.Env, b.mounts)
 	return w
+}
+
+// javaWarm is the command line and the room in the environment of a Java that waits. It writes its configuration over its own
+// environment, where the class library has it from, when it is first asked for it, and children and native code too.
+func (b *builder) javaWarm(args []string) (warm, env []string) {
+	options := []string{"-Drun.enfold.wait=true"} // the bootstrap removes it
+	if compareVersions(b.in.version, "23") >= 0 {
+		options = append(options, "--sun-misc-unsafe-memory-access=allow") // says nothing on standard error
+	}
+	for i := range javaSlots {
+		env = append(env, fmt.Sprintf("_ENFOLD_%d=", i))
+	}
+	env = append(env, "_ENFOLD="+strings.Repeat(".", javaRoom))
+	return slices.Concat(args[:1], options, args[1:]), env
 }
 
 func digest(parts ...any) string {

@@ -16,10 +16,17 @@ import java.util.Arrays;
 final class Logger implements LambdaLogger {
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'").withZone(ZoneOffset.UTC);
 
-    private final boolean json = "JSON".equalsIgnoreCase(System.getenv("AWS_LAMBDA_LOG_FORMAT"));
-    private final LogLevel least = level(System.getenv("AWS_LAMBDA_LOG_LEVEL"));
-    private final OutputStream framed = openFramed(System.getenv("_LAMBDA_TELEMETRY_LOG_FD"));
+    private final boolean json;
+    private final LogLevel least;
+    private final OutputStream framed;
     private volatile RuntimeClient.Response event;
+
+    /** Its arguments may be null: what the environment says about logs. */
+    Logger(String format, String level, String fd) {
+        json = "JSON".equalsIgnoreCase(format);
+        least = level(level);
+        framed = openFramed(fd);
+    }
 
     private static LogLevel level(String name) {
         try {

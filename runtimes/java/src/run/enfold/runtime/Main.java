@@ -27,22 +27,31 @@ public final class Main {
     private static final String BAD_CODE = "Runtime.BadFunctionCode";
     private static final String USER_ERROR = "Runtime.UserException";
 
-    private final RuntimeClient client = new RuntimeClient(System.getenv("AWS_LAMBDA_RUNTIME_API"));
-    private final Logger logger = new Logger();
+    private final RuntimeClient client;
+    private final Logger logger;
     private final ClassLoader loader;
 
-    private Main(ClassLoader loader) {
+    Main(RuntimeClient client, Logger logger, ClassLoader loader) {
+        this.client = client;
+        this.logger = logger;
         this.loader = loader;
     }
 
     /** The argument is the directory of the layers. */
-    public static void main(String[] args) throws Exception {
+    public static void main(String[] args) throws Throwable {
         System.setOut(stream(FileDescriptor.out));
         System.setErr(stream(FileDescriptor.err));
+        RuntimeClient client = System.clearProperty("run.enfold.wait") == null ? null : Waiting.await(args[0]);
+        String endpoint = System.getenv("AWS_LAMBDA_RUNTIME_API");
+        if (client == null || !client.endpoint.equals(endpoint)) {
+            client = new RuntimeClient(endpoint);
+        }
+        Logger logger = new Logger(System.getenv("AWS_LAMBDA_LOG_FORMAT"), System.getenv("AWS_LAMBDA_LOG_LEVEL"),
+                System.getenv("_LAMBDA_TELEMETRY_LOG_FD"));
         // The system class loader is the parent, so that function and runtime share the interfaces of aws-lambda-java-core.
         ClassLoader loader = new URLClassLoader(classPath(System.getenv("LAMBDA_TASK_ROOT"), args[0]), ClassLoader.getSystemClassLoader());
         Thread.currentThread().setContextClassLoader(loader);
-        new Main(loader).run();
+        new Main(client, logger, loader).run();
     }
 
     private static PrintStream stream(FileDescriptor fd) {
@@ -50,7 +59,7 @@ public final class Main {
     }
 
     /** The function's own classes, its lib/*.jar, and the lib/*.jar of its layers. */
-    private static URL[] classPath(String task, String opt) throws MalformedURLException {
+    static URL[] classPath(String task, String opt) throws MalformedURLException {
         List<URL> out = new ArrayList<>();
         out.add(new URL("file", null, task + "/"));
         for (String dir : new String[] {task + "/lib", opt + "/java/lib"}) {
@@ -95,7 +104,7 @@ public final class Main {
     }
 
     /** Runs one event, posts the answer and returns the next event. */
-    private RuntimeClient.Response answer(Handler handler, RuntimeClient.Response event) throws IOException {
+    RuntimeClient.Response answer(Handler handler, RuntimeClient.Response event) throws IOException {
         String trace = event.header("lambda-runtime-trace-id");
         if (trace != null) {
             System.setProperty("com.amazonaws.xray.traceHeader", trace);

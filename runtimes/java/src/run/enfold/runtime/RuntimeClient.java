@@ -33,7 +33,7 @@ final class RuntimeClient {
         }
     }
 
-    private final String endpoint;
+    final String endpoint;
     private Socket socket;
     private final byte[] buffer = new byte[64 << 10];
     private int at;
@@ -100,11 +100,7 @@ final class RuntimeClient {
 
     private void send(byte[]... parts) throws IOException {
         if (socket == null) {
-            int colon = endpoint.lastIndexOf(':');
-            socket = new Socket(endpoint.substring(0, colon).replaceAll("[\\[\\]]", ""), Integer.parseInt(endpoint.substring(colon + 1)));
-            socket.setTcpNoDelay(true);
-            at = 0;
-            end = 0;
+            connect();
         }
         int size = 0;
         for (byte[] p : parts) {
@@ -119,7 +115,15 @@ final class RuntimeClient {
         socket.getOutputStream().write(all);
     }
 
-    private void close() {
+    void connect() throws IOException {
+        int colon = endpoint.lastIndexOf(':');
+        socket = new Socket(endpoint.substring(0, colon).replaceAll("[\\[\\]]", ""), Integer.parseInt(endpoint.substring(colon + 1)));
+        socket.setTcpNoDelay(true);
+        at = 0;
+        end = 0;
+    }
+
+    void close() {
         try {
             if (socket != null) {
                 socket.close();
