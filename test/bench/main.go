@@ -76,7 +76,12 @@ func measure(ctx context.Context, o *options, p *programs, t *table) (err error)
 		name    string
 		measure func(context.Context, *options, *programs, *enfold, *table) error
 	}{
-		{"warm", warm}, {"cold", cold}, {"prewarmed", prewarmed}, {"clients", clients}, {"burst", burst},
+		{"warm", warm},
+		{"cold", cold},
+		{"prewarmed", prewarmed},
+		{"clients", clients},
+		{"burst", burst},
+		{"refill", refill},
 		{"events", events},
 	} {
 		if o.wants(part.name) {
