@@ -148,8 +148,15 @@ func (b *blank) build() error {
 	}
 	if b.d.privileged {
 		closeAll(files)
-		return nil
+	} else if err := b.take(files); err != nil {
+		return err
 	}
+	_, err = b.control.do(pid1.KindEnter, pid1.Enter{Filter: b.d.filter, User: b.d.privileged}.Marshal())
+	return err
+}
+
+// take takes the listeners over that the first process has made.
+func (b *blank) take(files []int) error {
 	if len(files) != pid1.Listeners {
 		closeAll(files)
 		return fmt.Errorf("the first process sent %d listeners", len(files))

@@ -128,7 +128,7 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 }
 
 func (d *Driver) newBox(spec sandbox.Spec) *box {
-	return &box{d: d, spec: spec, dead: make(chan struct{}), started: make(chan error, 1), claimed: make(chan error, 1)}
+	return &box{d: d, spec: spec, dead: make(chan struct{}), started: make(chan error, 1), mounted: make(chan error, 1)}
 }
 
 // fill gives a sandbox its blank. A waiting one may have died; then it is made anew once.
@@ -141,10 +141,14 @@ func (d *Driver) fill(ctx context.Context, s *box) error {
 		if err != nil {
 			return err
 		}
-		if err = s.seal(b); err == nil {
+		if err = s.move(b); err == nil {
+			err = s.claim()
+		}
+		if err == nil {
 			return nil
 		}
 		err = errors.Join(err, b.destroy())
+		s.leave()
 		if !waited || !errors.Is(err, errGone) {
 			return err
 		}

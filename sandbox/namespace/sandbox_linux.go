@@ -35,7 +35,7 @@ type box struct {
 	baseline int64         // memory in use before the first Start: ours, not the function's
 	dead     chan struct{} // closed when the first process has gone
 	started  chan error    // the answer to Start
-	claimed  chan error    // the answer to Claim
+	mounted  chan error    // the answer to Mount and Claim
 
 	starting sync.Mutex // held by Start
 
@@ -49,22 +49,10 @@ type box struct {
 	destroyErr error
 }
 
-// seal gives a blank the Spec's mounts and limits, for good.
-func (s *box) seal(b *blank) error {
-	ops, files, err := s.mounts()
-	defer closeAll(files)
-	if err != nil {
-		return err
-	}
-	ops = append(ops, tmpOp(s.spec.Tmp))
-	if _, err := b.control.do(pid1.KindSeal, s.message(ops), files...); err != nil {
-		return err
-	}
+// move gives a sandbox its blank.
+func (s *box) move(b *blank) error {
 	if b.group != nil {
 		if err := s.measure(b.group); err != nil {
-			return err
-		}
-		if err := s.limit(b.group); err != nil {
 			return err
 		}
 	}
@@ -73,9 +61,29 @@ func (s *box) seal(b *blank) error {
 	return nil
 }
 
-// message is a Seal with what all sandboxes of the driver have.
-func (s *box) message(ops []pid1.Op) []byte {
-	return pid1.Seal{Files: s.spec.Files, Filter: s.d.filter, User: s.d.privileged, Ops: ops}.Marshal()
+// leave forgets a blank that was destroyed.
+func (s *box) leave() {
+	if s.blank != nil {
+		<-s.dead
+	}
+	s.blank, s.dead = nil, make(chan struct{})
+}
+
+// claim mounts what the Spec has, for good, and sets its limits. The first process does the one while we do the other.
+func (s *box) claim() error {
+	ops, files, err := s.mounts()
+	defer closeAll(files)
+	if err != nil {
+		return err
+	}
+	msg := pid1.Mounts{Files: s.spec.Files, Ops: append(ops, tmpOp(s.spec.Tmp))}
+	if err := s.blank.control.send(pid1.KindClaim, msg.Marshal(), files...); err != nil {
+		return err
+	}
+	if s.blank.group != nil {
+		err = s.limit(s.blank.group)
+	}
+	return errors.Join(s.await(s.mounted), err)
 }
 
 // mounts are the Spec's. Root opens them here, as the sandbox's own user may not reach the source; an ordinary user has no right to
@@ -132,7 +140,7 @@ func (s *box) listen() {
 			return
 		}
 		if k == pid1.KindDone {
-			answer(s.claimed, errorOf(string(body)))
+			answer(s.mounted, errorOf(string(body)))
 			continue
 		}
 		n, err := pid1.UnmarshalUint(body)
@@ -172,11 +180,16 @@ func errorOf(text string) error {
 	return errors.New(text)
 }
 
-// await waits for an answer of the first process.
+// await waits for an answer of the first process, for as long as patience.
 func (s *box) await(from <-chan error) error {
+	late := time.NewTimer(patience)
+	defer late.Stop()
 	select {
 	case err := <-from:
 		return err
+	case <-late.C:
+		s.blank.process.Kill()
+		return errGone
 	case <-s.dead:
 		select {
 		case err := <-from: // it was answered before

@@ -58,11 +58,12 @@ func (s *box) warm(ctx context.Context, cmd sandbox.Command) (*warmed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.enter(b); err != nil {
+	if err := s.move(b); err != nil {
 		return nil, errors.Join(err, b.destroy())
 	}
-	s.blank = b
-	go s.listen()
+	if err := s.mount(); err != nil {
+		return nil, err
+	}
 	stdin, config, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -82,23 +83,22 @@ func (s *box) warm(ctx context.Context, cmd sandbox.Command) (*warmed, error) {
 	return w, nil
 }
 
-// enter has a blank mount what is known and go in.
-func (s *box) enter(b *blank) error {
+// mount mounts what is known ahead.
+func (s *box) mount() error {
+	if s.blank.group != nil {
+		if err := s.blank.group.Weigh(cgroup.Least); err != nil {
+			return err
+		}
+	}
 	ops, files, err := s.mounts()
 	defer closeAll(files)
 	if err != nil {
 		return err
 	}
-	if b.group != nil {
-		if err := s.measure(b.group); err != nil {
-			return err
-		}
-		if err := b.group.Weigh(cgroup.Least); err != nil {
-			return err
-		}
+	if err := s.blank.control.send(pid1.KindMount, pid1.Mounts{Files: s.spec.Files, Ops: ops}.Marshal(), files...); err != nil {
+		return err
 	}
-	_, err = b.control.do(pid1.KindEnter, s.message(append(ops, dirOp("/tmp", 0o755))), files...)
-	return err
+	return s.await(s.mounted)
 }
 
 // Endpoint is AWS's.
@@ -145,7 +145,7 @@ func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (s
 		err = w.box.d.rename(w.box, spec)
 	}
 	if err == nil {
-		err = w.box.claim(w.process)
+		err = w.claim()
 	}
 	if err == nil {
 		_, err = w.config.Write(config)
@@ -189,26 +189,13 @@ func (d *Driver) rename(s *box, spec sandbox.Spec) error {
 	return nil
 }
 
-// claim mounts what spec has and sets its limits. The first process does the one while we do the other.
-func (s *box) claim(p *process) error {
-	ops, files, err := s.mounts()
-	defer closeAll(files)
-	if err != nil {
-		return err
-	}
-	g := s.blank.group
-	if g != nil { // first, or the first process waits for everybody
+// claim is the box's, with the weight of a sandbox that is somebody's: first, or its first process would wait for all others.
+func (w *warmed) claim() error {
+	if g := w.box.blank.group; g != nil {
 		if err := g.Weigh(cgroup.Normal); err != nil {
 			return err
 		}
+		w.process.oomKills, _ = g.OOMKills() // unknown is none
 	}
-	if err := s.blank.control.send(pid1.KindClaim, s.message(append(ops, tmpOp(s.spec.Tmp))), files...); err != nil {
-		return err
-	}
-	var limited error
-	if g != nil {
-		limited = s.limit(g)
-		p.oomKills, _ = g.OOMKills() // unknown is none
-	}
-	return errors.Join(s.await(s.claimed), limited)
+	return w.box.claim()
 }

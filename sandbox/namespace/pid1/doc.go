@@ -4,10 +4,11 @@
 // The driver starts it in new user, pid, mount, ipc and uts namespaces and in its network namespace, and tells it by messages over
 // a socket, file descriptor 3, what to do:
 //
-//	Base    build what every sandbox has                  (a stock of sandboxes waits here)
-//	Seal    mount what this one has; then no way back: read-only root, pivot_root, no capabilities, seccomp
-//	Enter   as Seal, but the rights to mount stay, and the one process that Start runs now reads its standard input and waits
-//	Claim   mount what the owner of the waiting process has; then no way back
+//	Base    build what every sandbox has
+//	Enter   go in: pivot_root; a thread is readied that has no rights left, and will start the function
+//	        (a stock of sandboxes waits here)
+//	Mount   mount more, of what is known ahead; then Start runs a process that reads its standard input and waits
+//	Claim   mount what the sandbox's owner has; the root is read-only now
 //	Start   run a process; Started tells whether it runs, Exited how it ended, all its descendants dead by then
 //	Kill    kill every process but this one
 //	Stop    SIGSTOP to every process but this one, and Cont SIGCONT
@@ -16,8 +17,9 @@
 // When the socket closes, because the driver closed it or the server died, it exits, and the kernel kills what else is in the
 // pid namespace. PR_SET_PDEATHSIG says the same once more.
 //
-// It holds nothing that is worth stealing: no descriptor but the socket, no memory of the server (it was exec'd), not dumpable,
-// and after Seal or Claim no capability but, where the server is root, KILL, SETUID and SETGID inside its own user namespace, by which it
-// gives the function another user id than its own. Between Enter and Claim it has the rights of its user namespace, but the process
-// that waits has none of them: a thread that has given all of its rights up has started it. Its imports are few because its start is part of every cold start.
+// It holds nothing that is worth stealing: no descriptor but the socket, no memory of the server (it was exec'd), and it is not
+// dumpable. Until a claimed sandbox's process runs it has the rights of its user namespace, and keeps them from whatever it starts:
+// that is done by a thread which has given all of them up. From then on it has no capability but, where the server is root, KILL,
+// SETUID and SETGID inside its own user namespace, by which it gives the function another user id than its own. Its imports are few
+// because its start is part of every cold start.
 package pid1

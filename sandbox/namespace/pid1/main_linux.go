@@ -84,26 +84,37 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 		}
 		p.done(err, listeners)
 		closeAll(listeners)
-	case KindSeal, KindEnter, KindClaim:
-		var m Seal
+	case KindEnter:
+		var m Enter
+		err := m.Unmarshal(body)
+		if err == nil {
+			err = p.enter(m)
+		}
+		p.done(err, nil)
+	case KindMount, KindClaim:
+		var m Mounts
 		err := m.Unmarshal(body)
 		if err == nil {
 			err = p.settle(k, m, files)
 		}
 		closeAll(files)
 		p.done(err, nil)
-		if k == KindClaim && err == nil {
-			p.finishClaim()
+		if p.stage == claimed && p.hasRun {
+			p.seal()
 		}
 	case KindStart:
 		var m Start
 		errno := syscall.EINVAL
 		if m.Unmarshal(body) == nil {
-			errno = p.run(m, files)
+			errno = p.start(m, files)
 		}
 		closeAll(files)
 		p.sock.send(KindStarted, MarshalUint(uint64(errno)))
 		p.watch(errno)
+		p.hasRun = p.hasRun || errno == 0
+		if p.stage == claimed {
+			p.seal()
+		}
 	case KindKill:
 		killAll()
 	case KindTerm:
@@ -115,25 +126,11 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 	}
 }
 
-func (p *process) settle(k Kind, m Seal, files []int) error {
-	switch k {
-	case KindEnter:
-		return p.enter(m, files)
-	case KindClaim:
+func (p *process) settle(k Kind, m Mounts, files []int) error {
+	if k == KindClaim {
 		return p.claim(m, files)
 	}
-	return p.seal(m, files)
-}
-
-// run starts a process the way that the stage wants.
-func (p *process) run(m Start, files []int) syscall.Errno {
-	switch {
-	case p.stage == sealed && len(files) == 2:
-		return p.start(m, files)
-	case p.stage == entered && len(files) == 3:
-		return p.startAhead(m, files)
-	}
-	return syscall.EINVAL
+	return p.mount(m, files)
 }
 
 func (p *process) done(err error, files []int) {

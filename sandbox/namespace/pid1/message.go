@@ -3,7 +3,7 @@ package pid1
 import "errors"
 
 // Version of the messages. A first process that was built from other sources is refused by it.
-const Version = 4
+const Version = 5
 
 // Listeners is how many descriptors answer a Base that had Listen: network.Listeners, the Runtime API's first.
 const Listeners = 2
@@ -11,13 +11,13 @@ const Listeners = 2
 // Kind says what a message is.
 type Kind byte
 
-// The messages. The first nine go to the first process, the others come from it.
+// The messages. Those down to Cont go to the first process, the others come from it.
 const (
 	KindBase    Kind = iota + 1 // Base
-	KindSeal                    // Seal
-	KindEnter                   // Seal, of what is known ahead
-	KindClaim                   // Seal, of the rest
-	KindStart                   // Start, with the files that become descriptors 1 and 2, after Enter 0, 1 and 2
+	KindEnter                   // Enter
+	KindMount                   // Mounts
+	KindClaim                   // Mounts
+	KindStart                   // Start, with the files that become descriptors 1 and 2, or before Claim 0, 1 and 2
 	KindKill                    // no body
 	KindTerm                    // no body
 	KindStop                    // no body
@@ -78,12 +78,16 @@ type Base struct {
 	Ops      []Op
 }
 
-// Seal is what this sandbox has. Of Files, Filter and User a Claim repeats what Enter had.
-type Seal struct {
-	Files  int    // RLIMIT_NOFILE
+// Enter is how the function's processes are confined.
+type Enter struct {
 	Filter []byte // seccomp program
 	User   bool   // there is a user 0 to be, and the function is to be UID and GID. Else everything is UID already
-	Ops    []Op
+}
+
+// Mounts is what this sandbox has.
+type Mounts struct {
+	Files int // RLIMIT_NOFILE, 0 to leave it
+	Ops   []Op
 }
 
 // Start is a process.
@@ -114,17 +118,22 @@ func (m *Base) Unmarshal(b []byte) error {
 }
 
 // Marshal is the message's bytes.
-func (m Seal) Marshal() []byte {
-	b := appendUint(nil, uint64(m.Files))
-	b = appendString(b, string(m.Filter))
-	b = appendBool(b, m.User)
-	return appendOps(b, m.Ops)
-}
+func (m Enter) Marshal() []byte { return appendBool(appendString(nil, string(m.Filter)), m.User) }
 
 // Unmarshal reads what Marshal wrote.
-func (m *Seal) Unmarshal(b []byte) error {
+func (m *Enter) Unmarshal(b []byte) error {
 	r := reader{b: b}
-	m.Files, m.Filter, m.User, m.Ops = int(r.uint()), []byte(r.str()), r.bool(), r.ops()
+	m.Filter, m.User = []byte(r.str()), r.bool()
+	return r.end()
+}
+
+// Marshal is the message's bytes.
+func (m Mounts) Marshal() []byte { return appendOps(appendUint(nil, uint64(m.Files)), m.Ops) }
+
+// Unmarshal reads what Marshal wrote.
+func (m *Mounts) Unmarshal(b []byte) error {
+	r := reader{b: b}
+	m.Files, m.Ops = int(r.uint()), r.ops()
 	return r.end()
 }
 

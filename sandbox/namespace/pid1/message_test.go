@@ -14,18 +14,20 @@ var ops = []Op{
 
 func TestMessages(t *testing.T) {
 	base := Base{Hostname: "sandbox", Listen: true, Ops: ops}
-	seal := Seal{Files: 1024, Filter: []byte{6, 0, 0, 0, 0, 0, 255, 127}, User: true, Ops: ops}
+	enter := Enter{Filter: []byte{6, 0, 0, 0, 0, 0, 255, 127}, User: true}
+	mounts := Mounts{Files: 1024, Ops: ops}
 	start := Start{Args: []string{"/bin/sh", "-c", ""}, Env: []string{"A=1", "B=" + string([]byte{255, 0x80})}, Dir: "/tmp"}
 	var base2 Base
-	var seal2 Seal
+	var enter2 Enter
+	var mounts2 Mounts
 	var start2 Start
-	for _, err := range []error{base2.Unmarshal(base.Marshal()), seal2.Unmarshal(seal.Marshal()), start2.Unmarshal(start.Marshal())} {
+	for _, err := range []error{base2.Unmarshal(base.Marshal()), enter2.Unmarshal(enter.Marshal()), mounts2.Unmarshal(mounts.Marshal()), start2.Unmarshal(start.Marshal())} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !reflect.DeepEqual(base, base2) || !reflect.DeepEqual(seal, seal2) || !reflect.DeepEqual(start, start2) {
-		t.Errorf("messages changed on the way:\n%+v\n%+v\n%+v", base2, seal2, start2)
+	if !reflect.DeepEqual(base, base2) || !reflect.DeepEqual(enter, enter2) || !reflect.DeepEqual(mounts, mounts2) || !reflect.DeepEqual(start, start2) {
+		t.Errorf("messages changed on the way:\n%+v\n%+v\n%+v\n%+v", base2, enter2, mounts2, start2)
 	}
 	if n, err := UnmarshalUint(MarshalUint(1<<40 + 5)); n != 1<<40+5 || err != nil {
 		t.Errorf("number %d %v", n, err)
@@ -33,14 +35,14 @@ func TestMessages(t *testing.T) {
 }
 
 func TestMessagesThatAreCutOffAreRefused(t *testing.T) {
-	whole := Seal{Files: 1024, Filter: []byte("filter"), Ops: ops}.Marshal()
+	whole := Mounts{Files: 1024, Ops: ops}.Marshal()
 	for n := range whole {
-		var m Seal
+		var m Mounts
 		if m.Unmarshal(whole[:n]) == nil {
 			t.Errorf("the first %d of %d bytes were taken for a message", n, len(whole))
 		}
 	}
-	var m Seal
+	var m Mounts
 	if m.Unmarshal(append(whole, 0)) == nil {
 		t.Error("a message with a byte too many was taken")
 	}
@@ -49,21 +51,26 @@ func TestMessagesThatAreCutOffAreRefused(t *testing.T) {
 // What comes over the socket is the server's own, but lengths that lie must not cost memory.
 func FuzzMessages(f *testing.F) {
 	f.Add(Base{Hostname: "h", Ops: ops}.Marshal())
-	f.Add(Seal{Files: 3, Filter: []byte("x"), Ops: ops}.Marshal())
+	f.Add(Enter{Filter: []byte("x"), User: true}.Marshal())
+	f.Add(Mounts{Files: 3, Ops: ops}.Marshal())
 	f.Add(Start{Args: []string{"a"}, Env: []string{"b"}}.Marshal())
 	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var base Base
-		var seal Seal
+		var enter Enter
+		var mounts Mounts
 		var start Start
 		if base.Unmarshal(b) == nil && len(base.Ops) > len(b) {
 			t.Error("more ops than bytes")
 		}
-		if seal.Unmarshal(b) == nil && string(seal.Marshal()) != string(b) {
-			var again Seal
-			if again.Unmarshal(seal.Marshal()) != nil || !reflect.DeepEqual(seal, again) {
+		if mounts.Unmarshal(b) == nil && string(mounts.Marshal()) != string(b) {
+			var again Mounts
+			if again.Unmarshal(mounts.Marshal()) != nil || !reflect.DeepEqual(mounts, again) {
 				t.Error("a message changed on the way")
 			}
+		}
+		if enter.Unmarshal(b) == nil && len(enter.Filter) > len(b) {
+			t.Error("more of a filter than bytes")
 		}
 		if start.Unmarshal(b) == nil && len(start.Args)+len(start.Env) > len(b) {
 			t.Error("more strings than bytes")

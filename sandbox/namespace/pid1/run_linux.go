@@ -3,16 +3,20 @@ package pid1
 import (
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // A process is the first process. The goroutine of Main owns what is not below mu.
 type process struct {
 	sock     *socket
 	stage    stage
-	root     int    // O_PATH of the new root, until sealed
-	user     bool   // see Seal.User
-	oomScore int    // /proc/self/oom_score_adj
-	filter   []byte // of system calls, from Enter on
+	root     int         // O_PATH of the new root, until sealed
+	user     bool        // see Enter.User
+	hasRun   bool        // a process was started
+	oomScore int         // /proc/self/oom_score_adj
+	filter   []byte      // of system calls
+	confined chan func() // jobs of the confined thread, between Enter and seal
 
 	mu      sync.Mutex
 	started *sync.Cond
@@ -20,23 +24,25 @@ type process struct {
 	waiting bool
 }
 
-// A stage is how far a sandbox has come. From blank it goes to sealed at once, or over entered.
-type stage byte
-
-const (
-	blank   stage = iota
-	entered       // in its root, with a process that is to become somebody's
-	sealed        // with no right to change anything
-)
-
-// start runs a process with /dev/null as its standard input.
+// start runs a process the way that the stage wants. Before it is claimed it reads files[0]; after that its standard input is
+// /dev/null.
 func (p *process) start(m Start, files []int) syscall.Errno {
+	if p.stage == entered && len(files) == 3 {
+		return p.startConfined(m, files, unix.CLONE_FS)
+	}
+	if p.stage < claimed || len(files) != 2 {
+		return syscall.EINVAL
+	}
 	null, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return errnoOf(err)
 	}
 	defer syscall.Close(null)
-	return p.spawn(m, []int{null, files[0], files[1]}, 0)
+	files = []int{null, files[0], files[1]}
+	if p.stage == claimed {
+		return p.startConfined(m, files, 0)
+	}
+	return p.spawn(m, files, 0)
 }
 
 // spawn runs a process, in a session of its own.

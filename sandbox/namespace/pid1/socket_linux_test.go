@@ -3,8 +3,8 @@ package pid1
 import "testing"
 
 func TestHeader(t *testing.T) {
-	k, n, err := ParseHeader(AppendHeader(nil, KindSeal, 70000))
-	if k != KindSeal || n != 70000 || err != nil {
+	k, n, err := ParseHeader(AppendHeader(nil, KindMount, 70000))
+	if k != KindMount || n != 70000 || err != nil {
 		t.Errorf("header came back as %d %d %v", k, n, err)
 	}
 	for name, b := range map[string][]byte{

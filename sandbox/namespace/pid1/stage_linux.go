@@ -1,0 +1,176 @@
+package pid1
+
+import (
+	"errors"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A stage is how far a sandbox has come.
+type stage byte
+
+const (
+	blank   stage = iota
+	entered       // in its root; what its owner has may still be mounted
+	claimed       // with all that it has; a process may have been started by the confined thread
+	sealed        // this process has no right left to change anything, and starts further processes itself
+)
+
+// hostDir is where the host's root stays until Claim if the driver cannot open what is to be mounted itself.
+const hostDir = "/mnt"
+
+// taskDir is where a function starts.
+const taskDir = "/var/task"
+
+// enter makes the new root the root, and readies the thread that starts the first process.
+func (p *process) enter(m Enter) error {
+	if p.stage != blank {
+		return syscall.EALREADY
+	}
+	p.user, p.filter = m.User, m.Filter
+	if err := p.enterRoot(); err != nil {
+		return err
+	}
+	syscall.Umask(0o022)
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return failed(err, "forbid core dumps")
+	}
+	if err := dropBounding(); err != nil {
+		return err
+	}
+	dieWithServer()
+	p.startReaper()
+	p.confined = make(chan func())
+	ready := make(chan error)
+	go p.confine(ready)
+	if err := <-ready; err != nil {
+		return err
+	}
+	p.stage = entered
+	return nil
+}
+
+// enterRoot makes the new root the root and lets go of the host's, or keeps it in hostDir where an ordinary user's driver leaves
+// it to us to open what is to be mounted.
+func (p *process) enterRoot() error {
+	if err := unix.Fchdir(p.root); err != nil {
+		return failed(err, "enter the root")
+	}
+	old := "."
+	if !p.user {
+		old = hostDir[1:]
+	}
+	if err := unix.PivotRoot(".", old); err != nil {
+		return failed(err, "pivot_root")
+	}
+	if p.user { // both roots are now at "/"; the one on top is the host's
+		if err := leaveHost("."); err != nil {
+			return err
+		}
+	}
+	return failed(unix.Chdir("/"), "enter the root")
+}
+
+func leaveHost(at string) error {
+	return failed(unix.Unmount(at, unix.MNT_DETACH), "unmount the host's root")
+}
+
+// confine is the thread that starts the first process: it has no right left, while the others may still mount, so the process
+// is as confined as it will ever be, whenever it is started. The thread ends with the goroutine.
+func (p *process) confine(ready chan<- error) {
+	runtime.LockOSThread()
+	err := dropBounding()
+	if err == nil {
+		err = p.dropRights(thisThread)
+	}
+	if err == nil {
+		err = setFilter(p.filter, 0)
+	}
+	ready <- err
+	for job := range p.confined {
+		job()
+	}
+}
+
+// startConfined runs a process on the confined thread.
+func (p *process) startConfined(m Start, files []int, flags uintptr) syscall.Errno {
+	errno := make(chan syscall.Errno)
+	p.confined <- func() { errno <- p.spawn(m, files, flags) }
+	return <-errno
+}
+
+// mount mounts more.
+func (p *process) mount(m Mounts, files []int) error {
+	if p.stage != entered {
+		return syscall.EALREADY
+	}
+	if !p.user {
+		for i := range m.Ops {
+			if m.Ops[i].Kind == OpBind && m.Ops[i].File < 0 {
+				m.Ops[i].Source = hostDir + m.Ops[i].Source
+			}
+		}
+	}
+	return p.build(m.Ops, files)
+}
+
+// claim mounts what the sandbox's owner has, and takes the process there that may wait for it: it shares its current directory
+// with us. The root is read-only from then on.
+func (p *process) claim(m Mounts, files []int) error {
+	if err := p.mount(m, files); err != nil {
+		return err
+	}
+	ro := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	if err := unix.MountSetattr(p.root, "", unix.AT_EMPTY_PATH, &ro); err != nil {
+		return failed(err, "make the root read-only")
+	}
+	if err := unix.Chdir(taskDir); err != nil {
+		return failed(err, "enter", taskDir)
+	}
+	if !p.user {
+		if err := leaveHost(hostDir); err != nil {
+			return err
+		}
+	}
+	if m.Files > 0 {
+		limit := syscall.Rlimit{Cur: uint64(m.Files), Max: uint64(m.Files)}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			return failed(err, "limit open files")
+		}
+	}
+	p.stage = claimed
+	return nil
+}
+
+// seal gives up every right to change anything. The function may run by then: nothing of it can reach this process, which is our
+// own code, so it need not wait. A first process that cannot do it ends, and the sandbox with it.
+func (p *process) seal() {
+	close(p.confined)
+	syscall.Close(p.root)
+	err := failed(unix.Unshare(unix.CLONE_FS), "have a current directory of our own")
+	if err == nil {
+		err = onAllThreads(p.dropRights)
+	}
+	if err == nil {
+		err = p.filterAll()
+	}
+	if err != nil {
+		syscall.Exit(1)
+	}
+	p.stage = sealed
+}
+
+// filterAll puts the system call filter on all threads. The confined one, which has one of its own, may take a moment to end.
+func (p *process) filterAll() (err error) {
+	for range 10_000 {
+		err = setFilter(p.filter, unix.SECCOMP_FILTER_FLAG_TSYNC)
+		if !errors.Is(err, errThread) {
+			break
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+	return err
+}
