@@ -36,6 +36,8 @@ type Delivery struct {
 	// Tries counts those that failed and count, Waits those that do not count.
 	Tries int `json:",omitempty"`
 	Waits int `json:",omitempty"`
+
+	claimed *store.Claimed // between Outbox.Begin and Outbox.Wake
 }
 
 // Retry says how often and how fast a delivery is tried again.

@@ -26,12 +26,17 @@ type lane struct {
 
 	// Of the pump alone, but for what is under mu.
 	mu       sync.Mutex
-	running  int       // tries under way
-	open     int       // claimed and not settled yet, those under way included
-	limit    int       // places it may use now; grows
-	finished int       // tries that ended since the last claim
-	claimed  time.Time // when that was
+	running  int             // tries under way
+	open     int             // claimed and not settled yet, those under way included
+	limit    int             // places it may use now; grows
+	finished int             // tries that ended since the last claim
+	claimed  time.Time       // when that was
+	used     time.Time       // when a try last began
+	handed   []store.Claimed // claimed as they were emitted, while there was no place any more
 }
+
+// keepFor is how long a lane is kept that holds nothing: to make it anew for each delivery would cost more than the delivery.
+const keepFor = 2 * time.Second
 
 // nudge tells the pump that something changed. The caller holds relay.mu.
 func (l *lane) nudge() {
@@ -62,7 +67,7 @@ func (l *lane) pump(ctx context.Context) {
 	}
 	r.mu.Unlock()
 	var ahead []store.Claimed // claimed, not begun
-	defer func() { l.giveBack(ahead) }()
+	defer func() { l.giveBack(append(ahead, l.takeHanded()...)) }()
 	for {
 		r.mu.Lock()
 		l.again = false
@@ -73,7 +78,7 @@ func (l *lane) pump(ctx context.Context) {
 			case <-poke:
 			case <-time.After(patience):
 				l.grow()
-				l.giveBack(ahead) // its lease would end before it begins
+				l.giveBack(append(ahead, l.takeHanded()...)) // its lease would end before it begins
 				ahead = nil
 			case <-ctx.Done():
 				l.rest(time.Time{})
@@ -82,6 +87,7 @@ func (l *lane) pump(ctx context.Context) {
 			continue
 		}
 		var next time.Time
+		ahead = append(ahead, l.takeHanded()...)
 		if len(ahead) == 0 {
 			var err error
 			if ahead, next, err = l.claim(ctx, free+l.prefetch()); err != nil && ctx.Err() == nil {
@@ -96,7 +102,7 @@ func (l *lane) pump(ctx context.Context) {
 		if len(ahead) == 0 && l.rest(next) {
 			return
 		}
-		n := min(free, len(ahead))
+		n := l.take(len(ahead))
 		for _, c := range ahead[:n] {
 			l.start(ctx, c)
 		}
@@ -128,11 +134,28 @@ func (l *lane) prefetch() int {
 // free is how many tries may begin.
 func (l *lane) free() int {
 	h := l.relay.deps.Handlers[l.kind()]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.freeFor(h)
+}
+
+// take takes places for at most n tries, which are to be started.
+func (l *lane) take(n int) int {
+	h := l.relay.deps.Handlers[l.kind()]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n = min(n, l.freeFor(h))
+	l.running += n
+	l.open += n
+	l.used = time.Now()
+	return n
+}
+
+// freeFor is free. The caller holds mu.
+func (l *lane) freeFor(h Handler) int {
 	if h == nil {
 		return fewest
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.limit = min(max(l.limit, fewest, 2*runtime.GOMAXPROCS(0)), max(h.Places(l.target()), 1))
 	if l.open >= l.limit+mostSettles {
 		return 0
@@ -147,7 +170,23 @@ func (l *lane) target() string {
 	return target
 }
 
-// claim takes what is due, or answers when something will be. A lane that holds nothing is forgotten.
+// hand leaves what is claimed to the pump.
+func (l *lane) hand(c store.Claimed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.handed = append(l.handed, c)
+}
+
+// takeHanded is what was handed to the pump.
+func (l *lane) takeHanded() []store.Claimed {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.handed
+	l.handed = nil
+	return all
+}
+
+// claim takes what is due, or answers when something will be. A lane that holds nothing for a while is forgotten.
 func (l *lane) claim(ctx context.Context, most int) (claimed []store.Claimed, next time.Time, err error) {
 	err = l.relay.deps.Store.Update(ctx, func(tx store.Tx) (err error) {
 		next = time.Time{}
@@ -160,22 +199,21 @@ func (l *lane) claim(ctx context.Context, most int) (claimed []store.Claimed, ne
 	return claimed, next, err
 }
 
-// forget removes the lane's row if it holds nothing, and answers when its next delivery is due if it does.
+// forget removes the lane's row if it holds nothing for a while, and answers when to look again if not.
 func (l *lane) forget(tx store.Tx) (next time.Time, err error) {
 	if next, err = tx.NextDue(l.id.queue, l.id.scope); err != nil || !next.IsZero() {
 		return next, err
+	}
+	l.mu.Lock()
+	idle := l.used.Add(keepFor)
+	l.mu.Unlock()
+	if idle.After(time.Now()) {
+		return idle, nil
 	}
 	if err = lanes.Delete(tx, l.id.scope, l.id.queue); errors.Is(err, store.ErrNotFound) {
 		err = nil
 	}
 	return next, err
-}
-
-// alone says that nothing else of the lane is under way.
-func (l *lane) alone() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.open <= 1
 }
 
 // giveBack makes claimed deliveries due again, as well as it can: their lease ends anyway.
@@ -211,13 +249,9 @@ func (l *lane) rest(next time.Time) bool {
 	return true
 }
 
-// start runs a try beside the pump, as soon as the relay has room for it. Its place is free again when the try has ended: what
-// follows waits for the disk alone.
+// start runs a try that has a place beside the pump, as soon as the relay has room for it. The place is free again when the try
+// has ended: what follows waits for the disk alone.
 func (l *lane) start(ctx context.Context, c store.Claimed) {
-	l.mu.Lock()
-	l.running++
-	l.open++
-	l.mu.Unlock()
 	l.relay.going.Go(func() {
 		var a *attempt
 		select {

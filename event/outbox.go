@@ -17,7 +17,8 @@ import (
 type Outbox struct {
 	seal *seal.Key
 	now  func() time.Time
-	wake func(laneID) // set by NewRelay
+
+	relay *Relay // set by NewRelay
 }
 
 // NewOutbox makes an outbox whose payloads lie sealed. now is time.Now if nil.
@@ -25,7 +26,7 @@ func NewOutbox(k *seal.Key, now func() time.Time) *Outbox {
 	if now == nil {
 		now = time.Now
 	}
-	return &Outbox{seal: k, now: now, wake: func(laneID) {}}
+	return &Outbox{seal: k, now: now}
 }
 
 // laneRow names a lane for as long as it holds a delivery. Its key is the name of the queue.
@@ -52,7 +53,14 @@ func (d *Delivery) lane() laneID {
 }
 
 // Emit adds deliveries to the transaction and sets what they leave open. Call [Outbox.Wake] when it is durable.
-func (o *Outbox) Emit(tx store.Tx, all ...*Delivery) error {
+func (o *Outbox) Emit(tx store.Tx, all ...*Delivery) error { return o.emit(tx, false, all) }
+
+// Begin is Emit of a delivery that is about to be tried: if the relay of this process has a place for it, it is claimed as it is
+// stored, so that no other transaction has to. The caller must call [Outbox.Wake] with this very delivery: one that was claimed
+// and not heard of again is tried when its lease ends, 20 seconds later.
+func (o *Outbox) Begin(tx store.Tx, d *Delivery) error { return o.emit(tx, true, []*Delivery{d}) }
+
+func (o *Outbox) emit(tx store.Tx, begin bool, all []*Delivery) error {
 	for _, d := range all {
 		if d.Kind == "" || d.Target == "" || d.Scope.Account == "" {
 			return errors.New("event: a delivery needs Kind, Target and Scope")
@@ -66,7 +74,7 @@ func (o *Outbox) Emit(tx store.Tx, all ...*Delivery) error {
 		if d.Emitted.IsZero() {
 			d.Emitted = o.now()
 		}
-		if err := o.enqueue(tx, d, d.NotYet); err != nil {
+		if err := o.enqueue(tx, d, d.NotYet, begin); err != nil {
 			return err
 		}
 	}
@@ -75,13 +83,23 @@ func (o *Outbox) Emit(tx store.Tx, all ...*Delivery) error {
 
 // Wake tells the relay of deliveries that are durable now.
 func (o *Outbox) Wake(all ...*Delivery) {
+	if o.relay == nil {
+		return
+	}
 	for _, d := range all {
-		o.wake(d.lane())
+		if c := d.claimed; c != nil {
+			d.claimed = nil
+			o.relay.begin(d.lane(), *c)
+		} else {
+			o.relay.wake(d.lane())
+		}
 	}
 }
 
-func (o *Outbox) enqueue(tx store.Tx, d *Delivery, due time.Time) error {
+// enqueue stores a delivery. If it is to begin and there is a place for it, it is claimed.
+func (o *Outbox) enqueue(tx store.Tx, d *Delivery, due time.Time, begin bool) error {
 	lane := d.lane()
+	d.claimed = nil
 	_, err := lanes.Get(tx, lane.scope, lane.queue)
 	if errors.Is(err, store.ErrNotFound) {
 		_, err = lanes.Put(tx, lane.scope, lane.queue, laneRow{d.Kind, d.Target})
@@ -94,8 +112,15 @@ func (o *Outbox) enqueue(tx store.Tx, d *Delivery, due time.Time) error {
 		return err
 	}
 	m := store.Message{ID: d.ID, Body: o.seal.Seal(body, []byte(lane.queue)), Due: due, Group: d.Group}
-	if _, err := tx.Enqueue(lane.queue, lane.scope, m); err != nil {
+	if begin && o.relay != nil && o.relay.hasRoom(lane, d.Kind) {
+		m.Lease = lease
+	}
+	done, err := tx.Enqueue(lane.queue, lane.scope, m)
+	if err != nil {
 		return fmt.Errorf("emit to %s: %w", d.Target, err)
+	}
+	if r := done[0].Receipt; r != "" {
+		d.claimed = &store.Claimed{ID: d.ID, Body: m.Body, Receipt: r, Tries: 1, Sequence: done[0].Sequence}
 	}
 	return nil
 }

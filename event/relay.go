@@ -36,6 +36,7 @@ type Relay struct {
 	deps    Deps
 	metrics *metrics
 	places  chan struct{} // taken by every try under way
+	settles settles
 
 	mu    sync.Mutex
 	lanes map[laneID]*lane
@@ -47,7 +48,7 @@ type Relay struct {
 // NewRelay makes a relay, which the outbox wakes from now on. Nothing is delivered before Run.
 func NewRelay(d Deps) *Relay {
 	r := &Relay{deps: d, metrics: newMetrics(d.Metrics, d.Store), places: make(chan struct{}, atOnce), lanes: map[laneID]*lane{}}
-	d.Outbox.wake = r.wake
+	d.Outbox.relay = r
 	return r
 }
 
@@ -123,11 +124,50 @@ func (r *Relay) wake(id laneID) {
 	if r.ctx == nil || r.ctx.Err() != nil {
 		return
 	}
+	r.pump(r.lane(id))
+}
+
+// hasRoom says that a delivery could begin now, as far as can be said without keeping a place for it.
+func (r *Relay) hasRoom(id laneID, kind string) bool {
+	r.mu.Lock()
+	running, l := r.ctx != nil && r.ctx.Err() == nil, r.lanes[id]
+	r.mu.Unlock()
+	if !running || r.deps.Handlers[kind] == nil {
+		return false
+	}
+	return l == nil || l.free() > 0
+}
+
+// begin tries a delivery that is claimed, at once or as soon as its lane has a place.
+func (r *Relay) begin(id laneID, c store.Claimed) {
+	r.mu.Lock()
+	if r.ctx == nil || r.ctx.Err() != nil {
+		r.mu.Unlock()
+		(&lane{relay: r, id: id}).giveBack([]store.Claimed{c})
+		return
+	}
+	defer r.mu.Unlock()
+	l := r.lane(id)
+	if l.take(1) > 0 {
+		l.start(r.ctx, c)
+		return
+	}
+	l.hand(c)
+	r.pump(l)
+}
+
+// lane is the lane of that name. The caller holds mu.
+func (r *Relay) lane(id laneID) *lane {
 	l := r.lanes[id]
 	if l == nil {
 		l = &lane{relay: r, id: id}
 		r.lanes[id] = l
 	}
+	return l
+}
+
+// pump makes a lane look for what it has to do. The caller holds mu, and the relay runs.
+func (r *Relay) pump(l *lane) {
 	l.again = true
 	if l.pumping {
 		l.nudge()

@@ -125,11 +125,15 @@ func (w *world) empty() bool {
 	n := 0
 	err := w.db.View(w.t.Context(), func(tx store.Tx) error {
 		n = 0
-		for _, err := range lanes.Scan(tx, here, store.Range{}) {
+		for row, err := range lanes.Scan(tx, here, store.Range{}) {
 			if err != nil {
 				return err
 			}
-			n++
+			d, err := tx.Depth(row.Key, here, time.Now())
+			if err != nil {
+				return err
+			}
+			n += int(d.Due + d.Delayed + d.Claimed)
 		}
 		return nil
 	})

@@ -97,65 +97,6 @@ func (l *lane) keep(c store.Claimed) (stop func()) {
 	}
 }
 
-// conclude removes the delivery, or puts it back for later.
-func (l *lane) conclude(ctx context.Context, a *attempt) {
-	now := time.Now()
-	next, o := a.delivery.next(a.err, now)
-	o.Result = a.result
-	var emitted []*Delivery
-	alone := l.alone()
-	ok := l.settle(ctx, func(tx store.Tx) (err error) {
-		emitted = nil
-		if next != nil && next.Group != "" { // it keeps its place before those behind it
-			return tx.Extend(l.id.queue, l.id.scope, a.claimed.Receipt, next.NotYet)
-		}
-		if err := tx.Ack(l.id.queue, l.id.scope, a.claimed.Receipt); err != nil {
-			return err
-		}
-		if next != nil {
-			return l.relay.deps.Outbox.enqueue(tx, next, next.NotYet)
-		}
-		if emitted, err = a.handler.Settle(tx, a.delivery, o); err != nil {
-			return err
-		}
-		if err := l.relay.deps.Outbox.Emit(tx, emitted...); err != nil || !alone {
-			return err
-		}
-		_, err = l.forget(tx)
-		return err
-	})
-	if !ok {
-		return
-	}
-	l.relay.metrics.tried(a.delivery.Kind, next != nil, o)
-	l.relay.deps.Outbox.Wake(emitted...)
-	if next != nil || a.delivery.Group != "" { // the next of its group may have been waiting for this one
-		l.relay.wake(l.id)
-	}
-}
-
-// settle runs a transaction that ends a claim, again and again if the store has no room, for as long as the claim may hold.
-func (l *lane) settle(ctx context.Context, fn func(store.Tx) error) bool {
-	for wait := 50 * time.Millisecond; ; wait *= 2 {
-		err := l.relay.deps.Store.Update(context.WithoutCancel(ctx), fn)
-		switch {
-		case err == nil:
-			return true
-		case errors.Is(err, store.ErrLease):
-			return false // it took too long: another try is under way, and will settle it
-		}
-		l.relay.deps.Log.Error("settle event", "lane", l.kind(), "error", err)
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(wait):
-		}
-		if wait > lease/4 {
-			return false // the lease ends, and it is tried again
-		}
-	}
-}
-
 // expired says that the delivery has become too old to be tried.
 func (d *Delivery) expired(now time.Time) bool {
 	return d.Retry.Age > 0 && now.Sub(d.Emitted) >= d.Retry.Age

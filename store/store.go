@@ -143,13 +143,17 @@ type Message struct {
 	Dedup    string
 	DedupFor time.Duration
 	Enqueued time.Time // of a message that comes from another queue; zero for now
+	// Lease, if positive, is how long the message is claimed from now on as it is added, for who need not look for it. It counts
+	// as a try. A message that has to wait, because of Due or its group, is not claimed.
+	Lease time.Duration
 }
 
 // Enqueued is what became of a message.
 type Enqueued struct {
 	ID        string
 	Duplicate bool
-	Sequence  int64 // growing in a queue
+	Sequence  int64  // growing in a queue
+	Receipt   string // of the claim if Message.Lease made one; empty otherwise
 }
 
 // Claimed is a message under a lease.

@@ -144,6 +144,7 @@ func (h *HTTP) Send(ctx context.Context, m *Message) error {
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection can be used again
+	m.Answer.Status = resp.StatusCode
 	err = fmt.Errorf("target: the endpoint answered %d", resp.StatusCode)
 	switch c := resp.StatusCode; {
 	case c >= 200 && c < 300:

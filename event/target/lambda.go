@@ -2,6 +2,8 @@ package target
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -22,8 +24,12 @@ func (l Lambda) Send(ctx context.Context, m *Message) error {
 	if err != nil {
 		return event.Permanent(err)
 	}
-	_, err = l.API.Invoke(m.From.in(ctx, arn), &api.InvokeInput{
+	ctx = m.From.in(ctx, arn)
+	_, err = l.API.Invoke(ctx, &api.InvokeInput{
 		FunctionName: &m.Target, InvocationType: new(api.InvocationTypeEvent), Payload: m.Body,
 	})
+	if err == nil {
+		m.Answer = Answer{http.StatusAccepted, fmt.Sprintf(`{"lambdaRequestId":%q}`, aws.CallFrom(ctx).RequestID)}
+	}
 	return judge(err)
 }

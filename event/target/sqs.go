@@ -2,6 +2,8 @@ package target
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"strings"
 
 	api "github.com/enfold-run/enfold/api/sqs"
@@ -56,6 +58,10 @@ func (s SQS) Send(ctx context.Context, m *Message) error {
 			"AWSTraceHeader": {DataType: new("String"), StringValue: new(m.From.TraceID)},
 		}
 	}
-	_, err = s.API.SendMessage(m.From.in(ctx, arn), in)
+	ctx = m.From.in(ctx, arn)
+	out, err := s.API.SendMessage(ctx, in)
+	if err == nil && out.MessageID != nil {
+		m.Answer = Answer{http.StatusOK, fmt.Sprintf(`{"sqsRequestId":%q,"sqsMessageId":%q}`, aws.CallFrom(ctx).RequestID, *out.MessageID)}
+	}
 	return judge(err)
 }

@@ -22,6 +22,13 @@ type Message struct {
 	DedupID    string               // of a FIFO queue or topic
 	Header     http.Header          // of a request to an endpoint
 	From       Caller               // who sends to a place inside Enfold
+	Answer     Answer               // of the place: set by Send
+}
+
+// Answer is what a place said to a message.
+type Answer struct {
+	Status int    // of HTTP; 0 if it did not answer
+	Text   string // JSON of the ids that it gave; empty for none
 }
 
 // Attribute is a message attribute. A Binary one has Bytes, all others have Text.

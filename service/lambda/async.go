@@ -72,7 +72,7 @@ func (s *Service) accept(ctx context.Context, in *api.InvokeInput, r *worker.Req
 			return err
 		}
 		d.Retry = asyncRetry(c)
-		return s.deps.Outbox.Emit(tx, d)
+		return s.deps.Outbox.Begin(tx, d)
 	})
 	if err != nil {
 		return nil, err
@@ -166,16 +166,19 @@ func (s *Service) unresolved(err error) error {
 // Settle implements event.Handler: destinations and the dead-letter queue learn of the outcome.
 func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
 	r := ref{scope: d.Scope, name: d.Headers[headFunction], qualifier: d.Headers[headQualifier]}
-	v, err := getQualified(tx, r)
-	if v == nil {
-		return nil, err // it was deleted, and what it said about its failures with it
-	}
 	c, err := getInvokeConfig(tx, r)
 	if err != nil {
 		return nil, err
 	}
 	if c == nil {
 		c = &invokeConfig{}
+	}
+	if o.Err == nil && c.OnSuccess == "" {
+		return nil, nil // as most: nobody wants to know
+	}
+	v, err := getQualified(tx, r)
+	if v == nil {
+		return nil, err // it was deleted, and what it said about its failures with it
 	}
 	config := v.serving()
 	out := outcome{d: d, o: o, arn: qualify(r.arn(), r.orLatest())}

@@ -56,13 +56,19 @@ func (w *writer) commit() *landing {
 	err := w.broken
 	if err == nil && w.open {
 		w.last.Store(l) // before any reader sees what it holds
-		if err = w.flush(); err == nil {
+		before := w.check.written(w.conn)
+		err = w.flush()
+		if err == nil && w.check.written(w.conn) != before {
 			w.open, w.cleared = false, false
 			return l
 		}
 		w.last.Store(nil)
 		close(l.done)
-		err = fmt.Errorf("commit: %w", err)
+		if err != nil {
+			err = fmt.Errorf("commit: %w", err)
+		} else {
+			w.open = false // nothing was written: a claim that found nothing, say
+		}
 	}
 	if w.open {
 		w.rollback()

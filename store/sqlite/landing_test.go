@@ -170,3 +170,29 @@ func TestASyncThatFails(t *testing.T) {
 		t.Error("what was refused is there")
 	}
 }
+
+// A transaction that changed nothing waits for no sync of its own, but for that of what it read.
+func TestWhatChangesNothingIsNotSynced(t *testing.T) {
+	o, syncs := hold(t)
+	s := openWith(t, o)
+	look := func(tx store.Tx) error {
+		_, err := tx.Claim("q", scope, 1, time.Now(), time.Minute)
+		return err
+	}
+	if err := soon(t, "a claim that finds nothing", begin(s, look)); err != nil {
+		t.Fatal(err)
+	}
+	first := begin(s, func(tx store.Tx) error { return putKey(tx, "a", nil) })
+	soon(t, "the first sync", syncs.begun)
+	behind := begin(s, look)
+	notYet(t, "who came behind a change", behind)
+	syncs.goOn <- nil
+	for _, c := range []<-chan error{first, behind} {
+		if err := soon(t, "a caller", c); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(syncs.begun) > 0 {
+		t.Error("what changed nothing was synced")
+	}
+}

@@ -22,12 +22,13 @@ const (
 const inlineBody = 2048
 
 var (
-	qEnqueue  = &query{"INSERT INTO messages (seq, space, state, due, tries, token, first, enqueued, id, grp, size, body) VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?)"}
-	qAddBody  = &query{"INSERT INTO bodies (seq, body) VALUES (?, ?)"}
-	qInGroup  = &query{"SELECT 1 FROM messages WHERE space = ? AND grp = ? AND grp <> '' LIMIT 1"}
-	qDedup    = &query{"SELECT id, seq, expires FROM dedups WHERE space = ? AND dedup = ?"}
-	qAddDedup = &query{"INSERT INTO dedups (space, dedup, expires, seq, id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires = excluded.expires, seq = excluded.seq, id = excluded.id"}
-	qOldDedup = &query{"DELETE FROM dedups WHERE (space, dedup) IN (SELECT space, dedup FROM dedups WHERE expires < ? ORDER BY expires LIMIT 4)"}
+	qEnqueue       = &query{"INSERT INTO messages (seq, space, state, due, tries, token, first, enqueued, id, grp, size, body) VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?)"}
+	qEnqueueLeased = &query{"INSERT INTO messages (seq, space, state, due, tries, token, first, enqueued, id, grp, size, body) VALUES (?, ?, 3, ?, 1, ?, ?, ?, ?, '', ?, ?)"}
+	qAddBody       = &query{"INSERT INTO bodies (seq, body) VALUES (?, ?)"}
+	qInGroup       = &query{"SELECT 1 FROM messages WHERE space = ? AND grp = ? AND grp <> '' LIMIT 1"}
+	qDedup         = &query{"SELECT id, seq, expires FROM dedups WHERE space = ? AND dedup = ?"}
+	qAddDedup      = &query{"INSERT INTO dedups (space, dedup, expires, seq, id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires = excluded.expires, seq = excluded.seq, id = excluded.id"}
+	qOldDedup      = &query{"DELETE FROM dedups WHERE (space, dedup) IN (SELECT space, dedup FROM dedups WHERE expires < ? ORDER BY expires LIMIT 4)"}
 
 	qAck     = &query{"DELETE FROM messages WHERE seq = ? AND space = ? AND token = ? RETURNING grp, size"}
 	qDelBody = &query{"DELETE FROM bodies WHERE seq = ?"}
@@ -92,6 +93,13 @@ func (t *txn) enqueue(queue int64, m store.Message, now time.Time) (store.Enqueu
 			return store.Enqueued{}, err
 		}
 		body = nil
+	}
+	if m.Lease > 0 && state == ready && m.Group == "" {
+		due, token := nanos(now.Add(m.Lease)), newToken()
+		t.writer.dues.note(queue, due)
+		done.Receipt = receipt(done.Sequence, token)
+		_, err = t.conn.exec(qEnqueueLeased, done.Sequence, queue, due, token, nanos(now), nanos(m.Enqueued), m.ID, int64(len(m.Body)), body)
+		return done, err
 	}
 	_, err = t.conn.exec(qEnqueue, done.Sequence, queue, state, nanos(m.Due), nanos(m.Enqueued), m.ID, m.Group, int64(len(m.Body)), body)
 	return done, err

@@ -24,6 +24,7 @@ func Run(t *testing.T, open Open) {
 		{"scopes", testScopes},
 		{"limits", testLimits},
 		{"queue", testQueue},
+		{"enqueue leased", testEnqueueLeased},
 		{"queue leases", testLeases},
 		{"queue groups", testGroups},
 		{"queue runs", testRuns},
