@@ -82,6 +82,7 @@ type Pool struct {
 
 	provisions map[string]*provision // by Function.Key
 	making     int                   // provisioned ones that are being made
+	slots      int                   // how many of them keep others waiting
 	scaling    *scaling
 
 	stop    chan struct{}

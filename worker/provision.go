@@ -21,6 +21,9 @@ const (
 	firstPause, longestPause = time.Second, 5 * time.Minute
 	// settled is how long a provisioned sandbox must have lived for its death to be no failure.
 	settled = time.Minute
+	// slotTime is for how long one that is being made keeps others waiting: an Init phase that hangs takes no processor, and must not
+	// hold up those of other functions.
+	slotTime = time.Second
 	// renewAhead is how long before a provisioned sandbox becomes too old another one is made in its stead.
 	renewAhead = 2 * time.Minute
 )
@@ -121,13 +124,14 @@ func (p *Pool) missing(pr *provision) int {
 func (p *Pool) topUp() {
 	slots := max(1, runtime.GOMAXPROCS(0)/2)
 	for _, pr := range p.provisions {
-		for p.making < slots && !p.draining && pr.timer == nil && p.missing(pr) > 0 {
+		for p.slots < slots && !p.draining && pr.timer == nil && p.missing(pr) > 0 {
 			if p.total >= p.deps.MaxSandboxes && !p.evict() {
 				pr.err = ErrFull
 				p.pause(pr)
 				break
 			}
 			p.total++
+			p.slots++
 			p.making++
 			pr.making++
 			go p.provisionOne(pr)
@@ -146,13 +150,18 @@ func (p *Pool) provisionOne(pr *provision) {
 		case <-ctx.Done():
 		}
 	}()
-	e, err := p.create(ctx, pr.f, pr)
-	if err == nil {
-		p.born(e)
-		err = e.provision(ctx)
-	}
+	slot := time.AfterFunc(slotTime, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.slots--
+		p.topUp()
+	})
+	e, err := p.prepareOne(ctx, pr)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if slot.Stop() {
+		p.slots--
+	}
 	p.making--
 	pr.making--
 	p.changed.Broadcast() // Drain waits for those that are being made
@@ -174,12 +183,25 @@ func (p *Pool) provisionOne(pr *provision) {
 		}
 	}
 	if err != nil && !gone {
-		if pr.err = err; !errors.Is(err, ErrInit) && !errors.Is(err, ErrRole) {
+		if pr.err = err; !errors.Is(err, ErrInit) && !errors.Is(err, ErrRole) && !errors.Is(err, ErrFull) {
 			p.deps.Log.Error("provision sandbox", "owner", pr.f.Owner, "error", err)
 		}
 		p.pause(pr)
 	}
 	p.topUp()
+}
+
+// prepareOne makes a sandbox, unless the host has no memory for it. It answers one with an error if its Init phase failed.
+func (p *Pool) prepareOne(ctx context.Context, pr *provision) (*environment, error) {
+	if free, err := freeMemory(); err == nil && free < stopBelow {
+		return nil, fmt.Errorf("%w: %d %% of the host's memory is left", ErrFull, free)
+	}
+	e, err := p.create(ctx, pr.f, pr)
+	if err != nil {
+		return nil, err
+	}
+	p.born(e)
+	return e, e.provision(ctx)
 }
 
 // pause makes no more of them for a while. The caller holds p.mu.

@@ -117,6 +117,18 @@ func TestProvisionFails(t *testing.T) {
 	})
 }
 
+// A function whose Init phase hangs keeps no other from being provisioned.
+func TestProvisionHangs(t *testing.T) {
+	w := newWorld(t, "process", Deps{})
+	hanging := w.function("INIT", "hang")
+	w.Provision(hanging, 8)
+	w.provisioned(w.function(), 2)
+	if n, err := w.Provisioned(hanging.Key); n != 0 || err != nil {
+		t.Errorf("of those that hang: %d, %v", n, err)
+	}
+	w.Retire(hanging.Key)
+}
+
 // A sandbox that dies, used or not, is replaced, and no invocation waits for that.
 func TestProvisionReplacesTheDead(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
