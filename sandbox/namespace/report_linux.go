@@ -106,15 +106,24 @@ func Report() sandbox.Report {
 		add("control groups", false, err.Error(), "without them nothing limits memory, processes and processor time: run as root, "+
 			"or: systemd-run --user --scope -p Delegate=yes enfold serve")
 	}
-	took, err := trial()
-	if err == nil {
-		add("a sandbox", true, fmt.Sprintf("made, used and removed in %v", took.Round(100*time.Microsecond)), "")
-	} else {
+	t, err := trial()
+	if err != nil {
 		add("a sandbox", false, err.Error(), userNamespaceAdvice())
+		return r
 	}
-	r.OK = err == nil
+	add("a sandbox", true, "made, used and removed in "+round(t.cold), "")
+	add("a waiting sandbox", true, "becomes a function's in "+round(t.claim)+": its language runtime has booted by then", "")
+	switch {
+	case t.freezes:
+		add("idle sandboxes", true, fmt.Sprintf("frozen by their control group after %v", freezeAfter), "")
+	default:
+		add("idle sandboxes", true, fmt.Sprintf("stopped by signals after %v, which a handler of SIGCONT notices; cgroup v2 would freeze them unseen", stopAfter), "")
+	}
+	r.OK = true
 	return r
 }
+
+func round(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
 
 func rootDetail() string {
 	switch {
@@ -126,20 +135,31 @@ func rootDetail() string {
 	return fmt.Sprintf("user %d: all sandboxes share this user's id on the host", os.Geteuid())
 }
 
-// trial makes a sandbox, runs a program that every host has, and removes the sandbox.
-func trial() (time.Duration, error) {
+// A trialRun is what was found out by making sandboxes.
+type trialRun struct {
+	cold    time.Duration // all of a sandbox's life, and the driver's
+	claim   time.Duration
+	freezes bool
+}
+
+// trial makes a sandbox, runs a program that every host has, and removes the sandbox; and again with one that waits.
+func trial() (t trialRun, err error) {
 	start := time.Now()
 	d, err := New(Options{Stock: -1, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return 0, err
+		return t, err
 	}
-	err = runOnce(d)
-	return time.Since(start), errors.Join(err, d.Close())
-}
-
-func runOnce(d *Driver) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	err = d.tryOnce(ctx)
+	t.cold = time.Since(start)
+	if err == nil {
+		err = d.tryWaiting(ctx, &t)
+	}
+	return t, errors.Join(err, d.Close())
+}
+
+func (d *Driver) tryOnce(ctx context.Context) error {
 	s, err := d.Create(ctx, sandbox.Spec{ID: "trial", Owner: "trial"})
 	if err != nil {
 		return err
@@ -148,9 +168,29 @@ func runOnce(d *Driver) error {
 	if err != nil {
 		return err
 	}
+	return exited(p, 7)
+}
+
+// tryWaiting claims a shell that waits for a line.
+func (d *Driver) tryWaiting(ctx context.Context, t *trialRun) error {
+	w, err := d.Warm(ctx, nil, sandbox.Command{Args: []string{"/bin/sh", "-c", "read code; exit $code"}, Dir: "/var/task"})
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	s, p, err := w.Claim(ctx, sandbox.Spec{ID: "waiting", Owner: "trial"}, []byte("8\n"))
+	if err != nil {
+		return errors.Join(err, w.Destroy())
+	}
+	t.claim = time.Since(start)
+	t.freezes = s.(*box).freezes()
+	return exited(p, 8)
+}
+
+func exited(p sandbox.Process, code int) error {
 	<-p.Done()
-	if e := p.Exit(); e.Code != 7 {
-		return fmt.Errorf("a program that should exit with 7 ended with %+v", e)
+	if e := p.Exit(); e.Code != code {
+		return fmt.Errorf("a program that should exit with %d ended with %+v", code, e)
 	}
 	return nil
 }
