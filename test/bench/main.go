@@ -82,6 +82,7 @@ func measure(ctx context.Context, o *options, p *programs, t *table) (err error)
 		{"clients", clients},
 		{"burst", burst},
 		{"refill", refill},
+		{"density", density},
 		{"events", events},
 	} {
 		if o.wants(part.name) {

@@ -10,16 +10,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
 )
 
 // A member is a process of a server: the server itself, or one that it or a sandbox of it has started.
 type member struct {
 	pid, parent int
-	name        string
 }
-
-// firstProcess is what the first process of a sandbox is called.
-const firstProcess = "enfold-init"
 
 // tree is all processes of a server.
 func (s *server) tree() ([]member, error) {
@@ -51,16 +49,17 @@ func readMember(dir string) (m member, err error) {
 	if err != nil {
 		return m, err
 	}
-	from, to := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
-	if from < 0 || to < from {
-		return m, fmt.Errorf("%s: no name in %q", dir, stat)
-	}
-	m.name = string(stat[from+1 : to])
 	if m.pid, err = strconv.Atoi(filepath.Base(dir)); err != nil {
 		return m, err
 	}
-	_, err = fmt.Sscanf(string(stat[to+1:]), " %1s %d", new(string), &m.parent)
+	_, err = fmt.Sscanf(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " %1s %d", new(string), &m.parent) // a name may hold anything
 	return m, err
+}
+
+// first says that it is the first process of a sandbox. The kernel's name of it is of no use: it is that of a descriptor.
+func (m member) first() bool {
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", m.pid))
+	return err == nil && bytes.HasPrefix(args, []byte(pid1.Name+"\x00"))
 }
 
 // processorTime is what a process has used so far, its dead threads included: the kernel's own count, not one of ticks.
