@@ -19,18 +19,20 @@ const maxGroup = 256
 // maxGroupBytes ends a group early, so that what a commit holds in memory stays bounded.
 const maxGroupBytes = 16 << 20
 
-// writer owns the one connection that writes. One goroutine at a time has it and runs the callers' functions.
+// writer owns the one connection that writes. Two goroutines take turns: who has the pen runs the callers' functions.
 //
-// A group grows until the one before it is durable, and is committed then. Whoever committed it gives the writer to another
-// goroutine, which runs the next group meanwhile, makes the group durable and answers its callers: see landing.
+// A group grows until the one before it is durable, and is committed then. Who committed it passes the pen on, makes the group
+// durable and answers its callers, see landing, while the other runs the next group. They live as long as the writer, because
+// a new goroutine would have to grow its stack through all of SQLite first.
 type writer struct {
 	file    file
 	conn    *conn
 	check   *checkpointer
 	calls   chan *call
 	spare   sync.Pool // of calls that were answered
+	pen     chan struct{}
 	stop    chan struct{}
-	stopped chan struct{}
+	running sync.WaitGroup
 
 	pause sync.Mutex // held while a group is open, and by a checkpoint that needs the writer out of the way
 
@@ -42,7 +44,7 @@ type writer struct {
 	syncFile func(*os.File) error
 	broken   error // a sync failed: nothing is committed any more
 
-	// State of the goroutine. It outlives the goroutine, because a function may end that.
+	// Of who has the pen. It outlives that goroutine, because a function may end it.
 	group   []*call // ran, wait for the commit
 	errs    []error // what the functions of the group answered
 	redo    []*call // of a group that was taken back
@@ -71,8 +73,8 @@ var (
 
 func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer, error) {
 	w := &writer{
-		file: f, check: check, syncFile: sync, calls: make(chan *call, maxGroup), stop: make(chan struct{}), stopped: make(chan struct{}),
-		landing: make(chan struct{}, 1),
+		file: f, check: check, syncFile: sync, calls: make(chan *call, maxGroup), stop: make(chan struct{}),
+		pen: make(chan struct{}, 1), landing: make(chan struct{}, 1),
 	}
 	w.spare.New = newCall
 	w.spaces.ids = make(map[space]int64)
@@ -87,7 +89,11 @@ func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer,
 	} else if left != 0 { // what another process did not get to delete
 		w.reaper.rouse()
 	}
-	go w.run()
+	w.pen <- struct{}{}
+	for range 2 {
+		w.running.Add(1)
+		go w.run()
+	}
 	w.reaper.start(w)
 	return w, nil
 }
@@ -117,13 +123,12 @@ func (w *writer) connect() error {
 	return nil
 }
 
-// end stops the goroutine; all callers have left. The connection is closed later, because the last one that is closed makes
+// end stops the goroutines; all callers have left. The connection is closed later, because the last one that is closed makes
 // a checkpoint.
 func (w *writer) end() {
 	w.reaper.stop()
 	close(w.stop)
-	<-w.stopped
-	w.landing <- struct{}{} // the last group has landed
+	w.running.Wait()
 }
 
 // close closes what the writer has, when it has ended.
@@ -134,36 +139,42 @@ func (w *writer) close() error {
 	return errors.Join(w.wal.Close(), w.conn.close())
 }
 
-// run is the goroutine: it runs groups until it has one to land, and another takes over. Another also does if a function ends
-// it by runtime.Goexit, as a test's FailNow does.
+// run is a goroutine of the writer. If a function ends it by runtime.Goexit, as a test's FailNow does, another takes over.
 func (w *writer) run() {
-	passed := false
+	ended := false
 	defer func() {
-		if !passed {
+		if !ended {
+			w.pen <- struct{}{}
 			go w.run()
-		}
-	}()
-	for {
-		if !w.holding { // else there is the former goroutine's group
-			select {
-			case c := <-w.calls:
-				w.pause.Lock()
-				w.holding = true
-				w.take(c)
-			case <-w.stop:
-				passed = true
-				close(w.stopped)
-				return
-			}
-		}
-		w.gather()
-		if l := w.finish(); l != nil {
-			passed = true
-			go w.run()
-			w.land(l)
 			return
 		}
+		w.running.Done()
+	}()
+	for !ended {
+		<-w.pen
+		l, more := w.turn()
+		ended = !more
+		w.pen <- struct{}{}
+		if l != nil {
+			w.land(l)
+		}
 	}
+}
+
+// turn runs a group, which is to be landed if there is anything to land. It answers false when the writer ends.
+func (w *writer) turn() (l *landing, more bool) {
+	if !w.holding { // else there is the group of a goroutine that was ended
+		select {
+		case c := <-w.calls:
+			w.pause.Lock()
+			w.holding = true
+			w.take(c)
+		case <-w.stop:
+			return nil, false
+		}
+	}
+	w.gather()
+	return w.finish(), true
 }
 
 // gather takes the calls that are there already, and those that come before the group may land. Those who were answered a
