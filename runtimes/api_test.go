@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 }
 
 // hostSet is a Set of this host, the same for all tests: interpreters are looked for once.
-func hostSet(t *testing.T) *Set {
+func hostSet(t testing.TB) *Set {
 	t.Helper()
 	shared.once.Do(func() {
 		dir, err := os.MkdirTemp("", "enfold-runtimes-*")
@@ -65,6 +65,16 @@ func testMap() map[string]string {
 // function, and with processes that were waiting for it.
 func eachRuntime(t *testing.T, f Family, test func(t *testing.T, runtime string)) {
 	t.Helper()
+	eachInterpreter(t, f, func(t *testing.T, runtime string) {
+		for _, mode := range []string{"launched", waiting} {
+			t.Run(mode, func(t *testing.T) { test(t, runtime) })
+		}
+	})
+}
+
+// eachInterpreter runs a test for every runtime of a family that this host can serve.
+func eachInterpreter(t *testing.T, f Family, test func(t *testing.T, runtime string)) {
+	t.Helper()
 	some := false
 	for _, r := range served {
 		if r.family != f {
@@ -75,9 +85,7 @@ func eachRuntime(t *testing.T, f Family, test func(t *testing.T, runtime string)
 				t.Skip(err)
 			}
 			some = true
-			for _, mode := range []string{"launched", waiting} {
-				t.Run(mode, func(t *testing.T) { test(t, r.name) })
-			}
+			test(t, r.name)
 		})
 	}
 	if !some {
@@ -158,11 +166,13 @@ type function struct {
 	api  *fakeAPI
 	cmd  *exec.Cmd
 	dir  string // its task
+	opt  string // its layers
 	done chan struct{}
 	mu   sync.Mutex
 	log  bytes.Buffer
 	// booted is closed when a waiting process has said that it waits. Nil if the process does not wait.
 	booted chan struct{}
+	waited bool // it began by waiting
 }
 
 // code is a function to be run: files by name, relative to the task, or to the layer if they begin with "opt/".
@@ -172,6 +182,7 @@ type code struct {
 	env              map[string]string
 	wrapper          string
 	task             string // used instead of files
+	waiting          bool   // its process waits for it, if it can
 }
 
 func (f *function) Write(p []byte) (int, error) {
@@ -194,24 +205,49 @@ func (f *function) logged() string {
 
 func start(t *testing.T, c code) *function {
 	t.Helper()
-	f := &function{t: t, api: newFakeAPI(t), done: make(chan struct{})}
+	f, l, entries := newFunction(t, c)
+	if (c.waiting || isWaiting(t)) && l.Warm != nil {
+		code := hide(t, f.dir, f.opt)
+		config := f.wait(l.Warm, f.api.Listener.Addr().String())
+		code.restore()
+		f.configure(config, entries)
+		return f
+	}
+	f.run(l.Args, entries, nil)
+	return f
+}
+
+// prepare is a function that is not started, the process that could wait for it, and its configuration.
+func prepare(t *testing.T, c code) (f *function, w *Warm, entries []string) {
+	t.Helper()
+	f, l, entries := newFunction(t, c)
+	if l.Warm == nil {
+		t.Fatalf("no process can wait for %v", c)
+	}
+	return f, l.Warm, entries
+}
+
+func newFunction(t *testing.T, c code) (f *function, l Launch, entries []string) {
+	t.Helper()
+	f = &function{t: t, api: newFakeAPI(t), done: make(chan struct{})}
 	root := t.TempDir()
 	f.dir = filepath.Join(root, "task")
 	if c.task != "" {
 		f.dir = c.task
 	}
-	opt := filepath.Join(root, "opt")
-	writeFiles(t, c.files, f.dir, opt)
+	f.opt = filepath.Join(root, "opt")
+	writeFiles(t, c.files, f.dir, f.opt)
+	custom := map[string]string{}
 	for k, v := range c.env {
-		c.env[k] = strings.ReplaceAll(v, "TASK", f.dir)
+		custom[k] = strings.ReplaceAll(v, "TASK", f.dir)
 	}
 	l, err := hostSet(t).Launch(context.Background(), Request{
-		Runtime: c.runtime, Task: f.dir, Layers: []string{opt}, MemoryMB: 512, Wrapper: c.wrapper, Env: c.env,
+		Runtime: c.runtime, Task: f.dir, Layers: []string{f.opt}, MemoryMB: 512, Wrapper: c.wrapper, Env: custom,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mounts := append([]Mount{{Source: f.dir, Target: "/var/task"}, {Source: opt, Target: "/opt"}}, l.Mounts...)
+	mounts := append([]Mount{{Source: f.dir, Target: "/var/task"}, {Source: f.opt, Target: "/opt"}}, l.Mounts...)
 	l = l.In(func(target string) string { return onHost(mounts, target) })
 	env := map[string]string{
 		"AWS_LAMBDA_RUNTIME_API": f.api.Listener.Addr().String(), "_HANDLER": c.handler, "LANG": "en_US.UTF-8", "TZ": ":UTC",
@@ -220,20 +256,11 @@ func start(t *testing.T, c code) *function {
 		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f", "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
 	}
 	maps.Copy(env, l.Env)
-	maps.Copy(env, c.env)
-	var entries []string
+	maps.Copy(env, custom)
 	for k, v := range env {
 		entries = append(entries, k+"="+v)
 	}
-	if isWaiting(t) && l.Warm != nil {
-		code := hide(t, f.dir, opt)
-		config := f.wait(l.Warm)
-		code.restore()
-		f.configure(config, entries)
-		return f
-	}
-	f.run(l.Args, entries, nil)
-	return f
+	return f, l, entries
 }
 
 func writeFiles(t *testing.T, files map[string]string, task, opt string) {
@@ -296,16 +323,21 @@ func (h *hidden) move(back bool) {
 	}
 }
 
-// wait starts a process that waits for its configuration, and waits until it does. The result is its standard input.
-func (f *function) wait(w *Warm) io.WriteCloser {
+// wait starts a process that waits for its configuration, and waits until it does. It knows an address of the Runtime API, or "".
+// The result is its standard input.
+func (f *function) wait(w *Warm, ahead string) io.WriteCloser {
 	f.t.Helper()
+	env := slices.Clone(w.Env)
+	if ahead != "" {
+		env = append(env, "AWS_LAMBDA_RUNTIME_API="+ahead)
+	}
 	stdin, config, err := os.Pipe()
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	booted := make(chan struct{})
-	f.booted = booted
-	f.run(w.Args, append(slices.Clone(w.Env), "AWS_LAMBDA_RUNTIME_API="+f.api.Listener.Addr().String()), stdin)
+	f.booted, f.waited = booted, true
+	f.run(w.Args, env, stdin)
 	stdin.Close()
 	f.t.Cleanup(func() { config.Close() })
 	select {

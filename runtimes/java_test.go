@@ -13,7 +13,7 @@ import (
 )
 
 // javac compiles sources for a Java of this host into a new directory.
-func javac(t *testing.T, runtime string, sources ...string) string {
+func javac(t testing.TB, runtime string, sources ...string) string {
 	t.Helper()
 	r, _ := lookup(runtime)
 	in, err := hostSet(t).interpreter(context.Background(), r)

@@ -18,31 +18,38 @@ import (
 // BenchmarkWaiting measures a process that waits for its configuration: from there to its request for an event, and to its first
 // answer, medians. An operation is the whole life of one.
 func BenchmarkWaiting(b *testing.B) {
-	set := New(Options{DataDir: b.TempDir(), Map: testMap()})
-	for _, r := range served {
-		files, ok := map[Family]map[string]string{
-			Python: {"app.py": "def handler(event, context):\n    return event\n"},
-			Node:   {"app.js": "exports.handler = async (event) => event;\n"},
-		}[r.family]
-		if !ok {
-			continue
-		}
-		b.Run(r.name, func(b *testing.B) {
-			task := b.TempDir()
-			for name, text := range files {
-				if err := os.WriteFile(filepath.Join(task, name), []byte(text), 0o644); err != nil {
+	for _, f := range []struct {
+		family              Family
+		file, text, handler string
+	}{
+		{Python, "app.py", "def handler(event, context):\n    return event\n", "app.handler"},
+		{Node, "app.js", "exports.handler = async (event) => event;\n", "app.handler"},
+		{Java, "", "", "fn.App$Echo"},
+	} {
+		for _, r := range served {
+			if r.family != f.family {
+				continue
+			}
+			b.Run(r.name, func(b *testing.B) {
+				if _, err := hostSet(b).interpreter(context.Background(), r); err != nil {
+					b.Skip(err)
+				}
+				q := Request{Runtime: r.name, Task: b.TempDir(), MemoryMB: 128}
+				if f.family == Java {
+					q.Task, q.MemoryMB = javac(b, r.name, "testdata/java/fn/App.java"), 512
+				} else if err := os.WriteFile(filepath.Join(q.Task, f.file), []byte(f.text), 0o644); err != nil {
 					b.Fatal(err)
 				}
-			}
-			benchmarkWaiting(b, set, Request{Runtime: r.name, Task: task, MemoryMB: 128}, "app.handler")
-		})
+				benchmarkWaiting(b, q, f.handler)
+			})
+		}
 	}
 }
 
-func benchmarkWaiting(b *testing.B, set *Set, q Request, handler string) {
-	l, err := set.Launch(context.Background(), q)
+func benchmarkWaiting(b *testing.B, q Request, handler string) {
+	l, err := hostSet(b).Launch(context.Background(), q)
 	if err != nil {
-		b.Skip(err)
+		b.Fatal(err)
 	}
 	mounts := append([]Mount{{Source: q.Task, Target: "/var/task"}, {Source: b.TempDir(), Target: "/opt"}}, l.Mounts...)
 	l = l.In(func(target string) string { return onHost(mounts, target) })

@@ -221,4 +221,11 @@ public class App {
     }
 
     public static class Plain {}
+
+    public static class Big implements RequestHandler<Object, Integer> {
+        @Override
+        public Integer handleRequest(Object event, Context context) {
+            return System.getenv("BIG").length();
+        }
+    }
 }

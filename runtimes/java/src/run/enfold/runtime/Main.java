@@ -76,14 +76,19 @@ public final class Main {
     }
 
     private void run() throws Exception {
-        Field shared = LambdaRuntime.class.getDeclaredField("logger");
-        shared.setAccessible(true);
-        shared.set(null, logger);
+        shareLogger();
         Handler handler = load();
         RuntimeClient.Response event = client.next();
         while (true) {
             event = answer(handler, event);
         }
+    }
+
+    /** Gives functions the logger by the field of AWS's interfaces that is for it. */
+    void shareLogger() throws ReflectiveOperationException {
+        Field shared = LambdaRuntime.class.getDeclaredField("logger");
+        shared.setAccessible(true);
+        shared.set(null, logger);
     }
 
     /** Finds the handler. A fault that is not fatal becomes the answer to every event; a fatal one ends the process. */

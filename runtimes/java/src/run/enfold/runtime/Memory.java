@@ -35,9 +35,9 @@ final class Memory {
         Class<?> descriptors = Class.forName("sun.nio.ch.InheritedChannel");
         dup2 = all.findStatic(descriptors, "dup2", MethodType.methodType(void.class, int.class, int.class));
         MethodHandle open = all.findStatic(descriptors, "open0", MethodType.methodType(int.class, String.class, int.class));
-        emptyInput = (int) open.invokeExact("/dev/null", 0 /* O_RDONLY */);
-        dup2.invokeExact(emptyInput, emptyInput); // does nothing but be linked
         close = all.findStatic(descriptors, "close0", MethodType.methodType(void.class, int.class));
+        emptyInput = (int) open.invokeExact("/dev/null", 0 /* O_RDONLY */);
+        replace((int) open.invokeExact("/dev/null", 0), emptyInput); // so that this has been done once
     }
 
     private MethodHandles.Lookup trusted(Class<?> c) throws ReflectiveOperationException {
@@ -67,7 +67,11 @@ final class Memory {
 
     /** Makes /dev/null the process's standard input. To close System.in would put a /dev/null there that cannot be read. Once. */
     void emptyInput() throws Throwable {
-        dup2.invokeExact(emptyInput, 0);
-        close.invokeExact(emptyInput);
+        replace(emptyInput, 0);
+    }
+
+    private void replace(int from, int to) throws Throwable {
+        dup2.invokeExact(from, to);
+        close.invokeExact(from);
     }
 }

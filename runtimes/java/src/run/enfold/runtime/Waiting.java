@@ -29,6 +29,13 @@ final class Waiting {
             + "Lambda-Runtime-Deadline-Ms: 1\r\nContent-Length: " + BODY.length() + "\r\n\r\n" + BODY;
     private static final String ACCEPTED = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
 
+    /** What System.getenv loads and what cannot be rehearsed. */
+    private static final String[] CLASSES = {
+        "java.lang.ProcessEnvironment", "java.lang.ProcessEnvironment$ExternalData", "java.lang.ProcessEnvironment$Variable",
+        "java.lang.ProcessEnvironment$Value", "java.lang.ProcessEnvironment$StringEnvironment", "java.lang.Process",
+        "java.lang.ProcessImpl", "java.lang.ProcessImpl$LaunchMechanism",
+    };
+
     private Waiting() {}
 
     /** Waits, then replaces the environment. Returns a client that is connected already, or null. opt is the layers' directory. */
@@ -48,6 +55,7 @@ final class Waiting {
         }
         environment.replace(config);
         memory.emptyInput();
+        System.clearProperty("sun.misc.unsafe.memory.access"); // how an option reached Unsafe
         return client;
     }
 
@@ -80,6 +88,10 @@ final class Waiting {
         URL[] path = {new URL("file", null, new File(jar).getParent() + "/"), new URL("file", null, jar)};
         try (URLClassLoader apart = new URLClassLoader(path, ClassLoader.getPlatformClassLoader())) {
             Class.forName(Rehearsal.OfMaps.class.getName(), true, apart);
+            apart.findResource(new File(jar).getName()); // from the directory
+        }
+        for (String name : CLASSES) {
+            Class.forName(name, false, null);
         }
         try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             Thread api = new Thread(() -> serve(server), "enfold");
@@ -88,6 +100,7 @@ final class Waiting {
             URLClassLoader loader = new URLClassLoader(Main.classPath(new File(jar).getParent(), opt), ClassLoader.getSystemClassLoader());
             RuntimeClient client = new RuntimeClient("127.0.0.1:" + server.getLocalPort());
             Main main = new Main(client, new Logger(null, null, null), loader);
+            main.shareLogger();
             RuntimeClient.Response event = client.next();
             for (Class<?> c : new Class<?>[] {Rehearsal.OfStreams.class, Rehearsal.OfMaps.class, Rehearsal.OfObjects.class}) {
                 Handler handler = Handler.find(c.getName(), loader);
