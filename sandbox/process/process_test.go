@@ -31,6 +31,9 @@ func open(t testing.TB) sandbox.Driver {
 // The control of the namespace driver's test: without isolation the attempts to escape succeed.
 func TestConformance(t *testing.T) { sandboxtest.Run(t, sandboxtest.Expect{}, open) }
 
+// An ordinary user's attempts succeed too, as far as they need no root.
+func TestConformanceAsUser(t *testing.T) { sandboxtest.AsUser(t, "^TestConformance$") }
+
 func TestPath(t *testing.T) {
 	s := &box{dir: "/state/x", spec: sandbox.Spec{Mounts: []sandbox.Mount{
 		{Source: "/a", Target: "/var/task"}, {Source: "/b", Target: "/var"}, {Source: "/c", Target: "/var/task"},

@@ -22,6 +22,8 @@ type Expect struct {
 	Stock    bool // sandboxes wait ready, which come and go as they like: what is left is counted without
 	// Why says why something is missing on this host, for the lines that say what was skipped.
 	Why string
+
+	ahead bool // sandboxes have waited with a process in them, see RunAhead
 }
 
 // Run runs the suite on drivers that open makes.

@@ -70,7 +70,9 @@ func probeGrab(args []string) int {
 // testShares has one sandbox take all it gets of what the kernel counts by user, and then another, and the host, take a few: where
 // each has a user id of its own, nobody lacks anything.
 func testShares(t *testing.T, s *suite) {
-	s.needs(t, s.expect.OwnIDs, "user id of each sandbox's own")
+	if !s.expect.OwnIDs {
+		t.Skip("all sandboxes are one user of the host here: what the kernel counts by user, they share")
+	}
 	for name, grab := range greeds() {
 		t.Run(name, func(t *testing.T) {
 			greedy := s.create(t, nil)

@@ -82,6 +82,13 @@ func leaveHost(at string) error {
 // is as confined as it will ever be, whenever it is started. The thread ends with the goroutine.
 func (p *process) confine(ready chan<- error) {
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() { // Go never ends its first thread: it is held here until another one has taken the task
+		taken := make(chan error)
+		go p.confine(taken)
+		ready <- <-taken
+		runtime.UnlockOSThread()
+		return
+	}
 	err := dropBounding()
 	if err == nil {
 		err = p.dropRights(thisThread)
@@ -114,7 +121,14 @@ func (p *process) mount(m Mounts, files []int) error {
 			}
 		}
 	}
-	return p.build(m.Ops, files)
+	if err := p.build(m.Ops, files); err != nil {
+		return err
+	}
+	if m.Files == 0 {
+		return nil
+	}
+	limit := syscall.Rlimit{Cur: uint64(m.Files), Max: uint64(m.Files)}
+	return failed(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit), "limit open files")
 }
 
 // claim mounts what the sandbox's owner has, and takes the process there that may wait for it: it shares its current directory
@@ -133,12 +147,6 @@ func (p *process) claim(m Mounts, files []int) error {
 	if !p.user {
 		if err := leaveHost(hostDir); err != nil {
 			return err
-		}
-	}
-	if m.Files > 0 {
-		limit := syscall.Rlimit{Cur: uint64(m.Files), Max: uint64(m.Files)}
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-			return failed(err, "limit open files")
 		}
 	}
 	p.stage = claimed
