@@ -3,4 +3,7 @@
 // One sandbox runs one invocation at a time and belongs to one Function, which is one revision of one version. Idle
 // sandboxes are reused most recent first and reaped after a while; a retired Function's sandboxes finish what they run
 // and are gone.
+//
+// Provisioned ones are made ahead of any invocation, Init phase included, are used first, and stay while they are idle. They count
+// among all that may exist, and none of them is evicted for another Function's.
 package worker
