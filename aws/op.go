@@ -35,6 +35,8 @@ type Service struct {
 	// ValidationCode is the error code of a constraint violation: "ValidationException" for most, "InvalidParameterException"
 	// for CloudWatch Logs, "ValidationError" for the query services.
 	ValidationCode string
+	// DeniedCode is what the service calls AccessDenied in answers of the query protocol; empty if it has no word of its own.
+	DeniedCode string
 }
 
 // Absent is an op of the model that Enfold does not serve.

@@ -134,7 +134,7 @@ func (s *Server) build(ctx context.Context) error {
 		ScalingRate: cfg.FunctionScalingRate, MaxSandboxes: max(cfg.AccountConcurrency, lambda.AccountConcurrency),
 	})
 	outbox := event.NewOutbox(root.Key("event"), nil)
-	inRoles := newSessions(assume, tokens, s.iam)
+	inRoles := newSessions(assume.assume, tokens, s.iam)
 	sealLambda := root.Key("lambda")
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
@@ -144,7 +144,10 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	registerPoolMetrics(metrics, s.pool)
-	if s.sns, err = s.newSNS(sns.Deps{Store: db, Outbox: outbox, Seal: root.Key("sns")}, calls); err != nil {
+	if s.sns, err = s.newSNS(sns.Deps{
+		Store: db, Outbox: outbox, Seal: root.Key("sns"),
+		Status: topicLogs{newSessions(topicRoles{stsapi.NewClient(calls)}.assume, tokens, s.iam), logsapi.NewClient(calls)},
+	}, calls); err != nil {
 		return err
 	}
 	s.relay = event.NewRelay(event.Deps{
@@ -155,6 +158,7 @@ func (s *Server) build(ctx context.Context) error {
 			sns.PublishKind:        s.sns.FanOut(),
 			sns.DeliveryKind:       s.sns.Deliveries(),
 			sns.DeadLetterKind:     s.sns.DeadLetters(),
+			sns.StatusKind:         s.sns.Statuses(),
 		},
 	})
 	s.analyzer = accessanalyzer.New(accessanalyzer.Deps{Store: db, Trail: analyzedTrail{s.trail}, Log: cfg.Log})

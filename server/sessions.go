@@ -5,17 +5,18 @@ import (
 	"sync"
 	"time"
 
+	stsapi "github.com/enfold-run/enfold/api/sts"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/service/iam"
 	"github.com/enfold-run/enfold/service/sts"
 	"github.com/enfold-run/enfold/store"
 )
 
-// sessions are those of roles that Lambda acts in by itself: to tell destinations, to poll queues. A session is used for
+// sessions are those of roles that a service acts in by itself: to tell destinations, to poll queues, to log. A session is used for
 // sessionUse and then made anew, so that the role's trust policy keeps its say; what it may do is decided at every call. One of a
 // role that was deleted is not used again.
 type sessions struct {
-	roles  functionRoles
+	assume assume
 	tokens *sts.Service
 	iam    *iam.Service
 
@@ -38,8 +39,11 @@ type keptSession struct {
 	until     time.Time
 }
 
-func newSessions(r functionRoles, t *sts.Service, i *iam.Service) *sessions {
-	return &sessions{roles: r, tokens: t, iam: i, kept: map[sessionKey]keptSession{}}
+// assume assumes a role for something of a service: a function, by its name, or a topic, by its ARN.
+type assume func(ctx context.Context, account, region, role, what string) (*stsapi.Credentials, error)
+
+func newSessions(a assume, t *sts.Service, i *iam.Service) *sessions {
+	return &sessions{assume: a, tokens: t, iam: i, kept: map[sessionKey]keptSession{}}
 }
 
 // Session implements target.Sessions.
@@ -58,7 +62,7 @@ func (s *sessions) Session(ctx context.Context, sc store.Scope, role, function s
 			return old.principal, nil
 		}
 	}
-	creds, err := s.roles.assume(ctx, sc.Account, sc.Region, role, function)
+	creds, err := s.assume(ctx, sc.Account, sc.Region, role, function)
 	if err != nil {
 		return nil, err
 	}

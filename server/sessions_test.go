@@ -133,7 +133,7 @@ func TestSessionsEndWithTheirUser(t *testing.T) {
 // TestLambdaActsForNoDeletedRole: what is kept of a role's session is not used once the role is gone.
 func TestLambdaActsForNoDeletedRole(t *testing.T) {
 	w := newIdentities(t)
-	s := newSessions(functionRoles{w.sts}, w.sts, w.iam)
+	s := newSessions(functionRoles{w.sts}.assume, w.sts, w.iam)
 	session := func() (*aws.Principal, error) {
 		return s.Session(t.Context(), store.Scope{Account: sessionAccount, Region: "us-east-1"}, workerRole, "f")
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	kmsapi "github.com/enfold-run/enfold/api/kms"
+	logsapi "github.com/enfold-run/enfold/api/logs"
+	stsapi "github.com/enfold-run/enfold/api/sts"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/event/target"
 	"github.com/enfold-run/enfold/service/sns"
@@ -101,4 +104,60 @@ func viaSNS(ctx context.Context) context.Context {
 	call := *aws.CallFrom(ctx)
 	call.RequestID, call.Via = uuid.NewString(), append(slices.Clone(call.Via), "sns.amazonaws.com")
 	return aws.WithCall(ctx, &call)
+}
+
+// snsService is SNS acting by itself.
+var snsService = aws.ServicePrincipal("sns.amazonaws.com")
+
+// topicRoles assumes the roles with which topics log, as sns.amazonaws.com: the role's trust policy decides, and the audit trail has it.
+type topicRoles struct{ sts stsapi.API }
+
+func (r topicRoles) assume(ctx context.Context, account, region, role, topic string) (*stsapi.Credentials, error) {
+	ctx = aws.WithCall(ctx, &aws.Call{
+		Principal: snsService, Account: account, Region: region, RequestID: uuid.NewString(), SourceIP: snsService.Service,
+		UserAgent: snsService.Service, Secure: true, SourceAccount: account, SourceArn: topic,
+	})
+	out, err := r.sts.AssumeRole(ctx, &stsapi.AssumeRoleInput{RoleArn: &role, RoleSessionName: new("DeliveryStatus")})
+	if err != nil {
+		return nil, err
+	}
+	return out.Credentials, nil
+}
+
+// topicLogs writes the delivery status logs of topics.
+type topicLogs struct {
+	sessions *sessions
+	logs     logsapi.API
+}
+
+var _ sns.StatusLog = topicLogs{}
+
+// Log implements sns.StatusLog.
+func (l topicLogs) Log(ctx context.Context, line *sns.StatusLine) error {
+	p, err := l.sessions.Session(ctx, line.Scope, line.Role, line.Topic)
+	if err != nil {
+		return err
+	}
+	ctx = aws.WithCall(ctx, &aws.Call{
+		Principal: p, Account: p.Account, Region: line.Scope.Region, RequestID: uuid.NewString(), Secure: true, SourceIP: snsService.Service,
+		UserAgent: snsService.Service, SourceArn: line.Topic, SourceAccount: line.Scope.Account,
+	})
+	stream := line.At.UTC().Format("2006-01-02")
+	in := &logsapi.PutLogEventsInput{LogGroupName: &line.Group, LogStreamName: &stream, LogEvents: []*logsapi.InputLogEvent{
+		{Timestamp: new(line.At.UnixMilli()), Message: &line.Text},
+	}}
+	_, err = l.logs.PutLogEvents(ctx, in)
+	if !errors.Is(err, logsapi.ErrResourceNotFound) {
+		return err
+	}
+	_, err = l.logs.CreateLogGroup(ctx, &logsapi.CreateLogGroupInput{LogGroupName: &line.Group})
+	if err != nil && !errors.Is(err, logsapi.ErrResourceAlreadyExists) {
+		return err
+	}
+	_, err = l.logs.CreateLogStream(ctx, &logsapi.CreateLogStreamInput{LogGroupName: &line.Group, LogStreamName: &stream})
+	if err != nil && !errors.Is(err, logsapi.ErrResourceAlreadyExists) {
+		return err
+	}
+	_, err = l.logs.PutLogEvents(ctx, in)
+	return err
 }

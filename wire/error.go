@@ -104,6 +104,11 @@ func guessProtocol(r *http.Request, signingName string) aws.Protocol {
 
 func writeError(w http.ResponseWriter, a errorAnswer, e *aws.Error) {
 	h := w.Header()
+	if a.service != nil && a.service.DeniedCode != "" && e.Type == aws.ErrAccessDenied {
+		own, t := *e, *e.Type
+		t.QueryCode = a.service.DeniedCode
+		own.Type, e = &t, &own
+	}
 	for k, v := range e.Header {
 		h[http.CanonicalHeaderKey(k)] = []string{headerSafe(v)}
 	}

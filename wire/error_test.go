@@ -115,6 +115,20 @@ func TestStatusByProtocol(t *testing.T) {
 	}
 }
 
+// TestDeniedCode: a service may have a word of its own for who is not allowed.
+func TestDeniedCode(t *testing.T) {
+	w := httptest.NewRecorder()
+	m := &Match{Service: &aws.Service{Name: "sns", DeniedCode: "AuthorizationError"}, Protocol: aws.Query}
+	m.EncodeError(w, "id", aws.ErrAccessDenied.New("m"))
+	want := "<ErrorResponse><Error><Type>Sender</Type><Code>AuthorizationError</Code><Message>m</Message></Error><RequestId>id</RequestId></ErrorResponse>\n"
+	if w.Code != 403 || w.Body.String() != want {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if aws.ErrAccessDenied.QueryCode != "AccessDenied" {
+		t.Error("the others have it, too")
+	}
+}
+
 // TestWriteError checks that an error before routing takes the shape of the protocol that the request looks to be in.
 func TestWriteError(t *testing.T) {
 	for _, tc := range []struct {

@@ -19,6 +19,7 @@ func newService() *aws.Service {
 		XMLNamespace:   "http://sns.amazonaws.com/doc/2010-03-31/",
 		Protocols:      []aws.Protocol{aws.Query},
 		ValidationCode: "ValidationError",
+		DeniedCode:     "AuthorizationError",
 		Absent: []aws.Absent{
 			{Name: "CheckIfPhoneNumberIsOptedOut", Method: "POST", URI: "/"},
 			{Name: "CreatePlatformApplication", Method: "POST", URI: "/"},
@@ -100,6 +101,17 @@ func newService() *aws.Service {
 					}
 					return []string{"arn:aws:sns:" + aws.CallFrom(ctx).Region + ":" + aws.CallFrom(ctx).Account + ":" + *in.Name}, nil
 				},
+			},
+			{
+				Action: "iam:PassRole",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*CreateTopicInput)
+					if len(in.Attributes) == 0 {
+						return nil, nil
+					}
+					return feedbackRoles(aws.CallFrom(ctx), in.Attributes)
+				},
+				Keys: map[string]string{"iam:PassedToService": "sns.amazonaws.com"},
 			},
 		},
 		NewInput:  func() any { return new(CreateTopicInput) },
@@ -313,6 +325,19 @@ func newService() *aws.Service {
 		Resources: func(ctx context.Context, _, input any) ([]string, error) {
 			in := input.(*SetTopicAttributesInput)
 			return topicARN(aws.CallFrom(ctx), in.TopicArn)
+		},
+		Also: []aws.Permission{
+			{
+				Action: "iam:PassRole",
+				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
+					in := input.(*SetTopicAttributesInput)
+					if in.AttributeName == nil || *in.AttributeName == "" {
+						return nil, nil
+					}
+					return feedbackRole(aws.CallFrom(ctx), in.AttributeName, in.AttributeValue)
+				},
+				Keys: map[string]string{"iam:PassedToService": "sns.amazonaws.com"},
+			},
 		},
 		NewInput:  func() any { return new(SetTopicAttributesInput) },
 		NewOutput: func() any { return new(SetTopicAttributesOutput) },

@@ -1,6 +1,7 @@
 package sns
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/enfold-run/enfold/aws"
@@ -59,6 +60,25 @@ func ParseSubscriptionARN(s string) (topic aws.ARN, id string, err error) {
 
 // topicARN is the topic of a TopicArn parameter.
 func topicARN(_ *aws.Call, arn *string) ([]string, error) { return named("TopicArn", arn) }
+
+// feedbackRole is the role that an attribute of a topic hands to SNS; none if it is another attribute, or empty.
+func feedbackRole(_ *aws.Call, name, v *string) ([]string, error) {
+	if name == nil || v == nil {
+		return nil, nil
+	}
+	return feedbackRoles(nil, map[string]string{*name: *v})
+}
+
+// feedbackRoles are those of all attributes.
+func feedbackRoles(_ *aws.Call, attributes map[string]string) (roles []string, err error) {
+	for name, v := range attributes {
+		if strings.HasSuffix(name, "FeedbackRoleArn") && v != "" && !slices.Contains(roles, v) {
+			roles = append(roles, v)
+		}
+	}
+	slices.Sort(roles)
+	return roles, nil
+}
 
 // taggedARN is the topic of a ResourceArn parameter.
 func taggedARN(_ *aws.Call, arn *string) ([]string, error) { return named("ResourceArn", arn) }

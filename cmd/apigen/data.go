@@ -19,6 +19,7 @@ type opsFile struct {
 	protocols   []string // beyond the model's
 	namespace   string   // of XML answers, if the model has none
 	pathMember  string   // aws.Service.PathMember
+	denied      string   // aws.Service.DeniedCode
 	names       []string // of the served ops, in the file's order
 	ops         map[string]opLine
 }
@@ -66,6 +67,8 @@ func (o *opsFile) serviceLine(words []string) error {
 			o.namespace = value
 		case "path-member":
 			o.pathMember = value
+		case "denied":
+			o.denied = value
 		default:
 			return fmt.Errorf("unknown word %q", w)
 		}

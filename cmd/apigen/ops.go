@@ -113,6 +113,9 @@ func (g *generator) service(b *bytes.Buffer) {
 		b.WriteString("TypedErrors: true,\n")
 	}
 	fmt.Fprintf(b, "ValidationCode: %q,\n", g.ops.validation)
+	if g.ops.denied != "" {
+		fmt.Fprintf(b, "DeniedCode: %q,\n", g.ops.denied)
+	}
 	b.WriteString("Absent: []aws.Absent{\n")
 	for _, n := range g.model.Operations.sortedKeys() {
 		if !g.isOp(n) {

@@ -42,7 +42,9 @@ func (h Deliveries) Deliver(ctx context.Context, d *event.Delivery) error {
 	if wait := h.s.throttle.wait(d.Target, policy, h.s.deps.Now()); wait > 0 {
 		return event.Later(errThrottled, wait)
 	}
-	return h.s.send(ctx, out)
+	answer, err := h.s.send(ctx, out)
+	out.note(ctx, d, answer, err)
+	return err
 }
 
 var errThrottled = errors.New("sns: the endpoint gets no more messages each second")
@@ -52,6 +54,7 @@ type outgoing struct {
 	sub    *subscription
 	m      *message
 	policy *subscriptionPolicy // of an endpoint
+	topic  *topic              // nil of a dead letter
 }
 
 // addressed finds the subscription that a delivery is for; nil if it is not there any more.
@@ -82,19 +85,19 @@ func (s *Service) addressed(ctx context.Context, d *event.Delivery, m *message) 
 		return nil, nil, nil
 	}
 	p := sub.effectivePolicy(t)
-	return &outgoing{sub, m, &p}, p.Throttle, nil
+	return &outgoing{sub, m, &p, t}, p.Throttle, nil
 }
 
 // send makes the message what the protocol wants, and sends it.
-func (s *Service) send(ctx context.Context, o *outgoing) error {
+func (s *Service) send(ctx context.Context, o *outgoing) (answer target.Answer, err error) {
 	signer, err := s.getSigner(ctx)
 	if err != nil {
-		return err
+		return answer, err
 	}
 	l := s.links(o.sub, o.m, signer.name)
 	if o.m.Signature == "" && (o.sub.needsSignature(o.m) || o.m.Type != typeNotification) {
 		if o.m.Signature, err = signer.sign(o.m, l.subscribe); err != nil {
-			return err
+			return answer, err
 		}
 	}
 	switch o.sub.row.Protocol {
@@ -103,15 +106,17 @@ func (s *Service) send(ctx context.Context, o *outgoing) error {
 	case "lambda":
 		body, err := o.m.event(o.sub.arn(), l)
 		if err != nil {
-			return event.Permanent(err)
+			return answer, event.Permanent(err)
 		}
-		return s.deps.Places.Send(ctx, &target.Message{Target: o.sub.row.Endpoint, Body: body, From: o.from()})
+		m := &target.Message{Target: o.sub.row.Endpoint, Body: body, From: o.from()}
+		err = s.deps.Places.Send(ctx, m)
+		return m.Answer, err
 	case "http", "https":
 		return s.toEndpoint(ctx, o, l)
 	case "email", "email-json":
-		return s.toMail(ctx, o, l)
+		return answer, s.toMail(ctx, o, l)
 	}
-	return event.Permanent(errNoTarget(o.sub.row.Protocol))
+	return answer, event.Permanent(errNoTarget(o.sub.row.Protocol))
 }
 
 // from is who sends: SNS, for the topic.
@@ -125,7 +130,7 @@ func (o *outgoing) from() target.Caller {
 const maxQueueAttributes = 10
 
 // toQueue sends to a queue: of the subscription, or for its dead letters.
-func (s *Service) toQueue(ctx context.Context, o *outgoing, queue string, l links) error {
+func (s *Service) toQueue(ctx context.Context, o *outgoing, queue string, l links) (answer target.Answer, err error) {
 	m := &target.Message{Target: queue, GroupID: o.m.Group, From: o.from()}
 	if strings.HasSuffix(queue, fifoSuffix) {
 		if m.DedupID = o.m.Dedup; m.DedupID == "" {
@@ -137,20 +142,18 @@ func (s *Service) toQueue(ctx context.Context, o *outgoing, queue string, l link
 	}
 	if o.sub.raw() && o.m.Type == typeNotification {
 		if len(o.m.Attributes) > maxQueueAttributes {
-			return event.Permanent(errors.New("sns: a message of a queue has ten attributes at most"))
+			return answer, event.Permanent(errors.New("sns: a message of a queue has ten attributes at most"))
 		}
 		m.Body, m.Attributes = []byte(o.m.Text), o.m.Attributes
-		return s.deps.Places.Send(ctx, m)
+	} else if m.Body, err = o.m.envelope(l); err != nil {
+		return answer, event.Permanent(err)
 	}
-	var err error
-	if m.Body, err = o.m.envelope(l); err != nil {
-		return event.Permanent(err)
-	}
-	return s.deps.Places.Send(ctx, m)
+	err = s.deps.Places.Send(ctx, m)
+	return m.Answer, err
 }
 
 // toEndpoint posts to an HTTP endpoint.
-func (s *Service) toEndpoint(ctx context.Context, o *outgoing, l links) error {
+func (s *Service) toEndpoint(ctx context.Context, o *outgoing, l links) (answer target.Answer, err error) {
 	h := http.Header{}
 	h.Set("x-amz-sns-message-type", o.m.Type)
 	h.Set("x-amz-sns-message-id", o.m.ID)
@@ -159,7 +162,7 @@ func (s *Service) toEndpoint(ctx context.Context, o *outgoing, l links) error {
 	h.Set("User-Agent", "Amazon Simple Notification Service Agent")
 	whole, err := s.whole(o.sub)
 	if err != nil {
-		return event.Permanent(err)
+		return answer, event.Permanent(err)
 	}
 	m := &target.Message{Target: whole, Header: h}
 	if o.m.Type == typeNotification {
@@ -169,12 +172,11 @@ func (s *Service) toEndpoint(ctx context.Context, o *outgoing, l links) error {
 	if o.sub.raw() && o.m.Type == typeNotification {
 		h.Set("x-amz-sns-rawdelivery", "true")
 		m.Body = []byte(o.m.Text)
-		return s.deps.Endpoints.Send(ctx, m)
+	} else if m.Body, err = o.m.envelope(l); err != nil {
+		return answer, event.Permanent(err)
 	}
-	if m.Body, err = o.m.envelope(l); err != nil {
-		return event.Permanent(err)
-	}
-	return s.deps.Endpoints.Send(ctx, m)
+	err = s.deps.Endpoints.Send(ctx, m)
+	return m.Answer, err
 }
 
 // toMail sends a mail.
@@ -206,12 +208,16 @@ func (s *Service) toMail(ctx context.Context, o *outgoing, l links) error {
 
 // Settle implements event.Handler: what is given up becomes a dead letter if the subscription has a queue for it.
 func (h Deliveries) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event.Delivery, error) {
+	var out []*event.Delivery
+	if line := status(o); line != nil {
+		out = append(out, line)
+	}
 	if o.Err == nil {
-		return nil, release(tx, d)
+		return out, release(tx, d)
 	}
 	arn, id, err := api.ParseSubscriptionARN(d.Target)
 	if err != nil {
-		return nil, release(tx, d)
+		return out, release(tx, d)
 	}
 	sub, err := getSubscription(tx, arn, id)
 	if err != nil {
@@ -223,16 +229,16 @@ func (h Deliveries) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*
 	}
 	h.s.deps.Log.Warn("a message was not delivered", "subscription", d.Target, "cause", string(o.Cause), "deadLetterQueue", dlq, "error", o.Err)
 	if dlq == "" {
-		return nil, release(tx, d)
+		return out, release(tx, d)
 	}
 	heads := map[string]string{headSubscription: d.Target}
 	if key := d.Headers[headBody]; key != "" {
 		heads[headBody] = key
 	}
-	return []*event.Delivery{{
+	return append(out, &event.Delivery{
 		Kind: DeadLetterKind, Target: dlq, Scope: d.Scope, Group: d.Group, Source: d.Source, Payload: d.Payload, Retry: ownRetry,
 		Headers: heads,
-	}}, nil
+	}), nil
 }
 
 // headSubscription is the ARN of the subscription that a dead letter was for.
@@ -280,7 +286,8 @@ func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
 			return err
 		}
 	}
-	return h.s.toQueue(ctx, o, d.Target, l)
+	_, err = h.s.toQueue(ctx, o, d.Target, l)
+	return err
 }
 
 // Settle implements event.Handler. There is nowhere else to go.

@@ -15,6 +15,9 @@
 // minutes; after that, or a restart, a message is opened with the rights of who published it. One whose key is disabled, or refuses,
 // waits; one whose key is gone is lost with it.
 //
+// How deliveries end is logged to CloudWatch Logs, in the name of the roles that the topic's feedback attributes name ("sns.status");
+// who sets a role must be allowed to pass it to SNS. A success sample rate that is not set is 100.
+//
 // Not like AWS: everything is sealed on the disk, with or without KmsMasterKeyId, and with it subjects and attributes, too; the link that
 // unsubscribes holds a token, so that knowing a subscription's ARN is not enough; the links and the certificate are at
 // /_enfold/sns/ of this server. SMS, mobile push, Firehose and data protection policies are refused.

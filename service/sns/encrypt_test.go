@@ -82,7 +82,7 @@ func TestLostKey(t *testing.T) {
 	w.publish(topic, "lost")
 	w.again()
 	w.refuse(kmsapi.ErrNotFound.New("gone"))
-	w.run(func([]*target.Message) bool { return w.rows("event.lane") == 0 })
+	w.run(func([]*target.Message) bool { return w.idle(event.Delivery{Kind: PublishKind, Target: topic}) })
 	w.refuse(nil)
 	w.publish(topic, "found")
 	if got := w.run(count(1)); len(got) != 1 || !strings.Contains(string(got[0].Body), "found") {

@@ -16,7 +16,7 @@ import (
 	"github.com/enfold-run/enfold/store"
 )
 
-// Deps is what the service stands on. Mail, KMS, Log and Now may be left out.
+// Deps is what the service stands on. Mail, KMS, Status, Log and Now may be left out.
 type Deps struct {
 	Store  store.Store
 	Outbox *event.Outbox
@@ -30,6 +30,8 @@ type Deps struct {
 	Mail target.Sender
 	// KMS uses the keys of topics that have one; nil: KmsMasterKeyId is refused.
 	KMS KMS
+	// Status logs how messages were delivered, for topics that want it; nil: nothing is logged.
+	Status StatusLog
 	// URL is where clients reach the server, for links in messages of topics that nobody subscribed to over HTTP.
 	URL func() string
 	Log *slog.Logger     // slog.Default() if nil

@@ -23,6 +23,9 @@ func tagsOf(list []*api.Tag) (map[string]string, error) {
 		if _, twice := tags[k]; twice {
 			return nil, invalid("Duplicated keys are not allowed.")
 		}
+		if !printable(k) || !printable(value(t.Value)) {
+			return nil, invalid("Tags")
+		}
 		tags[k] = value(t.Value)
 	}
 	if len(tags) > maxTags {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	api "github.com/enfold-run/enfold/api/sns"
+	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/store"
 )
 
@@ -31,6 +32,11 @@ func isFeedback(name string) bool {
 	return false
 }
 
+// printable says that a text has no characters that XML, in which it is answered, cannot have, nor line breaks.
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffe || r == 0xffff })
+}
+
 // set takes an attribute of a topic. where begins the messages.
 func (t *topic) set(name, v, where string) error {
 	bad := func(what string) error { return invalid("%s%s", where, what) }
@@ -47,6 +53,9 @@ func (t *topic) set(name, v, where string) error {
 	case name == "DisplayName":
 		if utf8.RuneCountInString(v) > maxDisplayName {
 			err = bad("DisplayName: must be at most 100 characters long")
+		}
+		if !printable(v) {
+			err = bad("DisplayName")
 		}
 	case name == "Policy":
 		if v != "" {
@@ -78,6 +87,9 @@ func (t *topic) set(name, v, where string) error {
 		}
 		v = ""
 	case isFeedback(name):
+		if a, e := aws.ParseARN(v); strings.HasSuffix(name, "RoleArn") && v != "" && (e != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "role/")) {
+			err = bad(name + ": must be the ARN of a role")
+		}
 		if n, e := strconv.Atoi(v); strings.HasSuffix(name, "SampleRate") && v != "" && (e != nil || n < 0 || n > 100) {
 			err = bad(name + ": must be a whole number from 0 to 100")
 		}

@@ -51,6 +51,8 @@ type world struct {
 	at     time.Time         // the service's clock; zero for the real one
 	keys   []string          // that were used
 	opened []string          // who opened data keys
+	lines  []*StatusLine     // of delivery status logs
+	full   error             // of the logs
 	deny   error             // of KMS
 }
 
@@ -79,14 +81,14 @@ func (w *world) open() {
 	}
 	outbox, log := event.NewOutbox(root.Key("event"), nil), slog.New(slog.DiscardHandler)
 	w.db = db
-	d := Deps{Store: db, Outbox: outbox, Seal: root.Key("sns"), Places: w, Endpoints: w, KMS: w, Log: log, Now: w.now}
+	d := Deps{Store: db, Outbox: outbox, Seal: root.Key("sns"), Places: w, Endpoints: w, KMS: w, Status: w, Log: log, Now: w.now}
 	if w.mail {
 		d.Mail = w
 	}
 	w.Service = New(d)
 	w.relay = func() *event.Relay {
 		return event.NewRelay(event.Deps{Store: db, Outbox: outbox, Log: log, Handlers: map[string]event.Handler{
-			PublishKind: w.FanOut(), DeliveryKind: w.Deliveries(), DeadLetterKind: w.DeadLetters(),
+			PublishKind: w.FanOut(), DeliveryKind: w.Deliveries(), DeadLetterKind: w.DeadLetters(), StatusKind: w.Statuses(),
 		}})
 	}
 }
@@ -115,6 +117,7 @@ func (w *world) Send(_ context.Context, m *target.Message) error {
 		return err
 	}
 	w.got = append(w.got, m)
+	m.Answer = target.Answer{Status: http.StatusOK, Text: `{"id":"1"}`}
 	return nil
 }
 
@@ -146,6 +149,21 @@ func (w *world) Open(ctx context.Context, blob []byte, topicArn string) ([]byte,
 		return nil, kmsapi.ErrInvalidCiphertext.New("")
 	}
 	return bytes.Repeat([]byte{7}, seal.RootSize), w.deny
+}
+
+// Log implements StatusLog.
+func (w *world) Log(_ context.Context, l *StatusLine) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, l)
+	return w.full
+}
+
+// logged are the lines that were to be written so far.
+func (w *world) logged() []*StatusLine {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.lines)
 }
 
 // messages are those that came so far.
