@@ -153,10 +153,13 @@ func TestThrottledAtOnce(t *testing.T) {
 	if err := w.provision("f", "1", 1); err != nil {
 		t.Fatal(err)
 	}
-	running, end := make(chan bool), make(chan bool)
+	running, end := make(chan bool, 10), make(chan bool)
 	w.pool.run = func(*worker.Function, *worker.Request) (*worker.Response, error) {
 		running <- true
-		<-end
+		select {
+		case <-end:
+		case <-time.After(time.Minute): // nobody ends one that should not have begun
+		}
 		return &worker.Response{Payload: []byte("1")}, nil
 	}
 	invoke := func(q string) error {
