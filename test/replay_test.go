@@ -144,7 +144,7 @@ func TestReplayInvocation(t *testing.T) {
 	s.depth(t, ends, 2)
 
 	_, diag, err := s.enfold(t, "event", "replay", "nobody")
-	if err == nil || !strings.Contains(diag, "no event nobody was found in us-east-1. It is none of the 2 messages that are visible in dead, ends, results.") ||
+	if err == nil || !strings.Contains(diag, "no event \"nobody\" was found in us-east-1. It is none of the 2 messages that are visible in dead, ends, results.") ||
 		!strings.Contains(diag, "2 more are being received by somebody") || !strings.Contains(diag, "aws lambda put-function-event-invoke-config") {
 		t.Errorf("an event that is not there: %v\n%s", err, diag)
 	}

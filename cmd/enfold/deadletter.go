@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,7 +26,11 @@ func (d *deadLetters) find(ctx context.Context) error {
 	var out struct {
 		QueueURL string `json:"QueueUrl"`
 	}
-	if err := d.sqs(ctx, "GetQueueUrl", map[string]any{"QueueName": d.name}, &out); err != nil {
+	err := d.sqs(ctx, "GetQueueUrl", map[string]any{"QueueName": d.name}, &out)
+	if isGone(err) {
+		return fmt.Errorf("%w There is no queue %q in %s: enfold dlq list shows those that something names for its dead letters", err, d.name, d.region)
+	}
+	if err != nil {
 		return err
 	}
 	d.url = out.QueueURL

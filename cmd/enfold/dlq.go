@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -163,7 +162,7 @@ func (c dlqRedriveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := &redrive{cmd: c, letters: d, origins: origins, total: total}
+	r := &redrive{cmd: c, letters: d, origins: origins, total: total, said: time.Now()}
 	if err := r.run(ctx); err != nil {
 		return err
 	}
@@ -226,7 +225,7 @@ func (r *redrive) one(ctx context.Context, l *letter) error {
 		w = wayTo(r.cmd.To)
 	}
 	if w.unknown() {
-		return errors.New("it does not say where it came from: name it with --to")
+		return l.errUnknown()
 	}
 	if r.cmd.DryRun {
 		fmt.Printf("%s to %s (%s)\n", l.ID, w, printable(l.cause()))

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -35,9 +34,9 @@ func (c eventReplayCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := &replay{cmd: c, target: t, origins: all, done: map[string]string{}}
+	r := &replay{cmd: c, target: t, origins: all, done: map[string]string{}, said: time.Now()}
 	queues := slices.Sorted(maps.Keys(all.of))
-	for _, arn := range all.results {
+	for _, arn := range slices.Sorted(maps.Keys(all.results)) {
 		if !slices.Contains(queues, arn) {
 			queues = append(queues, arn)
 		}
@@ -155,7 +154,7 @@ func (r *replay) replay(ctx context.Context, m match) error {
 	}
 	switch {
 	case w.unknown():
-		return errors.New("it does not say where it came from: name that with --to")
+		return l.errUnknown()
 	case r.cmd.DryRun:
 		fmt.Println("  would be sent, then " + after)
 		return nil
@@ -190,9 +189,12 @@ func (r *replay) nothing() error {
 	if r.busy > 0 {
 		hint = fmt.Sprintf("\n  %d more are being received by somebody: try again when they are visible.", r.busy)
 	}
-	return fmt.Errorf("no event %s was found in %s. %s.%s\n"+
-		"  Elsewhere: --queue QUEUE, --region REGION. Of a FIFO queue, ten letters of a group are visible at a time: enfold dlq redrive QUEUE keeps their order.\n"+
+	if slices.ContainsFunc(r.queues, func(name string) bool { return strings.HasSuffix(name, ".fifo") }) {
+		hint += "\n  Of a FIFO queue, ten messages of a group are visible at a time: enfold dlq redrive QUEUE keeps their order."
+	}
+	return fmt.Errorf("no event %q was found in %s. %s.%s\n"+
+		"  Elsewhere: --queue QUEUE, --region REGION.\n"+
 		"  What failed for good without a dead-letter queue or a destination is gone, as on AWS. The next is kept after\n"+
 		"    aws lambda put-function-event-invoke-config --function-name NAME --destination-config '{\"OnFailure\":{\"Destination\":\"QUEUE-ARN\"}}'",
-		printable(r.cmd.ID), r.target.region, where, hint)
+		r.cmd.ID, r.target.region, where, hint)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,6 +40,11 @@ type record struct {
 	} `json:"requestContext"`
 	Payload  json.RawMessage `json:"requestPayload"`
 	Response json.RawMessage `json:"responsePayload"`
+}
+
+// isOf says whether the record is of the function that an origin is, of any version or alias.
+func (r *record) isOf(o way) bool {
+	return o.function != "" && (r.Context.Function == o.function || strings.HasPrefix(r.Context.Function, o.function+":"))
 }
 
 // notification is the envelope of a message that came by a topic.
@@ -193,6 +199,14 @@ type way struct {
 
 func (w way) unknown() bool { return w == way{} }
 
+// errUnknown says what to do with a letter whose way is unknown.
+func (l *letter) errUnknown() error {
+	if r := l.asRecord(); r != nil {
+		return fmt.Errorf("it says that it is of %s, which does not send its letters here: if that is right, name it with --to", printable(r.Context.Function))
+	}
+	return errors.New("it does not say where it came from: name that with --to")
+}
+
 func (w way) String() string {
 	switch {
 	case w.queue != "":
@@ -213,12 +227,13 @@ func wayTo(arn string) way {
 	return way{function: arn}
 }
 
-// way is where the letter came from: it says so itself, or only one of what its queue is for can have sent it.
+// way is where the letter came from: it says so itself, or only one of what its queue is for can have sent it. Whoever may send to
+// the queue decides what is in a letter, so a function that it names must be one that sends its letters there.
 func (l *letter) way(origins []way) way {
 	if l.source() != "" {
 		return way{queue: l.source()}
 	}
-	if r := l.asRecord(); r != nil && !l.undelivered(origins) {
+	if r := l.asRecord(); r != nil && slices.ContainsFunc(origins, r.isOf) {
 		return way{function: r.Context.Function}
 	}
 	if fit := l.fitting(origins); len(fit) == 1 {
@@ -246,11 +261,11 @@ func (l *letter) fitting(origins []way) (fit []way) {
 // trace is the way of a letter. Of several functions that may have sent it, it is the one whose log has its request, and the log
 // says which version ran.
 func (d *deadLetters) trace(ctx context.Context, l *letter, all *origins) way {
-	w, f := l.way(all.of[d.arn]), l.asFailure()
+	w, f := l.way(all.to(d.arn)), l.asFailure()
 	if f == nil || l.asRecord() != nil || !w.unknown() && !all.published[w.function] {
 		return w
 	}
-	for _, o := range l.fitting(all.of[d.arn]) {
+	for _, o := range l.fitting(all.to(d.arn)) {
 		switch version, found := d.versionThatRan(ctx, o.function, f.request); {
 		case version != "":
 			return way{function: o.function + ":" + version}

@@ -19,7 +19,10 @@ func TestWayOfLetters(t *testing.T) {
 		origins []way
 		want    way
 	}{
-		{"a failure record", letter{Body: record}, nil, way{function: f + ":$LATEST"}},
+		{"a failure record", letter{Body: record}, []way{subscription, {function: f}}, way{function: f + ":$LATEST"}},
+		{"a record of a function that sends nothing here", letter{Body: record}, []way{{function: g}, {function: f + "x"}}, way{}},
+		{"a record where nothing is sent", letter{Body: record}, nil, way{}},
+		{"a record that somebody published", letter{Body: record}, []way{subscription, {function: g}}, subscription},
 		{"a failure record by a topic", letter{Body: wrap(record, "")}, []way{{function: f}}, way{function: f + ":$LATEST"}},
 		{"a failure record that a topic could not deliver", letter{Body: wrap(record, "")}, []way{subscription}, subscription},
 		{"a failure record that nobody took from its queue", letter{Body: record, Attributes: moved}, nil, way{queue: "arn:aws:sqs:r:1:q"}},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,21 +15,24 @@ import (
 // origins is what sends to queues when something has failed.
 type origins struct {
 	of      map[string][]way // by the queue's ARN: what names it as the place of its dead letters
-	results []string         // ARNs of queues that get the results of asynchronous invocations that succeeded
+	results map[string][]way // by the queue's ARN: what sends it the results of asynchronous invocations that succeeded
 	// published are the functions that have versions: a letter may be of one of them, and does not say of which.
 	published map[string]bool
 }
 
-// add notes that a place gets the dead letters of an origin.
-func (o *origins) add(dead string, w way) {
-	if dead != "" && !slices.Contains(o.of[dead], w) {
-		o.of[dead] = append(o.of[dead], w)
+// add notes that a place gets what an origin sends.
+func add(all map[string][]way, place string, w way) {
+	if place != "" && !slices.Contains(all[place], w) {
+		all[place] = append(all[place], w)
 	}
 }
 
+// to is all that sends to a queue.
+func (o *origins) to(queue string) []way { return slices.Concat(o.of[queue], o.results[queue]) }
+
 // origins looks at all queues, functions and subscriptions of the region.
 func (t *target) origins(ctx context.Context) (*origins, error) {
-	o := &origins{of: map[string][]way{}, published: map[string]bool{}}
+	o := &origins{of: map[string][]way{}, results: map[string][]way{}, published: map[string]bool{}}
 	topics := map[string][]string{} // queues that subscribe to a topic
 	for _, find := range []func() error{
 		func() error { return t.queueOrigins(ctx, o) },
@@ -39,22 +43,16 @@ func (t *target) origins(ctx context.Context) (*origins, error) {
 			return nil, err
 		}
 	}
-	for topic, queues := range topics { // a function's dead letters may go by a topic
-		for _, queue := range queues {
-			for _, w := range o.of[topic] {
-				o.add(queue, w)
-			}
-			if slices.Contains(o.results, topic) {
-				o.results = append(o.results, queue)
+	for _, all := range []map[string][]way{o.of, o.results} {
+		for topic, queues := range topics { // what a function sends may go by a topic
+			for _, queue := range queues {
+				for _, w := range all[topic] {
+					add(all, queue, w)
+				}
 			}
 		}
+		maps.DeleteFunc(all, func(arn string, _ []way) bool { return !isQueue(arn) })
 	}
-	for dead := range o.of {
-		if !isQueue(dead) {
-			delete(o.of, dead)
-		}
-	}
-	o.results = slices.DeleteFunc(o.results, func(arn string) bool { return !isQueue(arn) })
 	return o, nil
 }
 
@@ -93,7 +91,7 @@ func (t *target) queueOrigins(ctx context.Context, o *origins) error {
 			if err != nil && !isGone(err) {
 				return err
 			}
-			o.add(redrivePolicy(a["RedrivePolicy"]), way{queue: a["QueueArn"]})
+			add(o.of, redrivePolicy(a["RedrivePolicy"]), way{queue: a["QueueArn"]})
 		}
 		if out.NextToken == "" {
 			return nil
@@ -116,7 +114,7 @@ func (t *target) functionOrigins(ctx context.Context, o *origins) error {
 		}
 		for _, f := range out.Functions {
 			w := way{function: strings.TrimSuffix(f.FunctionArn, ":"+f.Version)}
-			o.add(f.DeadLetterConfig.TargetArn, w)
+			add(o.of, f.DeadLetterConfig.TargetArn, w)
 			if f.Version != "$LATEST" {
 				o.published[w.function] = true
 				continue
@@ -130,10 +128,8 @@ func (t *target) functionOrigins(ctx context.Context, o *origins) error {
 				return err
 			}
 			for _, c := range configs.FunctionEventInvokeConfigs {
-				o.add(c.DestinationConfig.OnFailure.Destination, w)
-				if arn := c.DestinationConfig.OnSuccess.Destination; arn != "" && !slices.Contains(o.results, arn) {
-					o.results = append(o.results, arn)
-				}
+				add(o.of, c.DestinationConfig.OnFailure.Destination, w)
+				add(o.results, c.DestinationConfig.OnSuccess.Destination, w)
 			}
 		}
 		if out.NextMarker == "" {
@@ -170,7 +166,7 @@ func (t *target) subscriptionOrigins(ctx context.Context, o *origins, topics map
 			if err != nil {
 				return err
 			}
-			o.add(dead, way{subscription: s.SubscriptionArn, endpoint: s.Endpoint})
+			add(o.of, dead, way{subscription: s.SubscriptionArn, endpoint: s.Endpoint})
 		}
 		if out.NextToken == "" {
 			return nil
