@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/enfold-run/enfold/network"
+	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
 	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
 )
@@ -23,6 +25,7 @@ type blank struct {
 	process *os.Process
 	control *control
 	group   *cgroup.Group // nil without limits
+	base    int64         // memory in use before anything runs in it: ours, not the function's
 	id      int           // host user id of its root, 0 if it has none of its own
 	gone    chan struct{} // closed when the first process is dead and reaped
 
@@ -54,7 +57,28 @@ func (d *Driver) newBlank() (b *blank, err error) {
 			return b, err
 		}
 	}
-	return b, b.build()
+	if err = b.build(); err != nil || b.group == nil {
+		return b, err
+	}
+	if b.base, err = b.group.Current(); err != nil {
+		return b, fmt.Errorf("read the memory in use: %w", err)
+	}
+	return b, nil
+}
+
+// limit sets the limits of a Spec. Those that it has already cost nothing.
+func (b *blank) limit(s sandbox.Spec) error {
+	if b.group == nil {
+		return nil
+	}
+	if err := b.group.Limit(cgroup.Limits{Memory: s.Memory + b.base, Pids: s.Pids + firstProcessPids}); err != nil {
+		return err
+	}
+	// The whole machine is no limit, and counting it would cost every switch of a task.
+	if share := max(s.CPU, 1000); share < 1000*runtime.NumCPU() {
+		return b.group.LimitCPU(share)
+	}
+	return nil
 }
 
 // spawn starts the first process in its namespaces.
@@ -96,11 +120,11 @@ func (b *blank) spawn() error {
 
 // listen takes sockets of the sandbox's network over.
 func (b *blank) listen(l network.Listeners) error {
-	runtime, aws := os.NewFile(uintptr(l.Runtime), "runtime API"), os.NewFile(uintptr(l.AWS), "AWS API")
-	defer runtime.Close() // FileListener has a copy
+	api, aws := os.NewFile(uintptr(l.Runtime), "runtime API"), os.NewFile(uintptr(l.AWS), "AWS API")
+	defer api.Close() // FileListener has a copy
 	defer aws.Close()
 	var err error
-	if b.runtimeAPI, err = net.FileListener(runtime); err != nil {
+	if b.runtimeAPI, err = net.FileListener(api); err != nil {
 		return err
 	}
 	b.awsAPI, err = net.FileListener(aws)

@@ -4,7 +4,8 @@
 // A sandbox has its own user, pid, mount, net, ipc, uts and cgroup namespaces. Its root is a small read-only file system in
 // memory, entered by pivot_root, with the host's /usr and libraries and the Spec's mounts bound read-only, a fresh /proc with what
 // tells about the host masked, six devices, and no /sys. The function runs as sbx_user1051, which is a host user id that no other
-// sandbox has, with no capability, no_new_privs, a list of allowed system calls (package seccomp), a session keyring of its own,
+// sandbox has, with no capability, no_new_privs, a list of allowed system calls (package seccomp), a Landlock domain where the
+// kernel has that, a session keyring of its own,
 // and no open file but its three. Its network is a loopback device, on which the Runtime API and the AWS API listen. Memory,
 // processes and processor time are limited by control groups (package cgroup), open files by RLIMIT_NOFILE. Its first process is
 // ours (package pid1).

@@ -38,6 +38,7 @@ type Driver struct {
 	boxes    map[string]*box
 	made     int // blanks so far, for their names
 	lastTake time.Time
+	likely   sandbox.Spec // the last one: the next is much like it
 	closed   bool
 }
 
@@ -116,6 +117,7 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 		return nil, fmt.Errorf("create sandbox %q: %w", spec.ID, err)
 	}
 	s := d.newBox(spec)
+	d.expect(spec)
 	if err := d.register(s); err != nil {
 		return nil, fmt.Errorf("create sandbox %s: %w", spec.ID, err)
 	}
@@ -125,6 +127,13 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 		return nil, fmt.Errorf("create sandbox %s: %w", spec.ID, err)
 	}
 	return s, nil
+}
+
+// expect notes what the next sandbox may be like.
+func (d *Driver) expect(spec sandbox.Spec) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.likely = spec
 }
 
 func (d *Driver) newBox(spec sandbox.Spec) *box {
@@ -141,10 +150,8 @@ func (d *Driver) fill(ctx context.Context, s *box) error {
 		if err != nil {
 			return err
 		}
-		if err = s.move(b); err == nil {
-			err = s.claim()
-		}
-		if err == nil {
+		s.move(b)
+		if err = s.claim(); err == nil {
 			return nil
 		}
 		err = errors.Join(err, b.destroy())

@@ -16,6 +16,7 @@ import (
 
 	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
+	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
 )
 
 // needed are the capabilities by which the driver gives sandboxes user ids and networks of their own.
@@ -113,6 +114,11 @@ func Report() sandbox.Report {
 	}
 	add("a sandbox", true, "made, used and removed in "+round(t.cold), "")
 	add("a waiting sandbox", true, "becomes a function's in "+round(t.claim)+": its language runtime has booted by then", "")
+	if v := pid1.Landlock(); v > 0 {
+		add("Landlock", true, fmt.Sprintf("version %d: one more lock on mounts, devices and abstract sockets", v), "")
+	} else {
+		add("Landlock", false, "this kernel has none: mounts, capabilities and the system call filter still hold", "boot with lsm=landlock,… and CONFIG_SECURITY_LANDLOCK")
+	}
 	switch {
 	case t.freezes:
 		add("idle sandboxes", true, fmt.Sprintf("frozen by their control group after %v", freezeAfter), "")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/enfold-run/enfold/network"
 	"github.com/enfold-run/enfold/sandbox"
-	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
 	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
 )
 
@@ -29,13 +27,12 @@ const firstProcessPids = 16
 
 // A box is a sandbox.
 type box struct {
-	d        *Driver
-	spec     sandbox.Spec
-	blank    *blank
-	baseline int64         // memory in use before the first Start: ours, not the function's
-	dead     chan struct{} // closed when the first process has gone
-	started  chan error    // the answer to Start
-	mounted  chan error    // the answer to Mount and Claim
+	d       *Driver
+	spec    sandbox.Spec
+	blank   *blank
+	dead    chan struct{} // closed when the first process has gone
+	started chan error    // the answer to Start
+	mounted chan error    // the answer to Mount and Claim
 
 	starting sync.Mutex // held by Start
 
@@ -50,22 +47,14 @@ type box struct {
 }
 
 // move gives a sandbox its blank.
-func (s *box) move(b *blank) error {
-	if b.group != nil {
-		if err := s.measure(b.group); err != nil {
-			return err
-		}
-	}
+func (s *box) move(b *blank) {
 	s.blank = b
 	go s.listen()
-	return nil
 }
 
 // leave forgets a blank that was destroyed.
 func (s *box) leave() {
-	if s.blank != nil {
-		<-s.dead
-	}
+	<-s.dead
 	s.blank, s.dead = nil, make(chan struct{})
 }
 
@@ -80,9 +69,7 @@ func (s *box) claim() error {
 	if err := s.blank.control.send(pid1.KindClaim, msg.Marshal(), files...); err != nil {
 		return err
 	}
-	if s.blank.group != nil {
-		err = s.limit(s.blank.group)
-	}
+	err = s.blank.limit(s.spec)
 	return errors.Join(s.await(s.mounted), err)
 }
 
@@ -108,25 +95,6 @@ func (s *box) mounts() (ops []pid1.Op, files []int, err error) {
 		ops = append(ops, op)
 	}
 	return ops, files, nil
-}
-
-// measure notes what is in use before anything runs in it.
-func (s *box) measure(g *cgroup.Group) (err error) {
-	if s.baseline, err = g.Current(); err != nil {
-		return fmt.Errorf("read the memory in use: %w", err)
-	}
-	return nil
-}
-
-func (s *box) limit(g *cgroup.Group) error {
-	if err := g.Limit(cgroup.Limits{Memory: s.spec.Memory + s.baseline, Pids: s.spec.Pids + firstProcessPids}); err != nil {
-		return err
-	}
-	// The whole machine is no limit, and counting it would cost every switch of a task.
-	if share := max(s.spec.CPU, 1000); share < 1000*runtime.NumCPU() {
-		return g.LimitCPU(share)
-	}
-	return nil
 }
 
 // listen takes what the first process says, until it is gone.
@@ -360,7 +328,7 @@ func (s *box) maxMemory() int64 {
 	if err != nil {
 		return 0
 	}
-	return min(max(peak-s.baseline, 0), s.spec.Memory)
+	return min(max(peak-s.blank.base, 0), s.spec.Memory)
 }
 
 // Destroy kills everything and waits until nothing is left.

@@ -2,7 +2,10 @@
 
 package namespace
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // quiet is how long the stock waits after a sandbox was taken before it makes another: the function that took it starts now
 // and needs the processor more.
@@ -23,7 +26,7 @@ func (d *Driver) startStock(n int) {
 func (d *Driver) refill() {
 	pause := time.Second
 	for d.waitQuiet() {
-		b, err := d.newBlank()
+		b, err := d.newLikely()
 		if err != nil {
 			d.log.Warn("no sandbox could be made ahead", "error", err)
 			if !d.sleep(pause) {
@@ -47,6 +50,24 @@ func (d *Driver) refill() {
 			return
 		}
 	}
+}
+
+// newLikely makes a blank with the limits that the next sandbox will most likely have.
+func (d *Driver) newLikely() (*blank, error) {
+	b, err := d.newBlank()
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	likely := d.likely
+	d.mu.Unlock()
+	if likely.ID == "" {
+		return b, nil
+	}
+	if err := b.limit(likely); err != nil {
+		return nil, errors.Join(err, b.destroy())
+	}
+	return b, nil
 }
 
 func (d *Driver) discard(b *blank) {

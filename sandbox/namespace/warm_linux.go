@@ -58,9 +58,7 @@ func (s *box) warm(ctx context.Context, cmd sandbox.Command) (*warmed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.move(b); err != nil {
-		return nil, errors.Join(err, b.destroy())
-	}
+	s.move(b)
 	if err := s.mount(); err != nil {
 		return nil, err
 	}
@@ -119,7 +117,7 @@ func (w *warmed) Memory() int64 {
 		return 0
 	}
 	n, _ := g.Current() // unknown is none
-	return max(n-w.box.baseline, 0)
+	return max(n-w.box.blank.base, 0)
 }
 
 // Destroy removes a sandbox that nobody has claimed.

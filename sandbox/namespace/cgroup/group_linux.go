@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -17,6 +18,9 @@ type Group struct {
 	dirs    map[string]string
 	kernel  dirs
 	freezes bool
+	// What was written last. One goroutine at a time sets limits.
+	limits Limits
+	cpuMax int
 	// Kept open, because they are read often: peak once per invocation.
 	peak, events, cpu *counter // cpu is nil if unknown
 }
@@ -99,10 +103,13 @@ func (g *Group) Add(pid int) error {
 	return nil
 }
 
-// Limit sets the limits, and starts the measure of the most memory anew.
+// Limit sets the limits, and starts the measure of the most memory anew. Limits that the group has already cost nothing.
 func (g *Group) Limit(l Limits) error {
+	if l == g.limits {
+		return nil
+	}
 	if l.Memory > 0 {
-		if err := g.limitMemory(strconv.FormatInt(l.Memory, 10)); err != nil {
+		if err := g.limitMemory(l.Memory); err != nil {
 			return err
 		}
 	}
@@ -113,19 +120,24 @@ func (g *Group) Limit(l Limits) error {
 		}
 	}
 	g.peak.WriteString("0") // where it cannot be, what was used before counts too
+	g.limits = l
 	return nil
 }
 
-func (g *Group) limitMemory(n string) error {
+func (g *Group) limitMemory(bytes int64) error {
+	n := strconv.FormatInt(bytes, 10)
 	if g.version == 1 {
-		if err := write(g.memory(), "memory.limit_in_bytes", n); err != nil {
-			return err
-		}
 		// What waits in sockets is counted apart, and not at all without a limit of its own.
-		if err := ifThere(write(g.memory(), "memory.kmem.tcp.limit_in_bytes", n)); err != nil {
-			return err
+		files := []string{"memory.limit_in_bytes", "memory.kmem.tcp.limit_in_bytes", "memory.memsw.limit_in_bytes"}
+		if bytes > g.limits.Memory && g.limits.Memory > 0 { // memory alone may not be more than memory and swap
+			slices.Reverse(files)
 		}
-		return ifThere(write(g.memory(), "memory.memsw.limit_in_bytes", n))
+		for _, file := range files {
+			if err := ifThere(write(g.memory(), file, n)); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if err := write(g.memory(), "memory.max", n); err != nil {
 		return err
@@ -150,6 +162,17 @@ const (
 
 // LimitCPU holds the group to thousandths of a core.
 func (g *Group) LimitCPU(thousandths int) error {
+	if thousandths == g.cpuMax {
+		return nil
+	}
+	if err := g.limitCPU(thousandths); err != nil {
+		return err
+	}
+	g.cpuMax = thousandths
+	return nil
+}
+
+func (g *Group) limitCPU(thousandths int) error {
 	quota := strconv.Itoa(max(thousandths*period/1000, minQuota))
 	if g.version == 2 {
 		return ifThere(write(g.dir("cpu"), "cpu.max", quota+" "+strconv.Itoa(period)))

@@ -11,8 +11,8 @@ import (
 // leastLandlock is the first version of Landlock that can allow files to be moved between directories. Earlier ones forbid it to all.
 const leastLandlock = 2
 
-// landlock is the kernel's version of Landlock, 0 without.
-func landlock() int {
+// Landlock is the kernel's version of Landlock, 0 without.
+func Landlock() int {
 	v, _, errno := syscall.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
 		return 0
@@ -31,7 +31,7 @@ func landlock() int {
 // What may be read and written is left to the mounts: the root is read-only. /tmp could not be named here: a process that waits for its
 // owner is confined before it is mounted.
 func restrict() error {
-	version := landlock()
+	version := Landlock()
 	if version < leastLandlock {
 		return nil
 	}

@@ -37,7 +37,7 @@ func confined(t *testing.T, before, fn func()) {
 
 func needLandlock(t *testing.T, version int) {
 	t.Helper()
-	if v := landlock(); v < version {
+	if v := Landlock(); v < version {
 		t.Skipf("this kernel has version %d of Landlock, and version %d is wanted", v, version)
 	}
 }

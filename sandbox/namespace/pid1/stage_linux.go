@@ -94,6 +94,9 @@ func (p *process) confine(ready chan<- error) {
 		err = p.dropRights(thisThread)
 	}
 	if err == nil {
+		err = restrict()
+	}
+	if err == nil {
 		err = setFilter(p.filter, 0)
 	}
 	ready <- err
@@ -161,6 +164,9 @@ func (p *process) seal() {
 	err := failed(unix.Unshare(unix.CLONE_FS), "have a current directory of our own")
 	if err == nil {
 		err = onAllThreads(p.dropRights)
+	}
+	if err == nil {
+		err = restrict()
 	}
 	if err == nil {
 		err = p.filterAll()
