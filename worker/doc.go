@@ -4,6 +4,10 @@
 // sandboxes are reused most recent first and reaped after a while; a retired Function's sandboxes finish what they run
 // and are gone.
 //
+// A cold start takes a sandbox in which the language runtime has booted, if one waits (ready); more of them wait where there is more
+// demand, within a bound of memory. Between invocations a sandbox stands still (freezer). Where the host's memory is short, idle
+// ones give back what they can, and then they go, those first that were used longest ago (relieve).
+//
 // Provisioned ones are made ahead of any invocation, Init phase included, are used first, and stay while they are idle. They count
 // among all that may exist, and none of them is evicted for another Function's.
 package worker
