@@ -3,8 +3,8 @@ package worker
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -57,8 +57,10 @@ func TestProvision(t *testing.T) {
 			t.Errorf("the environment is %s", env)
 		}
 		log := regexp.MustCompile(`[\d.]+ ms`).ReplaceAllString(w.logs.text(), "N ms")
-		if want := "static code\nINIT_REPORT Init Duration: N ms\tPhase: init\tStatus: success\n"; strings.Count(log, want) != 2 {
-			t.Errorf("log is\n%s\nwant twice\n%s", log, want)
+		for _, want := range []string{"static code\n", "INIT_REPORT Init Duration: N ms\tPhase: init\tStatus: success\n"} {
+			if strings.Count(log, want) != 2 {
+				t.Errorf("log is\n%s\nwant twice\n%s", log, want)
+			}
 		}
 		if s := w.Stats(); s.Cold != 0 {
 			t.Errorf("stats are %+v, want no cold start", s)
@@ -73,27 +75,26 @@ func TestProvision(t *testing.T) {
 
 // What is more than provisioned spills over to sandboxes made on demand, which end when they are idle; the others stay.
 func TestProvisionSpillover(t *testing.T) {
-	w := newWorld(t, "process", Deps{Idle: 500 * time.Millisecond})
+	w := newWorld(t, "process", Deps{})
 	f := w.function()
 	w.provisioned(f, 1)
-	var wg sync.WaitGroup
-	provisioned := make([]bool, 3)
-	for i := range provisioned {
-		wg.Go(func() { provisioned[i] = w.run(f, `{"do":"sleep","n":400}`).Provisioned })
+	busy, err := w.acquire(f)
+	if err != nil || busy == nil || busy.of == nil {
+		t.Fatalf("the first of two invocations at once gets %v, %v", busy, err)
 	}
-	wg.Wait()
-	n := 0
-	for _, is := range provisioned {
-		if is {
-			n++
-		}
+	if resp := w.good(f, "state"); resp.Provisioned || resp.Init <= 0 {
+		t.Errorf("the second: provisioned = %t, Init %v", resp.Provisioned, resp.Init)
 	}
-	if n != 1 {
-		t.Errorf("%d of three invocations at once ran in the one provisioned sandbox", n)
+	if n, err := w.Provisioned(f.Key); n != 1 || err != nil {
+		t.Errorf("one that is busy is allocated: %d, %v", n, err)
 	}
-	patiently(t, "those made on demand are reaped", func() bool { return w.Stats().Idle == 1 })
-	w.reapBefore(time.Now().Add(time.Hour)) // as if it had been idle for long
-	if resp := w.run(f, "state"); !resp.Provisioned {
+	w.release(busy)
+	if resp := w.good(f, "state"); !resp.Provisioned {
+		t.Error("of two that wait, the one made on demand was used first")
+	}
+	w.reapBefore(time.Now().Add(time.Hour)) // as if all had been idle for long
+	patiently(t, "the one made on demand is gone", func() bool { return w.Stats().Idle == 1 })
+	if resp := w.good(f, "state"); !resp.Provisioned {
 		t.Error("the provisioned sandbox did not outlive being idle")
 	}
 }
@@ -142,12 +143,17 @@ func TestProvisionReplacesTheDead(t *testing.T) {
 		if same, _ := w.alive(f, before); same {
 			t.Error("the sandbox of the process that died was used again")
 		}
-		w.mu.Lock()
-		for _, e := range w.provisions[f.Key].ready {
-			e.process.Kill()
+		ready := func() []*environment {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return slices.Clone(w.provisions[f.Key].ready)
 		}
-		w.mu.Unlock()
-		patiently(t, "a cold start is nobody's", func() bool { return w.run(f, "state").Provisioned })
+		idle := ready()
+		idle[0].process.Kill()
+		patiently(t, "another one is ready", func() bool { now := ready(); return len(now) == 1 && now[0] != idle[0] })
+		if resp := w.good(f, "state"); !resp.Provisioned {
+			t.Error("the invocation after that had a cold start")
+		}
 	})
 }
 
@@ -202,19 +208,20 @@ func TestProvisionMakesRoom(t *testing.T) {
 func TestScalingThrottles(t *testing.T) {
 	w := newWorld(t, "process", Deps{ScalingRate: 2})
 	f := w.function()
-	w.fill(f, 2)
-	if resp := w.run(f, "state"); resp.FunctionError != "" {
-		t.Fatal(string(resp.Payload))
+	for range 2 {
+		if e, err := w.acquire(f); e != nil || err != nil {
+			t.Fatalf("%v, %v, want room for a new one", e, err)
+		}
 	}
-	g := w.function()
-	g.Env["ANOTHER"] = "version"
-	if _, err := w.Run(t.Context(), g, w.request("state")); !errors.Is(err, ErrScaling) {
+	if _, err := w.Run(t.Context(), f, w.request("state")); !errors.Is(err, ErrScaling) {
 		t.Errorf("a third sandbox: %v, want ErrScaling", err)
 	}
-	w.provisioned(g, 1) // which are not made for invocations
-	patiently(t, "there is room again", func() bool {
-		h := w.function()
-		_, err := w.Run(t.Context(), h, w.request("state"))
-		return err == nil
-	})
+	w.gone(f)
+	w.gone(f)
+	w.provisioned(f, 1) // which is not made for an invocation
+	if resp := w.good(f, "state"); !resp.Provisioned {
+		t.Error("the invocation had a cold start")
+	}
+	w.Provision(f, 0)
+	patiently(t, "there is room again", func() bool { _, err := w.Run(t.Context(), f, w.request("state")); return err == nil })
 }
