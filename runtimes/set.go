@@ -25,8 +25,8 @@ type Launch struct {
 	Env map[string]string
 	// Mounts are what the sandbox needs beyond the host's /usr, /bin and /lib*, the code and the layers.
 	Mounts []Mount
-	// Warm is how to start the runtime before it is known for which function, nil if it cannot be: a custom runtime, a wrapper, or
-	// variables that the interpreter reads at its own start.
+	// Warm is how to start the runtime before it is known for which function, nil if it cannot be: a custom runtime, a wrapper,
+	// variables that the interpreter reads at its own start, or shared libraries that the dynamic linker would not find any more.
 	Warm *Warm
 }
 

@@ -35,6 +35,7 @@ def handler(event, context):
 const nodeSeen = `
 const fs = require('fs');
 const start = new Error('start').stack;
+const before = Reflect.ownKeys(globalThis).map(String).sort();
 exports.handler = async () => {
   const { execFileSync } = require('child_process');
   const child = (file, ...args) => execFileSync(file, args, { stdio: [0, 'pipe', 'inherit'] }).toString().split('\0').sort();
@@ -44,7 +45,7 @@ exports.handler = async () => {
     modulePaths: module.paths, globalPaths: require('module').globalPaths, main: require.main.filename, start,
     cache: Object.keys(require.cache).filter((f) => /task|rehears/.test(f)), parent: module.parent?.filename,
     siblings: module.parent?.children.map((m) => m.filename),
-    globals: Reflect.ownKeys(globalThis).map(String).sort(), events: process.eventNames().map(String).sort(), title: process.title,
+    before, globals: Reflect.ownKeys(globalThis).map(String).sort(), events: process.eventNames().map(String).sort(), title: process.title,
     zone: [new Date(0).getTimezoneOffset(), Intl.DateTimeFormat().resolvedOptions().timeZone],
     resources: process.getActiveResourcesInfo?.().filter((r) => r === 'Timeout' || r === 'Immediate').length, exitCode: process.exitCode ?? null,
   };
