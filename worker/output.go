@@ -34,8 +34,10 @@ type output struct {
 	partial []byte // a line without its end yet
 	tail    []byte // of the running invocation, at most 2*tailSize
 	tailing bool
-	buf     [16 << 10]byte
 }
+
+// buffers are what pipes are read into. They are shared: most sandboxes are idle, and write little.
+var buffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
 func newOutput(l Logger, s *LogStream, f *Function) *output {
 	return &output{logger: l, stream: s, system: newSystemLog(f), managed: f.RuntimeVersionArn != ""}
@@ -118,8 +120,10 @@ func (o *output) drainUpTo(reads int) {
 
 // take reads without waiting, at most so often. The caller holds o.mu.
 func (o *output) take(fd, reads int) pipeState {
+	buf := buffers.Get().(*[16 << 10]byte)
+	defer buffers.Put(buf)
 	for range reads {
-		n, err := syscall.Read(fd, o.buf[:])
+		n, err := syscall.Read(fd, buf[:])
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
@@ -129,12 +133,12 @@ func (o *output) take(fd, reads int) pipeState {
 		if err != nil || n == 0 {
 			return pipeEnded
 		}
-		o.split(o.buf[:n], time.Now())
+		o.split(buf[:n], time.Now())
 	}
 	return pipeMore
 }
 
-// split cuts lines. Newlines stay, as in CloudWatch. It may change b.
+// split cuts lines. Newlines stay, as in CloudWatch. It may change b, and keeps nothing of it.
 func (o *output) split(b []byte, at time.Time) {
 	for len(b) > 0 {
 		i := bytes.IndexByte(b, '\n') + 1

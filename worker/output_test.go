@@ -133,9 +133,11 @@ func TestOutputFlood(t *testing.T) {
 		o.begin(req)
 		o.end(req, &Response{}, nil)
 	}
+	o.mu.Lock()
 	if n := cap(o.partial); n > 2*maxEvent {
 		t.Errorf("the unfinished line holds %d bytes", n)
 	}
+	o.mu.Unlock()
 	close(stop)
 	writing.Wait()
 	w.Close()
