@@ -1,12 +1,15 @@
 package lambda
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -405,6 +408,67 @@ func TestProvisionedVariables(t *testing.T) {
 	if f := told["1"].function; f.Env["KEY"] != "1" || f.Task == "" || f.Version != "1" {
 		t.Errorf("the worker was told to provision %+v", f)
 	}
+}
+
+// A function that cannot be described to the worker is looked at again after a minute, however often it was tried, and one that is
+// being looked at waits for its turn.
+func TestKeeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, k := newKeeper(), functionKey{name: "f"}
+		var mu sync.Mutex
+		looks, atOnce, most := 0, 0, 0
+		broken := true
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			q.run(ctx, func(context.Context, functionKey) error {
+				mu.Lock()
+				looks, atOnce = looks+1, atOnce+1
+				most = max(most, atOnce)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				mu.Lock()
+				defer mu.Unlock()
+				if atOnce--; broken {
+					return worker.ErrRole
+				}
+				return nil
+			})
+		}()
+		is := func(step string, want int) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if looks != want || most > 1 {
+				t.Errorf("%s: looked at %d times, %d at once; want %d, one at a time", step, looks, most, want)
+			}
+		}
+		q.look(k)
+		is("the first", 1)
+		for range 10 {
+			q.look(k)
+		}
+		is("more while it is looked at", 1)
+		if _, changing := q.of(k); !changing {
+			t.Error("it is not said to be changing")
+		}
+		time.Sleep(3 * time.Second)
+		is("the one that stands for all of them", 2)
+		if _, changing := q.of(k); changing {
+			t.Error("it is said to be changing")
+		}
+		time.Sleep(keepAgain)
+		is("a minute later", 3)
+		mu.Lock()
+		broken = false
+		mu.Unlock()
+		time.Sleep(10 * keepAgain)
+		is("when it works again", 3+1)
+		cancel()
+		<-done
+	})
 }
 
 // What runs in a provisioned sandbox is no cold start, though it tells how long its Init phase took.

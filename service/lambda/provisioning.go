@@ -102,6 +102,7 @@ type keeper struct {
 	mu     sync.Mutex
 	todo   map[functionKey]bool            // to be looked at
 	active map[functionKey]bool            // being looked at
+	later  map[functionKey]bool            // to be looked at after keepAgain
 	kept   map[functionKey]map[string]kept // by version
 }
 
@@ -113,7 +114,8 @@ type kept struct {
 
 func newKeeper() *keeper {
 	return &keeper{
-		wake: make(chan struct{}, 1), todo: map[functionKey]bool{}, active: map[functionKey]bool{}, kept: map[functionKey]map[string]kept{},
+		wake: make(chan struct{}, 1), todo: map[functionKey]bool{}, active: map[functionKey]bool{}, later: map[functionKey]bool{},
+		kept: map[functionKey]map[string]kept{},
 	}
 }
 
@@ -149,15 +151,27 @@ func (q *keeper) take() []functionKey {
 	return all
 }
 
-// done ends what take began.
-func (q *keeper) done(k functionKey) {
+// done ends what take began. It says whether the caller is to look again after keepAgain, which another one may do already.
+func (q *keeper) done(k functionKey, err error) (later bool) {
 	q.mu.Lock()
 	delete(q.active, k)
 	waiting := q.todo[k]
+	if later = err != nil && !q.later[k]; later {
+		q.later[k] = true
+	}
 	q.mu.Unlock()
 	if waiting {
 		q.again()
 	}
+	return later
+}
+
+// lookAgain has a function looked at for which done said later.
+func (q *keeper) lookAgain(k functionKey) {
+	q.mu.Lock()
+	delete(q.later, k)
+	q.mu.Unlock()
+	q.look(k)
 }
 
 // of is what the worker was told of a function's versions, and whether that may be about to change.
@@ -200,16 +214,15 @@ func (q *keeper) run(ctx context.Context, keep func(context.Context, functionKey
 			case slots <- struct{}{}:
 			}
 			running.Go(func() {
-				err := keep(ctx, k)
-				q.done(k)
+				later := q.done(k, keep(ctx, k))
 				<-slots
-				if err == nil {
+				if !later {
 					return
 				}
 				select {
 				case <-ctx.Done():
 				case <-time.After(keepAgain):
-					q.look(k)
+					q.lookAgain(k)
 				}
 			})
 		}
