@@ -3,6 +3,7 @@ package sandboxtest
 import (
 	"fmt"
 	"os"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,18 @@ func kernelAttempts() []attempt {
 				f.Close()
 			}
 			return tried(err)
+		}},
+		{"device-orders", "give a device orders by ioctl", "drivers' ioctls, which nobody counts", "nothing but Landlock can forbid it", func(target) outcome {
+			const forbids = 5 // the version of Landlock that can
+			version, _, errno := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+			if errno != 0 || version < forbids {
+				return outcome{false, "this kernel has nothing to forbid it"}
+			}
+			fd, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return tried(err)
+			}
+			return reached(unix.SYS_IOCTL, uintptr(fd), unix.TCGETS, p)
 		}},
 		{"lookup-dcookie", "have the kernel tell paths by their cookie", "calls made for profilers alone", "kernels since 6.7 have it no more", func(target) outcome {
 			return reached(unix.SYS_LOOKUP_DCOOKIE, 0, p, 256)
