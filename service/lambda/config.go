@@ -168,6 +168,8 @@ func (s *settings) checkDeadLetter() error {
 	}
 	if arn := *s.deadLetter.TargetArn; !deadLetterPattern.MatchString(arn) {
 		return invalid("The dead letter target %s is neither an Amazon SQS queue nor an Amazon SNS topic.", arn)
+	} else if strings.HasSuffix(arn, fifoSuffix) {
+		return invalid("The dead letter target %s is a FIFO queue or topic: Lambda sends dead letters to standard ones only.", arn)
 	}
 	return nil
 }

@@ -401,6 +401,18 @@ func TestRecordedErrors(t *testing.T) {
 			bad + "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination=arn:aws:iam:eu-west-1:123456789012:function:f), onFailure=null) is invalid.",
 		},
 		{
+			"invoke config: a FIFO queue", put("f", "", success("arn:aws:sqs:eu-west-1:123456789012:q.fifo")),
+			bad + "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination=arn:aws:sqs:eu-west-1:123456789012:q.fifo), onFailure=null) is invalid.",
+		},
+		{
+			"invoke config: a bus", put("f", "", success("arn:aws:events:eu-west-1:123456789012:event-bus/b")),
+			bad + "Destinations of events are not served by Enfold yet.",
+		},
+		{
+			"invoke config: a bucket", put("f", "", &api.DestinationConfig{OnFailure: &api.OnFailure{Destination: new("arn:aws:s3:::b")}}),
+			bad + "Destinations of s3 are not served by Enfold yet.",
+		},
+		{
 			"invoke config: no ARN", put("f", "", &api.DestinationConfig{OnFailure: &api.OnFailure{Destination: new("arn:aws:_-/!lambda:eu-west-1:123456789012:function:f")}}),
 			wrong + "'arn:aws:_-/!lambda:eu-west-1:123456789012:function:f' at 'destinationConfig.onFailure.destination' failed to satisfy constraint: " +
 				"Member must satisfy regular expression pattern: " + destinationPattern,
@@ -514,6 +526,9 @@ func TestUnsupported(t *testing.T) {
 		{"a dead letter bucket", func(in *api.CreateFunctionInput) {
 			in.DeadLetterConfig = &api.DeadLetterConfig{TargetArn: new("arn:aws:s3:::b")}
 		}, "The dead letter target arn:aws:s3:::b is neither an Amazon SQS queue nor an Amazon SNS topic."},
+		{"a dead letter queue in order", func(in *api.CreateFunctionInput) {
+			in.DeadLetterConfig = &api.DeadLetterConfig{TargetArn: new("arn:aws:sqs:eu-west-1:123456789012:q.fifo")}
+		}, "The dead letter target arn:aws:sqs:eu-west-1:123456789012:q.fifo is a FIFO queue or topic: Lambda sends dead letters to standard ones only."},
 		{
 			"a qualifier", func(in *api.CreateFunctionInput) { in.FunctionName = new("f:1") },
 			"A function cannot be created with a qualifier: " + fnArn + "f:1",

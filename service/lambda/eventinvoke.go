@@ -3,6 +3,7 @@ package lambda
 import (
 	"context"
 	"regexp"
+	"strings"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -136,10 +137,14 @@ func (e *edit) checkDestination(r ref, member, arn string, s3 bool) (served bool
 		return false, nil
 	}
 	switch parsed.Service {
-	case "sqs", "sns", "events":
-		return true, nil
+	case "sqs", "sns": // a FIFO one would refuse every record, which has no group
+		return !strings.HasSuffix(parsed.Resource, fifoSuffix), nil
+	case "events":
+		return false, notServed(parsed.Service)
 	case "s3":
-		return s3, nil
+		if s3 {
+			return false, notServed(parsed.Service)
+		}
 	case "lambda":
 		p, ok := splitName(arn)
 		if !ok {
@@ -156,6 +161,14 @@ func (e *edit) checkDestination(r ref, member, arn string, s3 bool) (served bool
 	}
 	return false, nil
 }
+
+// notServed refuses what AWS would take: a record that goes nowhere would be lost.
+func notServed(service string) error {
+	return invalid("Destinations of %s are not served by Enfold yet.", service)
+}
+
+// fifoSuffix ends the names of FIFO queues and topics.
+const fifoSuffix = ".fifo"
 
 // javaish is a destination as AWS's own message prints it.
 func javaish(name string, arn *string) string {

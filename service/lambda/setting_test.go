@@ -51,9 +51,9 @@ func TestEventInvokeConfig(t *testing.T) {
 	sameJSON(t, put("f", nil, new(60), nil), empty, `{"MaximumEventAgeInSeconds": 60}`)
 	sameJSON(t, must(w.UpdateFunctionEventInvokeConfig(w.ctx, &api.UpdateFunctionEventInvokeConfigInput{
 		FunctionName: new("f"), MaximumRetryAttempts: new(1),
-		DestinationConfig: &api.DestinationConfig{OnFailure: &api.OnFailure{Destination: new("arn:aws:s3:::b")}},
+		DestinationConfig: &api.DestinationConfig{OnFailure: &api.OnFailure{Destination: new("arn:aws:sqs:eu-west-1:123456789012:q")}},
 	}))(t), empty, `{"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60,
-		"DestinationConfig": {"OnSuccess": {}, "OnFailure": {"Destination": "arn:aws:s3:::b"}}}`)
+		"DestinationConfig": {"OnSuccess": {}, "OnFailure": {"Destination": "arn:aws:sqs:eu-west-1:123456789012:q"}}}`)
 	sameJSON(t, must(w.UpdateFunctionEventInvokeConfig(w.ctx, &api.UpdateFunctionEventInvokeConfigInput{
 		FunctionName: new("f"), DestinationConfig: &api.DestinationConfig{
 			OnSuccess: &api.OnSuccess{Destination: new(fnArn + "g")}, OnFailure: &api.OnFailure{Destination: new("")},
