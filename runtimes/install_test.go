@@ -81,7 +81,7 @@ import boto3, botocore
 def handler(event, context):
     return [boto3.client("s3", region_name="eu-west-1").meta.service_model.service_id, botocore.__version__ == boto3.__version__]`
 	for _, family := range []Family{Python, Node} {
-		eachRuntime(t, family, func(t *testing.T, runtime string) {
+		eachInterpreter(t, family, func(t *testing.T, runtime string) {
 			r, _ := lookup(runtime)
 			t.Cleanup(func() { os.RemoveAll(hostSet(t).sdkPath(r)) })
 			if err := hostSet(t).Install(t.Context(), runtime, t.Output()); err != nil {

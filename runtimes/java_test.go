@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// javac compiles sources for a Java of this host into a new directory.
+// javac compiles sources for a Java of this host, once for all tests. The result is a directory.
 func javac(t testing.TB, runtime string, sources ...string) string {
 	t.Helper()
 	r, _ := lookup(runtime)
@@ -24,7 +24,10 @@ func javac(t testing.TB, runtime string, sources ...string) string {
 	if _, err := os.Stat(compiler); err != nil {
 		t.Skipf("%s has no javac, so there is nothing to run in it", in.prefix)
 	}
-	dir := t.TempDir()
+	dir := filepath.Join(shared.dir, "classes", runtime, digest(sources))
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
 	args := append([]string{"-encoding", "UTF-8", "-nowarn", "-d", dir, "-cp", "java/enfold-runtime.jar"}, sources...)
 	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, out)
@@ -175,7 +178,7 @@ func javaFaults(t *testing.T, runtime, classes string) {
 
 // TestJavaMapper runs the mapper's own tests, which are in Java, with new random cases each time.
 func TestJavaMapper(t *testing.T) {
-	eachRuntime(t, Java, func(t *testing.T, runtime string) {
+	eachInterpreter(t, Java, func(t *testing.T, runtime string) {
 		sources := map[string]string{"run.enfold.runtime.MapperTest": "testdata/java/mapper/MapperTest.java"}
 		if runtime != "java11" {
 			sources["run.enfold.runtime.RecordTest"] = "testdata/java/records/RecordTest.java"

@@ -57,7 +57,7 @@ func TestProvided(t *testing.T) {
 
 func TestLaunchMounts(t *testing.T) {
 	for _, family := range []Family{Python, Node, Java} {
-		eachRuntime(t, family, func(t *testing.T, runtime string) {
+		eachInterpreter(t, family, func(t *testing.T, runtime string) {
 			l, err := hostSet(t).Launch(context.Background(), Request{Runtime: runtime, Task: t.TempDir()})
 			if err != nil {
 				t.Fatal(err)

@@ -251,7 +251,7 @@ func TestPythonPaths(t *testing.T) {
 }
 
 func TestPythonWrapper(t *testing.T) {
-	eachRuntime(t, Python, func(t *testing.T, runtime string) {
+	eachInterpreter(t, Python, func(t *testing.T, runtime string) {
 		wrappers(t, runtime, "app.handler", map[string]string{"app.py": pythonCode})
 	})
 }

@@ -23,7 +23,7 @@ import java.nio.charset.StandardCharsets;
  * System.getenv before, which keeps what it first saw.
  */
 final class Waiting {
-    private static final int EVENTS = 60; // how many are rehearsed
+    private static final int EVENTS = 15; // how many are rehearsed
     private static final String BODY = "{\"text\":\"x\",\"list\":[1,2.5,{}]}";
     private static final String EVENT = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: 0\r\n"
             + "Lambda-Runtime-Deadline-Ms: 1\r\nContent-Length: " + BODY.length() + "\r\n\r\n" + BODY;
