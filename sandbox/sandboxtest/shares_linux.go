@@ -34,6 +34,14 @@ func greeds() map[string]func() (release func(), err error) {
 				syscall.Syscall(unix.SYS_MQ_UNLINK, str(name), 0, 0)
 			}, nil
 		},
+		"timers": func() (func(), error) { // each holds a signal
+			var id int32
+			_, _, errno := syscall.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&id)))
+			if errno != 0 {
+				return nil, errno
+			}
+			return func() { syscall.Syscall(unix.SYS_TIMER_DELETE, uintptr(id), 0, 0) }, nil
+		},
 		"pipes": func() (func(), error) {
 			var p [2]int
 			if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
