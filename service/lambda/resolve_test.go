@@ -76,7 +76,12 @@ func TestResolveWarmIsMemory(t *testing.T) {
 	w.create("f")
 	name := "f"
 	must(w.resolve(w.ctx, &name, nil))(t)
-	if n := testing.AllocsPerRun(100, func() { w.resolve(w.ctx, &name, nil) }); n > 0 {
+	allocations := func() float64 { return testing.AllocsPerRun(100, func() { w.resolve(w.ctx, &name, nil) }) }
+	n := allocations()
+	for deadline := time.Now().Add(time.Minute); n > 0 && time.Now().Before(deadline); n = allocations() {
+		time.Sleep(time.Millisecond) // the commit that made it Active is seen before it is over, and nothing is remembered until then
+	}
+	if n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 	w.close()
