@@ -171,3 +171,31 @@ func BenchmarkLogAppend(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkDepth is of a queue of a hundred thousand messages; it must not depend on how many they are.
+func BenchmarkDepth(b *testing.B) {
+	s := openBench(b)
+	const all, atOnce = 100_000, 1000
+	for range all / atOnce {
+		err := s.Update(b.Context(), func(tx store.Tx) error {
+			_, err := tx.Enqueue("q", scope, make([]store.Message, atOnce)...)
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	for range b.N {
+		err := s.View(b.Context(), func(tx store.Tx) error {
+			d, err := tx.Depth("q", scope, time.Now())
+			if err == nil && d.Due != all {
+				b.Errorf("depth %+v", d)
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -42,7 +42,7 @@ func (t *txn) Claim(queue string, s store.Scope, limit int, now time.Time, lease
 	if err != nil {
 		return nil, err
 	}
-	c := newTaking(now, lease)
+	c := newTaking(id, now, lease)
 	t.writer.dues.note(id, c.due)
 	if err := c.take(t, qClaim, c.due, c.token, c.now, id, last, int64(limit)); err != nil {
 		return nil, err
@@ -52,14 +52,15 @@ func (t *txn) Claim(queue string, s store.Scope, limit int, now time.Time, lease
 
 // taking is a claim as it takes messages.
 type taking struct {
+	queue    int64
 	now, due int64
 	token    int64
 	claimed  []store.Claimed
 	sizes    map[int64]int64 // of those whose bodies are elsewhere, by sequence number
 }
 
-func newTaking(now time.Time, lease time.Duration) *taking {
-	return &taking{now: nanos(now), due: nanos(now.Add(max(lease, 0))), token: newToken()}
+func newTaking(queue int64, now time.Time, lease time.Duration) *taking {
+	return &taking{queue: queue, now: nanos(now), due: nanos(now.Add(max(lease, 0))), token: newToken()}
 }
 
 // take runs a statement that claims messages and returns them.
@@ -80,6 +81,15 @@ func (c *taking) take(t *txn, q *query, args ...any) error {
 		c.claimed = append(c.claimed, m)
 		return nil
 	}, args...)
+	if n := int64(len(c.claimed) - from); n > 0 {
+		t.count(c.queue, ready, -1)
+		if q == qRun { // the first was ready, those behind it were blocked
+			t.count(c.queue, blocked, 1-n)
+		} else {
+			t.count(c.queue, ready, 1-n)
+		}
+		t.count(c.queue, leased, n)
+	}
 	// RETURNING promises no order.
 	slices.SortFunc(c.claimed[from:], func(a, b store.Claimed) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	return err

@@ -9,7 +9,7 @@ import (
 // A claim first makes the messages ready whose time has come, some at a time, because a statement that moves a million messages
 // would hold up everybody: those that remain come with the next claim.
 var (
-	qPromote = &query{"UPDATE messages SET state = 1 + (grp <> ''), due = 0 WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state IN (0, 3) AND due <= ? LIMIT 1000) RETURNING grp"}
+	qPromote = &query{"UPDATE messages SET state = 1 + (grp <> ''), due = 0 WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state = ? AND due <= ? LIMIT 1000) RETURNING grp"}
 	qSoonest = &query{"SELECT (SELECT min(due) FROM messages WHERE space = ?1 AND state = 0), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 3)"}
 )
 
@@ -60,17 +60,24 @@ func (t *txn) promote(queue int64, now time.Time) error {
 	dues.forget([]int64{queue})
 	t.promoted = append(t.promoted, queue)
 	var groups map[string]bool
-	err := t.conn.each(qPromote, func(row []driver.Value) error {
-		if g := asText(row[0]); g != "" {
+	for _, state := range []int64{delayed, leased} {
+		err := t.conn.each(qPromote, func(row []driver.Value) error {
+			t.count(queue, state, -1)
+			g := asText(row[0])
+			if g == "" {
+				t.count(queue, ready, 1)
+				return nil
+			}
+			t.count(queue, blocked, 1)
 			if groups == nil {
 				groups = map[string]bool{}
 			}
 			groups[g] = true
+			return nil
+		}, queue, state, nanos(now))
+		if err != nil {
+			return err
 		}
-		return nil
-	}, queue, nanos(now))
-	if err != nil {
-		return err
 	}
 	for g := range groups {
 		if err := t.unblock(queue, g); err != nil {
@@ -94,8 +101,15 @@ func (t *txn) promote(queue int64, now time.Time) error {
 // unblock makes the first of a group claimable, unless another of it is claimed.
 func (t *txn) unblock(queue int64, group string) error {
 	row, ok, err := t.conn.one(qUnblock, queue, group)
-	if ok && asInt(row[0]) != 0 {
-		t.writer.dues.note(queue, asInt(row[0]))
+	if err != nil || !ok {
+		return err
 	}
-	return err
+	t.count(queue, blocked, -1)
+	if due := asInt(row[0]); due != 0 {
+		t.count(queue, delayed, 1)
+		t.writer.dues.note(queue, due)
+	} else {
+		t.count(queue, ready, 1)
+	}
+	return nil
 }

@@ -38,6 +38,7 @@ func (t *txn) Expire(queue string, s store.Scope, limit int, now, before time.Ti
 			return 0, err
 		}
 		for _, m := range all {
+			t.count(id, state, -1)
 			if err := t.remove(id, m); err != nil {
 				return 0, err
 			}

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"crypto/rand"
-	"database/sql/driver"
 	"encoding/base64"
 	"encoding/binary"
 	"time"
@@ -30,7 +29,7 @@ var (
 	qAddDedup      = &query{"INSERT INTO dedups (space, dedup, expires, seq, id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires = excluded.expires, seq = excluded.seq, id = excluded.id"}
 	qOldDedup      = &query{"DELETE FROM dedups WHERE (space, dedup) IN (SELECT space, dedup FROM dedups WHERE expires < ? ORDER BY expires LIMIT 4)"}
 
-	qAck     = &query{"DELETE FROM messages WHERE seq = ? AND space = ? AND token = ? RETURNING grp, size"}
+	qAck     = &query{"DELETE FROM messages WHERE seq = ? AND space = ? AND token = ? RETURNING grp, size, state"}
 	qDelBody = &query{"DELETE FROM bodies WHERE seq = ?"}
 	qUnblock = &query{"UPDATE messages SET state = (due = 0) WHERE state = 2 AND seq = (SELECT min(s) FROM (" +
 		"SELECT min(seq) AS s FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 0 UNION ALL " +
@@ -42,7 +41,6 @@ var (
 	qReturn = &query{"UPDATE messages SET state = 3, due = ?, token = 0, first = CASE WHEN tries = 1 THEN 0 ELSE first END, tries = tries - 1 WHERE seq = ? AND space = ? AND token = ?"}
 	qLookup = &query{"SELECT token, state, due FROM messages WHERE seq = ? AND space = ?"}
 
-	qDepth   = &query{"SELECT state, due <= ?, count(*) FROM messages WHERE space = ? GROUP BY 1, 2"}
 	qLeased  = &query{"SELECT count(*) FROM (SELECT 1 FROM messages WHERE space = ? AND state = 3 AND due > ? LIMIT ?)"}
 	qNextDue = &query{"SELECT (SELECT 0 FROM messages WHERE space = ?1 AND state = 1 LIMIT 1), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 0), (SELECT min(due) FROM messages WHERE space = ?1 AND state = 3)"}
 )
@@ -97,10 +95,12 @@ func (t *txn) enqueue(queue int64, m store.Message, now time.Time) (store.Enqueu
 	if m.Lease > 0 && state == ready && m.Group == "" {
 		due, token := nanos(now.Add(m.Lease)), newToken()
 		t.writer.dues.note(queue, due)
+		t.count(queue, leased, 1)
 		done.Receipt = receipt(done.Sequence, token)
 		_, err = t.conn.exec(qEnqueueLeased, done.Sequence, queue, due, token, nanos(now), nanos(m.Enqueued), m.ID, int64(len(m.Body)), body)
 		return done, err
 	}
+	t.count(queue, state, 1)
 	_, err = t.conn.exec(qEnqueue, done.Sequence, queue, state, nanos(m.Due), nanos(m.Enqueued), m.ID, m.Group, int64(len(m.Body)), body)
 	return done, err
 }
@@ -150,6 +150,7 @@ func (t *txn) Ack(queue string, s store.Scope, receipt string) error {
 		return store.ErrLease
 	}
 	group, size := asText(row[0]), asInt(row[1])
+	t.count(id, asInt(row[2]), -1)
 	if size > inlineBody {
 		if _, err := t.conn.exec(qDelBody, seq); err != nil {
 			return err
@@ -167,11 +168,11 @@ func (t *txn) Extend(queue string, s store.Scope, receipt string, due time.Time)
 	if err != nil {
 		return err
 	}
-	t.writer.dues.note(id, nanos(due))
-	n, err := t.conn.exec(qExtend, nanos(due), seq, id, token)
-	if err == nil && n == 0 {
-		err = store.ErrLease
+	if err := t.hold(id, seq, token); err != nil {
+		return err
 	}
+	t.writer.dues.note(id, nanos(due))
+	_, err = t.conn.exec(qExtend, nanos(due), seq, id, token)
 	return err
 }
 
@@ -181,12 +182,28 @@ func (t *txn) Return(queue string, s store.Scope, receipt string, now time.Time)
 	if err != nil {
 		return err
 	}
-	t.writer.dues.note(id, nanos(now))
-	n, err := t.conn.exec(qReturn, nanos(now), seq, id, token)
-	if err == nil && n == 0 {
-		err = store.ErrLease
+	if err := t.hold(id, seq, token); err != nil {
+		return err
 	}
+	t.writer.dues.note(id, nanos(now))
+	_, err = t.conn.exec(qReturn, nanos(now), seq, id, token)
 	return err
+}
+
+// hold counts a message as leased that is about to be, or answers ErrLease if the claim does not hold.
+func (t *txn) hold(queue, seq, token int64) error {
+	row, ok, err := t.conn.one(qLookup, seq, queue)
+	if err != nil {
+		return err
+	}
+	if !ok || asInt(row[0]) != token {
+		return store.ErrLease
+	}
+	if was := asInt(row[1]); was != leased {
+		t.count(queue, was, -1)
+		t.count(queue, leased, 1)
+	}
+	return nil
 }
 
 // Lookup is [store.Tx.Lookup].
@@ -238,28 +255,6 @@ func receipt(seq, token int64) string {
 	binary.BigEndian.PutUint64(b[:], uint64(seq))
 	binary.BigEndian.PutUint64(b[8:], uint64(token))
 	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// Depth is [store.Tx.Depth].
-func (t *txn) Depth(queue string, s store.Scope, now time.Time) (store.Depth, error) {
-	var d store.Depth
-	id, err := t.queue(queue, s)
-	if err != nil || id == 0 {
-		return d, err
-	}
-	err = t.conn.each(qDepth, func(row []driver.Value) error {
-		state, due, n := asInt(row[0]), asInt(row[1]) != 0, asInt(row[2])
-		switch {
-		case state == ready || due:
-			d.Due += n
-		case state == leased:
-			d.Claimed += n
-		default:
-			d.Delayed += n
-		}
-		return nil
-	}, nanos(now), id)
-	return d, err
 }
 
 // CountClaimed is [store.Tx.CountClaimed].

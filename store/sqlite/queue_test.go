@@ -10,8 +10,22 @@ import (
 	"github.com/enfold-run/enfold/store"
 )
 
-// A file of the version before is brought to this one with what is in it.
+// downgrades make of a file of a version one of the version before it.
+var downgrades = []string{
+	`DROP INDEX messages_group; CREATE INDEX messages_group ON messages (space, grp) WHERE grp <> '';
+		ALTER TABLE messages DROP COLUMN first; PRAGMA user_version=1`,
+	`CREATE TABLE counter (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER NOT NULL);
+		INSERT INTO counter SELECT 1, value FROM counters WHERE space = 1; DROP TABLE counters; PRAGMA user_version=2`,
+}
+
+// A file of an earlier version is brought to this one with what is in it.
 func TestUpgrade(t *testing.T) {
+	for from := 1; from <= len(downgrades); from++ {
+		t.Run(fmt.Sprint(from), func(t *testing.T) { testUpgrade(t, from) })
+	}
+}
+
+func testUpgrade(t *testing.T, from int) {
 	dir := t.TempDir()
 	s := openTest(t, dir)
 	err := s.Update(t.Context(), func(tx store.Tx) error {
@@ -26,13 +40,22 @@ func TestUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.script(`DROP INDEX messages_group; CREATE INDEX messages_group ON messages (space, grp) WHERE grp <> '';
-		ALTER TABLE messages DROP COLUMN first; PRAGMA user_version=1`)
+	for i := len(downgrades); i >= from && err == nil; i-- {
+		err = c.script(downgrades[i-1])
+	}
 	if err := errors.Join(err, c.close()); err != nil {
 		t.Fatal(err)
 	}
 	s = openTest(t, dir)
 	defer mustClose(t, s)
+	var depth store.Depth
+	err = s.View(t.Context(), func(tx store.Tx) (err error) {
+		depth, err = tx.Depth("q", scope, time.Now())
+		return err
+	})
+	if err != nil || depth != (store.Depth{Due: 3}) {
+		t.Errorf("depth %+v, %v, want three", depth, err)
+	}
 	now := time.Now()
 	for _, want := range []string{"a c", "b"} {
 		got := ""

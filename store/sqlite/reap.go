@@ -107,7 +107,9 @@ func (t *txn) reap() (bool, error) {
 		return false, err
 	}
 	if messages == 0 && dedups == 0 {
-		_, err = t.conn.exec(qDropSpace, id)
+		if _, err = t.conn.exec(qDropTally, id); err == nil {
+			_, err = t.conn.exec(qDropSpace, id)
+		}
 	}
 	return true, err
 }

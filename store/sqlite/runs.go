@@ -32,7 +32,7 @@ func (t *txn) ClaimRuns(queue string, s store.Scope, limit int, now time.Time, l
 	if err != nil {
 		return nil, err
 	}
-	c := newTaking(now, lease)
+	c := newTaking(id, now, lease)
 	t.writer.dues.note(id, c.due)
 	for _, h := range heads {
 		if len(c.claimed) >= limit {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // applicationID is in the header of every database of Enfold: "Enfd".
@@ -12,7 +13,8 @@ const applicationID = 0x456e6664
 type schema struct {
 	version int64
 	sql     string
-	upgrade string // from the version before this one
+	// upgrades bring a file of a version to the next one: of version 1, of version 2 …
+	upgrades [2]string
 }
 
 // A space is whose rows they are and what they are called. Its number is never 0 or 1, because SQLite plans a statement anew
@@ -28,14 +30,15 @@ CREATE TABLE spaces (
 );
 `
 
-// mainSchema is enfold.db. The numbers of spaces, versions and sequence numbers all come from counter.value, which only
-// grows: a row that is deleted and made again never has an old version.
+// mainSchema is enfold.db. The numbers of spaces, versions and sequence numbers all come from counters.value of space 1, which is
+// none, and which only grows: a row that is deleted and made again never has an old version. The other rows of counters say how
+// many messages of a queue are in each state.
 //
 // A message's state is one of the states in queue.go. due is 0 while it is ready, so that the index has the ready ones in
 // the order of their sequence numbers. The body of a large message is in bodies, so that a claim need not write it again.
-var mainSchema = schema{version: 2, upgrade: upgradeMain1, sql: spacesSQL + `
-CREATE TABLE counter (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER NOT NULL);
-INSERT INTO counter VALUES (1, 100);
+var mainSchema = schema{version: 3, upgrades: [2]string{upgradeMain1, upgradeMain2}, sql: spacesSQL + `
+` + countersSQL + `
+INSERT INTO counters VALUES (1, 100, 0, 0, 0, 0);
 
 CREATE TABLE records (
 	space   INTEGER NOT NULL,
@@ -85,12 +88,30 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_space ON chunks (space);
 `}
 
+const countersSQL = `
+CREATE TABLE counters (
+	space   INTEGER PRIMARY KEY,
+	value   INTEGER NOT NULL,
+	delayed INTEGER NOT NULL,
+	ready   INTEGER NOT NULL,
+	blocked INTEGER NOT NULL,
+	leased  INTEGER NOT NULL
+);
+`
+
 // upgradeMain1 brings a file of version 1 to version 2: the time of a message's first claim, and which message of a group is
 // the first of a state.
 const upgradeMain1 = `
 ALTER TABLE messages ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
 DROP INDEX messages_group;
 CREATE INDEX messages_group ON messages (space, grp, state) WHERE grp <> '';
+`
+
+// upgradeMain2 brings a file of version 2 to version 3: how many messages the queues hold.
+const upgradeMain2 = countersSQL + `
+INSERT INTO counters SELECT 1, value, 0, 0, 0, 0 FROM counter;
+DROP TABLE counter;
+INSERT INTO counters SELECT space, 0, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3) FROM messages GROUP BY space;
 `
 
 // logsSchema is logs.db. The index has the times, so that a range of time is found without reading chunks.
@@ -130,8 +151,8 @@ func (c *conn) prepareFile() error {
 	case app == applicationID && version > want.version:
 		return fmt.Errorf("%s was written by a newer Enfold (its format is %d, this one knows %d): use that one, or name another directory for the data",
 			c.file.path, version, want.version)
-	case app == applicationID && version == want.version-1 && want.upgrade != "":
-		return c.upgrade()
+	case app == applicationID && version > 0 && version < want.version:
+		return c.upgrade(want.upgrades[version-1 : want.version-1])
 	case app == applicationID:
 		return fmt.Errorf("%s has the unknown format %d", c.file.path, version)
 	}
@@ -160,10 +181,9 @@ func (c *conn) createSchema() error {
 	return nil
 }
 
-// upgrade brings a file of the version before to this one, in one transaction.
-func (c *conn) upgrade() error {
-	s := c.file.schema
-	sql := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT", s.upgrade, s.version)
+// upgrade brings a file of an earlier version to this one, in one transaction.
+func (c *conn) upgrade(steps []string) error {
+	sql := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT", strings.Join(steps, ";"), c.file.schema.version)
 	if err := c.script(sql); err != nil {
 		return errors.Join(fmt.Errorf("upgrade %s: %w", c.file.path, err), c.script("ROLLBACK"))
 	}

@@ -25,6 +25,7 @@ type txn struct {
 	made     []space // spaces to forget if it is undone
 	promoted []int64 // queues, likewise
 	seen     map[space]int64
+	tallies  tallies
 	scans    []*scan // of an Update, not yet at their end
 }
 

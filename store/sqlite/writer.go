@@ -57,6 +57,7 @@ type writer struct {
 	saved   int64 // the counter as the file has it
 	spaces  spaces
 	dues    dues
+	tallies tallies // of the group
 	reaper  *reaper
 }
 
@@ -67,8 +68,8 @@ var (
 	qSave      = &query{"SAVEPOINT s"}
 	qRelease   = &query{"RELEASE s"}
 	qUndo      = &query{"ROLLBACK TO s"}
-	qCounter   = &query{"SELECT value FROM counter WHERE one = 1"}
-	qSaveCount = &query{"UPDATE counter SET value = ? WHERE one = 1"}
+	qCounter   = &query{"SELECT value FROM counters WHERE space = 1"}
+	qSaveCount = &query{"UPDATE counters SET value = ? WHERE space = 1"}
 )
 
 func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer, error) {
@@ -311,6 +312,10 @@ func (w *writer) settle(c *call, err error, first bool) {
 		}
 		w.spaces.forget(tx.made)
 		w.dues.forget(tx.promoted)
+	} else {
+		for queue, n := range tx.tallies {
+			w.tallies.add(queue, n)
+		}
 	}
 	if err != nil && first && w.last.Load() == nil {
 		c.answer(err) // alone in its transaction, which is gone, and what it saw is durable
@@ -352,6 +357,7 @@ func (w *writer) rollback() {
 	w.open = false
 	w.spaces.forgetAll()
 	w.dues.forgetAll()
+	clear(w.tallies)
 }
 
 func (w *writer) reset() {
@@ -361,6 +367,9 @@ func (w *writer) reset() {
 }
 
 func (w *writer) flush() error {
+	if err := w.saveTallies(); err != nil {
+		return err
+	}
 	if w.counter != w.saved {
 		if _, err := w.conn.exec(qSaveCount, w.counter); err != nil {
 			return err
@@ -370,6 +379,7 @@ func (w *writer) flush() error {
 		return err
 	}
 	w.saved = w.counter
+	clear(w.tallies)
 	return nil
 }
 
