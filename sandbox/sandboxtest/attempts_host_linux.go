@@ -23,6 +23,10 @@ func hostFileAttempts() []attempt {
 		{"modprobe-path", "change the program that the host runs for modules and hot-plugged devices", "modprobe path and uevent_helper", root, func(target) outcome {
 			return writable("/proc/sys/kernel/modprobe", "/proc/sys/kernel/hotplug", "/sys/kernel/uevent_helper", "/proc/sys/kernel/panic_on_oops")
 		}},
+		{"crash-handler", "have the host's crash handler run, as root, on what it left", "CVE-2025-4598, CVE-2025-5054, CVE-2015-1318: crash handlers", anyone, func(target) outcome {
+			l := unix.Rlimit{Max: 1} // 0 forbids core files alone; at 1 the kernel gives up before it runs the handler
+			return tried(unix.Setrlimit(unix.RLIMIT_CORE, &l))
+		}},
 		{"binfmt", "register a program for the host's executables", "binfmt_misc with the host's interpreters", "not every kernel has it mounted", func(target) outcome {
 			return writable("/proc/sys/fs/binfmt_misc/register")
 		}},

@@ -69,7 +69,7 @@ func AllowedCalls() map[string][]uint32 {
 			unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_GETSCHEDULER, unix.SYS_SCHED_SETSCHEDULER,
 			unix.SYS_SCHED_GET_PRIORITY_MAX, unix.SYS_SCHED_GET_PRIORITY_MIN, unix.SYS_SCHED_RR_GET_INTERVAL,
 			unix.SYS_SCHED_GETATTR, unix.SYS_SCHED_SETATTR, unix.SYS_GETPRIORITY, unix.SYS_SETPRIORITY, unix.SYS_IOPRIO_GET,
-			unix.SYS_IOPRIO_SET, unix.SYS_GETRUSAGE, unix.SYS_PRLIMIT64, unix.SYS_GETRLIMIT, unix.SYS_SETRLIMIT,
+			unix.SYS_IOPRIO_SET, unix.SYS_GETRUSAGE, unix.SYS_GETRLIMIT,
 			unix.SYS_GETCPU,
 		},
 		"identity": {
@@ -99,5 +99,5 @@ func AllowedCalls() map[string][]uint32 {
 // JudgedCalls are allowed or not by their arguments.
 func JudgedCalls() []uint32 {
 	return append(olderJudged(), unix.SYS_CLONE, unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_PERSONALITY, unix.SYS_PRCTL,
-		unix.SYS_IOCTL, unix.SYS_MKNODAT)
+		unix.SYS_IOCTL, unix.SYS_MKNODAT, unix.SYS_SETRLIMIT, unix.SYS_PRLIMIT64)
 }

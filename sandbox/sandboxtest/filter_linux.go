@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -120,6 +121,9 @@ func probeArguments([]string) int {
 	for _, request := range []uintptr{unix.TIOCSTI, unix.TIOCLINUX, 1<<32 | unix.TIOCSTI} {
 		try(fmt.Sprintf("ioctl(%#x)", request), unix.SYS_IOCTL, 0, request, str("x"))
 	}
+	limit := unix.Rlimit{Max: 1}
+	try("setrlimit(core)", unix.SYS_SETRLIMIT, unix.RLIMIT_CORE, uintptr(unsafe.Pointer(&limit)))
+	try("prlimit(core)", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, uintptr(unsafe.Pointer(&limit)))
 	for _, kind := range []uintptr{unix.S_IFCHR, unix.S_IFBLK} {
 		at := unix.AT_FDCWD
 		try(fmt.Sprintf("mknodat(%#o)", kind), unix.SYS_MKNODAT, uintptr(at), str("/nowhere/x"), kind|0o600, 0x101)

@@ -35,7 +35,9 @@ func (p *process) enter(m Enter) error {
 		return err
 	}
 	syscall.Umask(0o022)
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+	// One byte is too little for a core dump, and the one limit by which the kernel does not run the host's crash handler either. The
+	// filter sees to it that it stays.
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: 1, Max: 1}); err != nil {
 		return failed(err, "forbid core dumps")
 	}
 	if err := dropBounding(); err != nil {

@@ -70,12 +70,12 @@ func groups() []group {
 			unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_RT_SIGPENDING, unix.SYS_RT_SIGTIMEDWAIT,
 			unix.SYS_RT_SIGSUSPEND, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_SIGALTSTACK,
 		}},
-		{"scheduling and limits", "of its own processes; without CAP_SYS_NICE and CAP_SYS_RESOURCE only for the worse", []uint32{
+		{"scheduling and limits", "of its own processes; without CAP_SYS_NICE only for the worse. What sets limits is judged", []uint32{
 			unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_GETPARAM,
 			unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_GETSCHEDULER, unix.SYS_SCHED_SETSCHEDULER, unix.SYS_SCHED_GET_PRIORITY_MAX,
 			unix.SYS_SCHED_GET_PRIORITY_MIN, unix.SYS_SCHED_RR_GET_INTERVAL, unix.SYS_SCHED_GETATTR, unix.SYS_SCHED_SETATTR,
 			unix.SYS_GETPRIORITY, unix.SYS_SETPRIORITY, unix.SYS_IOPRIO_GET, unix.SYS_IOPRIO_SET, unix.SYS_GETRUSAGE,
-			unix.SYS_PRLIMIT64, unix.SYS_GETRLIMIT, unix.SYS_SETRLIMIT, unix.SYS_GETCPU,
+			unix.SYS_GETRLIMIT, unix.SYS_GETCPU,
 		}},
 		{"identity", "without capabilities these cannot change anything that matters", []uint32{
 			unix.SYS_GETUID, unix.SYS_GETEUID, unix.SYS_GETGID, unix.SYS_GETEGID, unix.SYS_GETRESUID, unix.SYS_GETRESGID,
@@ -114,6 +114,11 @@ func judged() []rule {
 		{call: unix.SYS_PRCTL, ok: anyOf(0, options()...)},
 		{call: unix.SYS_IOCTL, not: true, ok: anyOf(1, unix.TIOCSTI, unix.TIOCLINUX)},
 		{call: unix.SYS_MKNODAT, not: true, ok: deviceModes(2)},
+		{call: unix.SYS_SETRLIMIT, not: true, ok: anyOf(0, unix.RLIMIT_CORE)},
+		{call: unix.SYS_PRLIMIT64, not: true, ok: []match{
+			{{arg: 1, value: unix.RLIMIT_CORE}, {arg: 2, differs: true}},
+			{{arg: 1, value: unix.RLIMIT_CORE}, {arg: 2, high: true, differs: true}},
+		}},
 	}
 }
 

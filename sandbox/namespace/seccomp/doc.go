@@ -22,6 +22,7 @@
 //   - sockets: only AF_UNIX, TCP and UDP, and AF_NETLINK's routing family, which getaddrinfo asks for addresses. No raw, packet, vsock,
 //     alg, Bluetooth or XDP sockets, and no SCTP, DCCP or MPTCP, which come as streams too.
 //   - prctl's options beyond those that change the caller alone.
+//   - setting the limit of core dumps, which is what keeps the host from running its crash handler on a function.
 //   - io_setup and its kin, whose requests are counted for the whole machine.
 //   - terminals: ioctl TIOCSTI and TIOCLINUX, which type into somebody else's.
 //

@@ -20,11 +20,12 @@ type rule struct {
 // A match holds if all its conditions do.
 type match []condition
 
-// A condition holds if argument arg, masked, equals value. Only the lower 32 bits are looked at, as the kernel does for every
-// argument that is judged here. A zero mask is all bits.
+// A condition holds if argument arg, masked, equals value, or with differs, if it does not. Only the lower 32 bits are looked at, as
+// the kernel does for most arguments that are judged here, or with high, only the upper ones. A zero mask is all bits.
 type condition struct {
-	arg         int
-	mask, value uint32
+	arg           int
+	mask, value   uint32
+	high, differs bool
 }
 
 // What a filter answers.
@@ -104,12 +105,20 @@ func (r rule) compile() ([]unix.SockFilter, error) {
 			if c.arg < 0 || c.arg > 5 {
 				return nil, fmt.Errorf("seccomp: rule of call %d judges argument %d", r.call, c.arg)
 			}
-			part = append(part, load(offArgs+8*uint32(c.arg)+lowHalf))
-			size := 2 // the compare and, at the end, the return
+			half := uint32(lowHalf)
+			if c.high {
+				half = highHalf
+			}
+			part = append(part, load(offArgs+8*uint32(c.arg)+half))
 			if c.mask != 0 {
 				part = append(part, stmt(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, c.mask))
 			}
-			part = append(part, jump(unix.BPF_JEQ, c.value, 0, uint8(remaining(m[i+1:])+size-1)))
+			next := uint8(remaining(m[i+1:]) + 1) // past the other conditions and the return
+			if c.differs {
+				part = append(part, jump(unix.BPF_JEQ, c.value, next, 0))
+			} else {
+				part = append(part, jump(unix.BPF_JEQ, c.value, 0, next))
+			}
 		}
 		body = append(body, append(part, ret(hit))...)
 	}
@@ -187,5 +196,8 @@ func jump(op uint16, k uint32, yes, no uint8) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | op | unix.BPF_K, Jt: yes, Jf: no, K: k}
 }
 
-// lowHalf is where the lower 32 bits of an argument are: both architectures are little-endian.
-const lowHalf = 0
+// lowHalf and highHalf are where the halves of an argument are: both architectures are little-endian.
+const (
+	lowHalf  = 0
+	highHalf = 4
+)
