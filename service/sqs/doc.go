@@ -13,7 +13,8 @@
 // The queue's rows are cached; whoever changes one says so inside the transaction that does ([queue.stale]), so that a
 // transaction that runs afterwards never goes by an old one.
 //
-// Not like AWS: the Approximate… attributes are exact, unless counting takes long: then they may be as old as ten times that.
+// Not like AWS: the Approximate… attributes are exact, unless counting takes long, as with many delayed messages
+// that became due while nobody received: then they may be as old as ten times that.
 // MessageGroupId on a standard queue is kept and changes nothing. A ReceiveRequestAttemptId does not outlive a restart. A
 // message in flight when its retention ends is removed when it comes back. A message move task that has no destination needs no
 // permission to send to the queues that the messages came from. What a message operation changes has no intent in

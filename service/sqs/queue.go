@@ -247,4 +247,4 @@ func (s *Service) depth(ctx context.Context, q *queue) (store.Depth, error) {
 }
 
 // slowCount is how long counting a queue's messages may take before the answer is used again.
-const slowCount = 20 * time.Millisecond
+const slowCount = 200 * time.Millisecond

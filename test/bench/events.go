@@ -23,8 +23,8 @@ import (
 const (
 	queueName   = "bench"
 	messageBody = `{"order":4711,"customer":"somebody with a name of a usual length","lines":[{"sku":"a-1","count":2},{"sku":"b-2","count":1}]}`
-	backlog     = 20_000  // events that wait at once
-	manyInQueue = 200_000 // messages of a long queue
+	backlog     = 100_000   // events that wait at once
+	manyInQueue = 1_000_000 // messages of a long queue
 )
 
 // events measures queues and asynchronous invocations. Everything of Enfold's is fsynced before the answer.
@@ -223,13 +223,13 @@ func (m *eventMeasure) idle(ctx context.Context) error {
 }
 
 func (m *eventMeasure) waitDelivered(ctx context.Context, want float64) error {
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		n, err := m.e.delivered(ctx)
 		if err != nil || n >= want {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("of the backlog %.0f events are not delivered after two minutes", want-n)
+			return fmt.Errorf("of the backlog %.0f events are not delivered after five minutes", want-n)
 		}
 	}
 }
@@ -240,9 +240,11 @@ func (m *eventMeasure) longQueue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
 	if err := m.e.fill(ctx, long, manyInQueue); err != nil {
 		return err
 	}
+	filled := fmt.Sprintf("filled in %.0f s by SendMessageBatch", time.Since(begun).Seconds())
 	at := func(url string) side {
 		return sideOf("Enfold", "--mode", "cycle", "--queue", url, "--body", messageBody, "--address", m.e.address)
 	}
@@ -259,8 +261,40 @@ func (m *eventMeasure) longQueue(ctx context.Context) error {
 		pairs.add(full.P50, short.P50)
 	}
 	m.table.add(pairs.row(fmt.Sprintf("a queue of %d messages, send, receive, delete, p50, against an empty one", manyInQueue), "%.0f µs",
-		atMost(2, "×"), m.failures()))
+		atMost(2, "×"), strings.Trim(filled+"; "+m.failures(), "; ")))
+	return m.counts(ctx, long)
+}
+
+// counts compares how long it takes to ask how many messages a queue holds.
+func (m *eventMeasure) counts(ctx context.Context, long string) error {
+	var pairs pairs
+	for range m.o.rounds {
+		short, err := m.e.counted(ctx, m.url)
+		if err != nil {
+			return err
+		}
+		full, err := m.e.counted(ctx, long)
+		if err != nil {
+			return err
+		}
+		pairs.add(full, short)
+	}
+	m.table.add(pairs.row(fmt.Sprintf("a queue of %d messages, GetQueueAttributes, p50, against an empty one", manyInQueue), "%.0f µs",
+		atMost(2, "×"), ""))
 	return nil
+}
+
+// counted is the median time of a GetQueueAttributes, in microseconds.
+func (e *enfold) counted(ctx context.Context, url string) (us float64, err error) {
+	var all []float64
+	for range 100 {
+		begun := time.Now()
+		if _, err := e.sqs(ctx, "GetQueueAttributes", map[string]any{"QueueUrl": url, "AttributeNames": []string{"All"}}); err != nil {
+			return 0, err
+		}
+		all = append(all, float64(time.Since(begun).Nanoseconds())/1e3)
+	}
+	return median(all), nil
 }
 
 // sqs calls an operation of SQS.
