@@ -18,7 +18,11 @@
 //
 // What a function can learn of the host: the kernel's version, the processor and the size of memory (/proc/cpuinfo, meminfo,
 // stat, loadavg), paths of bound directories (/proc/self/mountinfo), what is installed below /usr. Mounted files keep their
-// owners and modes: what is to be readable must be so for everybody.
+// owners and modes: what is to be readable must be so for everybody. By inotify it can see when others open files of /usr or of a
+// layer that it has mounted too, and by flock leave a mark there.
+//
+// What sandboxes share of the host, beyond processor and memory, are process ids and open files as such: each may take some thousand
+// of kernel.pid_max, and a million of fs.file-max. A host of many strangers should have both at their highest.
 //
 // # As an ordinary user
 //

@@ -36,6 +36,13 @@ func fileAttempts() []attempt {
 			}
 			return outcome{false, "they lead nowhere else"}
 		}},
+		{"planted-device", "open a device that its code came with", "device nodes in images", "root alone can plant one, where the file system has devices", func(tg target) outcome {
+			f, err := os.OpenFile(filepath.Join(tg.Task, "device"), os.O_RDWR, 0)
+			if err == nil {
+				f.Close()
+			}
+			return tried(err)
+		}},
 		{"link-race", "read a file of the host while a directory and a link change places", "runc CVE-2021-30465: races of links", anyone, func(tg target) outcome {
 			return racesLink(tg)
 		}},

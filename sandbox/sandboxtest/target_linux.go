@@ -152,11 +152,21 @@ func shareKey(t *testing.T, tg target) {
 	t.Cleanup(func() { unix.KeyctlInt(unix.KEYCTL_UNLINK, id, unix.KEY_SPEC_USER_KEYRING, 0, 0) })
 }
 
-// plant is what a stranger's archive would bring: links to the host, and a file that nobody needs.
+// plant is what a stranger's archive would bring: links to the host, a device, and a file that nobody needs.
 func plant(t *testing.T, task string, tg target) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(task, "spare.txt"), nil, 0o644); err != nil {
 		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 { // as a careless unpacker run by root would
+		path := filepath.Join(task, "device")
+		err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))) // zero
+		if err == nil {
+			err = os.Chmod(path, 0o666)
+		}
+		if err != nil {
+			t.Logf("no device could be planted: %v", err)
+		}
 	}
 	dir := filepath.Join(task, "links")
 	if err := os.Mkdir(dir, 0o755); err != nil {
