@@ -132,6 +132,7 @@ func (b *blank) listen(l network.Listeners) error {
 }
 
 func (b *blank) reap() {
+	awaitExit(b.process)
 	b.process.Wait()
 	close(b.gone)
 }
