@@ -196,3 +196,33 @@ func TestReplayMessage(t *testing.T) {
 	}
 	s.depth(t, lost, 0)
 }
+
+// TestHostileLetters: who may send to a dead-letter queue makes nobody's function run, and stops no redrive of the others' letters.
+func TestHostileLetters(t *testing.T) {
+	s := startServer(t)
+	s.cli(t).allow("lambda-role", "sqs:SendMessage")
+	dead, deadARN := s.openQueue(t, "dead", nil)
+	s.openQueue(t, "source", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + deadARN + `","maxReceiveCount":"1"}`})
+	s.create(t, lambda.CreateFunctionInput{FunctionName: aws.String("victim"), Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.hello)}})
+	send := func(body string) {
+		if _, err := s.sqsClient().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &dead, MessageBody: &body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	victim := "arn:aws:lambda:" + region + ":" + account + ":function:victim"
+	send(`{"version":"1.0","requestContext":{"functionArn":"` + victim + `","requestId":"evil","condition":"RetriesExhausted"},"requestPayload":{"name":"x"}}`)
+	send(strings.Repeat(`{"a":`, 100_000))
+	for range 9 {
+		send(strings.Repeat(`"`, 1<<20)) // twice as long in an answer
+	}
+	for _, args := range [][]string{{"dlq", "redrive", "dead", "--dry-run"}, {"dlq", "redrive", "dead"}, {"event", "replay", "evil"}} {
+		out, diag, err := s.enfold(t, args...)
+		if err == nil || !strings.Contains(diag, "it says that it is of "+victim+", which does not send its letters here: if that is right, name it with --to") {
+			t.Errorf("%v: %v\n%s%s", args, err, out, diag)
+		}
+		s.depth(t, dead, 11)
+	}
+	if out, _, _ := s.enfold(t, "logs", "victim"); out != "" {
+		t.Errorf("the function ran:\n%s", out)
+	}
+}

@@ -22,8 +22,8 @@ import (
 	"github.com/enfold-run/enfold/sigv4"
 )
 
-// maxAnswer bounds what the commands read from the server: the largest answer is 6 MiB of payload.
-const maxAnswer = 16 << 20
+// maxAnswer bounds what the commands read from the server: the largest answer is ten messages of 1 MiB, with escapes.
+const maxAnswer = 80 << 20
 
 // target is a running server and who we are to it. The commands speak to it as any AWS client does.
 type target struct {

@@ -179,12 +179,12 @@ type redrive struct {
 	origins      *origins
 	total        int
 	sent, failed int
-	looked       []*letter // of a dry run: visible again afterwards
+	looked       []*letter // that stay: visible again afterwards
 	begun        time.Time
 	said         time.Time
 }
 
-// holdTime is how long a letter is hidden while it is sent; one that could not be sent is visible again after it.
+// holdTime is how long a letter is hidden while it is sent, and stays hidden if this program is killed meanwhile.
 const holdTime = time.Minute
 
 func (r *redrive) run(ctx context.Context) error {
@@ -203,6 +203,7 @@ func (r *redrive) run(ctx context.Context) error {
 			}
 			if err := r.one(ctx, l); err != nil {
 				r.failed++
+				r.looked = append(r.looked, l)
 				fmt.Fprintf(os.Stderr, "enfold: %s stays: %v\n", l.ID, err)
 			} else {
 				r.sent++

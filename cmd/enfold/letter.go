@@ -212,7 +212,7 @@ func (w way) String() string {
 	case w.queue != "":
 		return w.queue
 	case w.function != "":
-		return w.function
+		return printable(w.function) // the qualifier is as the letter has it
 	case w.subscription != "":
 		return w.endpoint + ", for " + w.subscription
 	}
