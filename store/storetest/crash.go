@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,7 @@ func Kill(t *testing.T, b Backend) {
 	var before promises
 	for round := range crashRounds(t) {
 		p := newProcess(t, dir, round, false)
+		p.awaitWork()
 		time.Sleep(time.Duration(300+200*round%700) * time.Millisecond)
 		p.kill()
 		now := p.promises(t, math.MaxInt)
@@ -92,6 +94,14 @@ func newProcess(t *testing.T, dir string, round int, unsafe bool) *process {
 	return p
 }
 
+// awaitWork waits until the process has acknowledged some of everything, for a minute at most: on a machine with much to do, a
+// process takes a while to begin.
+func (p *process) awaitWork() {
+	for begun := time.Now(); time.Since(begun) < time.Minute && !p.out.hasAll("write ", "consume ", "log ", "blob "); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // kill is SIGKILL; it waits until the process is gone.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
@@ -124,6 +134,22 @@ func (c *collected) soFar() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.all)
+}
+
+// hasAll says whether a whole line of each kind has come.
+func (c *collected) hasAll(kinds ...string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	left := slices.Clone(kinds)
+	for line := range bytes.Lines(c.all) {
+		if bytes.HasSuffix(line, []byte("\n")) {
+			left = slices.DeleteFunc(left, func(kind string) bool { return bytes.HasPrefix(line, []byte(kind)) })
+		}
+		if len(left) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // promises is what a process acknowledged.

@@ -71,6 +71,7 @@ func prepare(t *testing.T, b Backend, d *disk) {
 func cut(t *testing.T, d *disk, round int, unsafe bool) promises {
 	t.Helper()
 	p := newProcess(t, filepath.Join(d.dir, "data"), round, unsafe)
+	p.awaitWork()
 	time.Sleep(time.Duration(600+150*(round%5)) * time.Millisecond)
 	before := p.out.soFar()
 	d.cutPower(t)
