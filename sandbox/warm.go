@@ -6,6 +6,9 @@ import "context"
 // first invocation. Its sandboxes have a file system and a network of their own: Path is the path itself.
 type Warmer interface {
 	Driver
+	// Endpoints are the Endpoint and APIEndpoint of every sandbox. The first takes connections before the claim, and nobody accepts them
+	// until then.
+	Endpoints() (runtime, api string)
 	// Warm makes a sandbox that is nobody's yet, with Mounts of what cmd needs, and starts cmd in it. cmd may run none but our own
 	// code, and waits for its configuration on standard input, file descriptor 0. It has a low share of the processor, and no limit
 	// of memory, until the sandbox is claimed.
@@ -18,9 +21,6 @@ type Warmed interface {
 	// Mounts of spec are bound over what Warm has mounted; a Target is a directory that every sandbox has: /var/task, /opt. They are
 	// there, and the limits hold, before the process reads the first byte of config. If it fails, Warmed is to be destroyed.
 	Claim(ctx context.Context, spec Spec, config []byte) (Sandbox, Process, error)
-	// Endpoint and APIEndpoint are those that the Sandbox will have.
-	Endpoint() string
-	APIEndpoint() string
 	// Done is closed when the process is dead.
 	Done() <-chan struct{}
 	// Memory is what it uses now, in bytes, 0 if that is not known.

@@ -23,8 +23,42 @@ func (s *server) leftovers() (left []string) {
 	}
 }
 
-// functionProcesses finds the processes whose environment has the server's mark, or whose command line has its directory.
+// A process is told from a later one with the same id by when it started.
+type process struct {
+	pid   int
+	start string
+}
+
+// processOf is the process with an id, false if there is none that lives.
+func processOf(pid int) (process, bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return process{}, false
+	}
+	// The name, in parentheses, may hold anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	return process{pid, fields[19]}, fields[0] != "Z"
+}
+
+// processes are those below the server.
+func (s *server) processes() (found []process) {
+	for _, pid := range s.descendants() {
+		if p, ok := processOf(pid); ok {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// functionProcesses finds the processes that were below the server when it was told to end, and those whose environment has its
+// mark, or whose command line has its directory.
 func (s *server) functionProcesses() (found []string) {
+	for _, p := range s.family {
+		if now, ok := processOf(p.pid); ok && now == p {
+			cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid))
+			found = append(found, fmt.Sprintf("process %d: %s", p.pid, bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '})))
+		}
+	}
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	self := strconv.Itoa(os.Getpid())
 	for _, dir := range dirs {

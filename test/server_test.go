@@ -44,6 +44,8 @@ type server struct {
 	output *safeBuffer
 	exited chan struct{}
 	err    error // of the exit, once exited is closed
+	// family is what ran below it when it was told to end.
+	family []process
 }
 
 // safeBuffer keeps the last of what is written to it.
@@ -190,6 +192,7 @@ func (s *server) running() bool {
 
 // stop is Ctrl-C. The server must end by itself, and well.
 func (s *server) stop() error {
+	s.family = s.processes()
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
 	}
@@ -219,6 +222,7 @@ func (s *server) dump(t testing.TB) {
 
 // kill is kill -9.
 func (s *server) kill() {
+	s.family = s.processes()
 	s.cmd.Process.Signal(syscall.SIGKILL)
 	<-s.exited
 }
@@ -279,8 +283,9 @@ type health struct {
 	Version   string `json:"version"`
 	Isolation string `json:"isolation"`
 	Sandboxes struct {
-		Busy int `json:"busy"`
-		Idle int `json:"idle"`
+		Busy  int `json:"busy"`
+		Idle  int `json:"idle"`
+		Ready int `json:"ready"`
 	} `json:"sandboxes"`
 }
 

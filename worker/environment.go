@@ -122,9 +122,10 @@ func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtim
 // claim takes a sandbox in which the runtime waits. It goes on at once: start finds it under way.
 func (e *environment) claim(ctx context.Context, w *waiting, spec sandbox.Spec, launch runtimes.Launch) error {
 	e.launch, e.entry = launch, launch.Args[0]
-	e.at.endpoint, e.at.path = w.Endpoint(), func(target string) string { return target }
+	runtime, api := e.pool.ready.driver.Endpoints()
+	e.at.endpoint, e.at.path = runtime, func(target string) string { return target }
 	if e.pool.deps.API != nil {
-		e.at.api = "http://" + w.APIEndpoint()
+		e.at.api = "http://" + api
 	}
 	var config []byte
 	for _, v := range variables(e.function, launch, e.at, e.identity.Credentials) {

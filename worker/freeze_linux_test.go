@@ -133,7 +133,7 @@ func TestParseFree(t *testing.T) {
 	for text, want := range map[string]int{
 		"MemTotal:       1000 kB\nMemFree: 5 kB\nMemAvailable:    250 kB\n": 25,
 		"MemTotal: 1000 kB\nMemAvailable: 2000 kB\n":                        -1,
-		"":                                                                  -1,
+		"": -1,
 	} {
 		got, err := parseFree([]byte(text))
 		if err != nil {

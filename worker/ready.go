@@ -372,7 +372,10 @@ func (r *ready) boot(s *shelf) (*waiting, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), bootLimit)
 	defer cancel()
-	box, err := r.driver.Warm(ctx, s.mounts, sandbox.Command{Args: s.args, Env: s.env, Dir: "/var/task", Stdout: in, Stderr: in})
+	api, _ := r.driver.Endpoints() // it connects before anybody waits for that
+	box, err := r.driver.Warm(ctx, s.mounts, sandbox.Command{
+		Args: s.args, Env: append(slices.Clone(s.env), "AWS_LAMBDA_RUNTIME_API="+api), Dir: "/var/task", Stdout: in, Stderr: in,
+	})
 	if err != nil {
 		out.Close()
 		return nil, err

@@ -120,6 +120,8 @@ func (f *fakeWarmer) Warm(_ context.Context, _ []sandbox.Mount, c sandbox.Comman
 	return &fakeWarmed{size: f.size, done: make(chan struct{})}, err
 }
 
+func (f *fakeWarmer) Endpoints() (runtime, api string) { return "169.254.100.1:9001", "" }
+
 type fakeWarmed struct {
 	sandbox.Warmed
 	size int64

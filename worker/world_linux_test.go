@@ -157,6 +157,8 @@ type warmingDriver struct {
 	warmer sandbox.Warmer
 }
 
+func (d warmingDriver) Endpoints() (runtime, api string) { return d.warmer.Endpoints() }
+
 func (d warmingDriver) Warm(ctx context.Context, m []sandbox.Mount, c sandbox.Command) (sandbox.Warmed, error) {
 	return d.warmer.Warm(ctx, m, c)
 }

@@ -99,7 +99,8 @@ func (d *aheadDriver) claim(ctx context.Context, before []sandbox.Mount, spec sa
 	if err != nil {
 		return nil, err
 	}
-	b.Sandbox, b.waiting, err = w.Claim(ctx, spec, []byte("ORDERS="+w.Endpoint()+"\x00"))
+	runtime, _ := d.Endpoints()
+	b.Sandbox, b.waiting, err = w.Claim(ctx, spec, []byte("ORDERS="+runtime+"\x00"))
 	if err != nil {
 		return nil, errors.Join(err, w.Destroy())
 	}

@@ -1,6 +1,7 @@
 package sandboxtest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,6 +99,9 @@ func mountAttempts() []attempt {
 		{"pivot-root", "change the root", "CAP_SYS_ADMIN", root, func(tg target) outcome {
 			return reached(unix.SYS_PIVOT_ROOT, str(tg.Tmp), str(tg.Tmp))
 		}},
+		{"weak-mounts", "find a mount that only its user keeps it from writing to, or whose setuid programs count", "mounts left as they were", anyone, func(target) outcome {
+			return weakMount()
+		}},
 		{"chroot", "enter a root of its own, the first step out of many", "the chroot escape", root, func(tg target) outcome { return tried(unix.Chroot(tg.Tmp)) }},
 		{"setuid-program", "become root by a setuid program in its code", "setuid programs in an image", root, func(tg target) outcome {
 			c := exec.Command(tg.Setuid, probeArg, "euid")
@@ -130,6 +134,30 @@ func mountAttempts() []attempt {
 			return outcome{os.Geteuid() != 0 && strings.HasPrefix(string(out), "0 "), "it says: " + strings.TrimSpace(string(out))}
 		}},
 	}
+}
+
+// weakMount looks for a mount that is neither read-only nor the function's own, or that is not nosuid.
+func weakMount() outcome {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return tried(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) < 6 {
+			continue
+		}
+		n++
+		switch point, options := f[4], f[5]; {
+		case !strings.Contains(options, "nosuid"):
+			return outcome{true, point + " is mounted " + options}
+		case point == "/tmp" || point == "/dev/shm" || point == "/proc": // the last has its own rules
+		case !strings.HasPrefix(options, "ro,"):
+			return outcome{true, point + " is mounted " + options}
+		}
+	}
+	return outcome{n == 0, fmt.Sprintf("all of %d mounts are nosuid, and read-only or its own", n)}
 }
 
 // bindAlone gives the thread a mount namespace of its own, where dir is a read-only mount, so that where nothing isolates there is

@@ -158,6 +158,12 @@ func plant(t *testing.T, task string, tg target) {
 	if err := os.WriteFile(filepath.Join(task, "spare.txt"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// Whose it is protects nothing of it: what is to do that is the mount.
+	for name, mode := range map[string]os.FileMode{"": 0o777, "spare.txt": 0o666, "code.txt": 0o666} {
+		if err := os.Chmod(filepath.Join(task, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if os.Geteuid() == 0 { // as a careless unpacker run by root would
 		path := filepath.Join(task, "device")
 		err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 5))) // zero
