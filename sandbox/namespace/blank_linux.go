@@ -96,7 +96,8 @@ func (b *blank) spawn() error {
 	defer null.Close()
 	start := func() (err error) {
 		b.process, err = os.StartProcess(b.d.program.path, []string{pid1.Name}, &os.ProcAttr{
-			Env:   []string{"GOMAXPROCS=1", "GOGC=off"}, // its few allocations never need collecting; a second processor's caches would be 140 KiB in each sandbox
+			// Its few allocations never need collecting. What the runtime keeps for a second processor would be 140 KiB in each sandbox.
+			Env:   []string{"GOMAXPROCS=1", "GOGC=off"},
 			Files: []*os.File{null, null, null, other},
 			Sys:   b.sysProcAttr(),
 		})
