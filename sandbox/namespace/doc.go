@@ -33,8 +33,8 @@
 // # Speed
 //
 // Making namespaces and control groups is slow, so a few sandboxes wait ready, their first process running and their file
-// system built. Create takes one, binds the mounts, sets the limits and shuts the door. Sandboxes beyond the stock are made on the
-// spot. Used sandboxes never go back.
+// system built; more of them where more are taken. Create takes one, binds the mounts and sets the limits. Sandboxes beyond the
+// stock are made on the spot. Used sandboxes never go back.
 //
 // Warm goes further: a language runtime boots in the sandbox, confined as it will be, and waits. Claim binds the owner's mounts
 // over empty directories of the mount namespace, moves the process's current directory onto them (it is shared with the first

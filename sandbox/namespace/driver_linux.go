@@ -31,6 +31,7 @@ type Driver struct {
 	filter     []byte
 
 	stock chan *blank
+	taken chan struct{} // one token: look at the stock
 	stop  chan struct{}
 	done  sync.WaitGroup // the stock and every Create
 
@@ -38,6 +39,7 @@ type Driver struct {
 	boxes    map[string]*box
 	made     int // blanks so far, for their names
 	lastTake time.Time
+	pace     pace
 	likely   sandbox.Spec // the last one: the next is much like it
 	closed   bool
 }

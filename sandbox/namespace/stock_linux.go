@@ -4,6 +4,7 @@ package namespace
 
 import (
 	"errors"
+	"math"
 	"time"
 )
 
@@ -11,7 +12,35 @@ import (
 // and needs the processor more.
 const quiet = 25 * time.Millisecond
 
-// startStock keeps n blanks ready in the background.
+const (
+	// stockAtMost is how many blanks may wait; each takes about a mebibyte.
+	stockAtMost = 32
+	// takenOver is over which time it is counted how many were taken.
+	takenOver = 10 * time.Second
+	// stockLook is how often a stock that is full is looked at, to make it smaller when fewer are taken.
+	stockLook = 5 * time.Second
+)
+
+// A pace is how fast blanks are taken and made.
+type pace struct {
+	taken float64 // in the last takenOver, older ones fading
+	at    time.Time
+	made  time.Duration // that one takes
+}
+
+func (p *pace) take(now time.Time) { p.taken, p.at = p.takenAt(now)+1, now }
+
+func (p *pace) takenAt(now time.Time) float64 {
+	return p.taken * math.Exp(-now.Sub(p.at).Seconds()/takenOver.Seconds())
+}
+
+// goal is how many should wait: n, and twice as many as are taken while one is made and the quiet before it is kept.
+func (p *pace) goal(n int, now time.Time) int {
+	more := 2 * p.takenAt(now) / takenOver.Seconds() * (p.made + quiet).Seconds()
+	return min(n+int(more), max(n, stockAtMost))
+}
+
+// startStock keeps n blanks ready in the background, and more where more are taken.
 func (d *Driver) startStock(n int) {
 	if n == 0 {
 		n = defaultStock
@@ -19,13 +48,14 @@ func (d *Driver) startStock(n int) {
 	if n < 0 {
 		return
 	}
-	d.stock = make(chan *blank, n-1) // one more is in the hands of refill
-	d.done.Go(d.refill)
+	d.stock, d.taken = make(chan *blank, max(n, stockAtMost)), make(chan struct{}, 1)
+	d.done.Go(func() { d.keepStock(n) })
 }
 
-func (d *Driver) refill() {
+func (d *Driver) keepStock(n int) {
 	pause := time.Second
-	for d.waitQuiet() {
+	for d.waitForLack(n) {
+		begun := time.Now()
 		b, err := d.newLikely()
 		if err != nil {
 			d.log.Warn("no sandbox could be made ahead", "error", err)
@@ -36,19 +66,46 @@ func (d *Driver) refill() {
 			continue
 		}
 		pause = time.Second
+		d.mu.Lock()
+		d.pace.made = (d.pace.made + time.Since(begun)) / 2
+		d.mu.Unlock()
+		d.stock <- b // nobody else puts any there
+	}
+	for len(d.stock) > 0 {
+		d.drop()
+	}
+}
+
+// waitForLack waits until another blank is wanted, and drops what is not wanted any more. It is false if the driver closes.
+func (d *Driver) waitForLack(n int) bool {
+	for {
+		d.mu.Lock()
+		lack := d.pace.goal(n, time.Now()) - len(d.stock)
+		d.mu.Unlock()
+		if lack > 0 {
+			return d.waitQuiet()
+		}
+		if lack < 0 {
+			d.drop()
+		}
+		look := time.NewTimer(stockLook)
 		select {
-		case d.stock <- b:
 		case <-d.stop:
-			d.discard(b)
+			look.Stop()
+			return false
+		case <-d.taken:
+			look.Stop()
+		case <-look.C:
 		}
 	}
-	for {
-		select {
-		case b := <-d.stock:
-			d.discard(b)
-		default:
-			return
-		}
+}
+
+// drop destroys one that waits.
+func (d *Driver) drop() {
+	select {
+	case b := <-d.stock:
+		d.discard(b)
+	default:
 	}
 }
 
@@ -107,9 +164,14 @@ func (d *Driver) sleep(t time.Duration) bool {
 func (d *Driver) take() (b *blank, waited bool, err error) {
 	d.mu.Lock()
 	d.lastTake = time.Now()
+	d.pace.take(d.lastTake)
 	d.mu.Unlock()
 	select {
-	case b := <-d.stock: // a nil channel if there is no stock
+	case d.taken <- struct{}{}: // a nil channel if there is no stock
+	default:
+	}
+	select {
+	case b := <-d.stock:
 		return b, true, nil
 	default:
 		b, err := d.newBlank()
