@@ -154,9 +154,9 @@ func (l *lane) take(n int) int {
 // freeFor is free. The caller holds mu.
 func (l *lane) freeFor(h Handler) int {
 	if h == nil {
-		return fewest
+		return perProcessor
 	}
-	l.limit = min(max(l.limit, fewest, 2*runtime.GOMAXPROCS(0)), max(h.Places(l.target()), 1))
+	l.limit = min(max(l.limit, perProcessor*runtime.GOMAXPROCS(0)), max(h.Places(l.target()), 1))
 	if l.open >= l.limit+mostSettles {
 		return 0
 	}
