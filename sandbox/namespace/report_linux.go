@@ -37,6 +37,9 @@ func isPrivileged() bool {
 	return true
 }
 
+// manyPids are enough process ids for a thousand sandboxes.
+const manyPids = 1000 * defaultPids
+
 func userID() int { return os.Geteuid() }
 
 // supported finds out, without trying, whether sandboxes can be made.
@@ -111,6 +114,10 @@ func Report() sandbox.Report {
 	if err != nil {
 		add("a sandbox", false, err.Error(), userNamespaceAdvice())
 		return r
+	}
+	if max, err := strconv.Atoi(sysctl("kernel/pid_max")); err == nil {
+		add("process ids", max >= manyPids, fmt.Sprintf("%d for all of this host, %d for a sandbox at most", max, defaultPids),
+			"a few dozen hostile functions could use them up: sysctl kernel.pid_max=4194304")
 	}
 	add("a sandbox", true, "made, used and removed in "+round(t.cold), "")
 	add("a waiting sandbox", true, "becomes a function's in "+round(t.claim)+": its language runtime has booted by then", "")
