@@ -62,6 +62,10 @@ func (p *programs) runtimeMap() string {
 // prewarmed measures the first invocation of a function whose language runtime has booted before, against the bare exec of the
 // interpreter.
 func prewarmed(ctx context.Context, o *options, p *programs, e *enfold, t *table) error {
+	if t.foreign {
+		t.note("SKIPPED: cold starts of booted runtimes: none boots ahead with --isolation %s.", e.isolation)
+		return nil
+	}
 	for _, l := range languages {
 		in, ok := p.interpreters[l.family]
 		if !ok {

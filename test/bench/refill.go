@@ -46,6 +46,10 @@ type refilling struct {
 // and on one without. Each cold start needs one boot on either side, here before the invocation and at low priority, there inside
 // it: what remains is what the pool adds.
 func refill(ctx context.Context, o *options, p *programs, e *enfold, t *table) (err error) {
+	if t.foreign {
+		t.note("SKIPPED: refill of the pool: no runtime boots ahead with --isolation %s.", e.isolation)
+		return nil
+	}
 	in, ok := p.interpreters[runtimes.Python]
 	if !ok {
 		t.note("SKIPPED: refill of the pool: no %s on this host.", runtimes.Python)
