@@ -13,13 +13,18 @@ import (
 	"github.com/google/uuid"
 
 	iamapi "github.com/enfold-run/enfold/api/iam"
+	lambdaapi "github.com/enfold-run/enfold/api/lambda"
+	snsapi "github.com/enfold-run/enfold/api/sns"
+	sqsapi "github.com/enfold-run/enfold/api/sqs"
 	stsapi "github.com/enfold-run/enfold/api/sts"
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/dispatch"
 	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/policy"
 	"github.com/enfold-run/enfold/service/iam"
 	"github.com/enfold-run/enfold/service/sts"
 	"github.com/enfold-run/enfold/sigv4"
+	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/worker"
 )
 
@@ -138,6 +143,51 @@ func (r functionRoles) credentials(ctx context.Context, f *worker.Function) (wor
 	return worker.Credentials{
 		AccessKeyID: *c.AccessKeyID, SecretAccessKey: *c.SecretAccessKey, SessionToken: *c.SessionToken, Expires: *c.Expiration,
 	}, nil
+}
+
+// executionRoles are the roles of functions, with what policies say of them.
+type executionRoles struct {
+	functionRoles
+	sessions *sessions
+	policies dispatch.Authorizer
+	server   *Server // whose services tell their resources' policies
+}
+
+// CanSend implements lambda.Roles.
+func (r executionRoles) CanSend(ctx context.Context, call *aws.Call, role, function, target string) error {
+	arn, err := aws.ParseARN(target)
+	if err != nil {
+		return err
+	}
+	p, err := r.sessions.Session(ctx, store.Scope{Account: call.Account, Region: call.Region}, role, function)
+	if err != nil {
+		return err
+	}
+	ask := &aws.Call{
+		Principal: p, Account: p.Account, Region: arn.Region, RequestID: uuid.NewString(), SourceIP: lambdaService.Service, UserAgent: lambdaService.Service,
+		Secure: true, SourceAccount: call.Account, SourceArn: aws.NewARN("lambda", call.Region, call.Account, "function:"+function).String(),
+	}
+	var impl any
+	switch arn.Service {
+	case "sqs":
+		url, err := sqsapi.URLOf(target)
+		if err != nil {
+			return err
+		}
+		ask.Op, ask.Input, impl = sqsapi.OpSendMessage, &sqsapi.SendMessageInput{QueueURL: &url}, r.server.sqs
+	case "sns":
+		ask.Op, ask.Input, impl = snsapi.OpPublish, &snsapi.PublishInput{TopicArn: &target}, r.server.sns
+	case "lambda":
+		ask.Op, ask.Input, impl = lambdaapi.OpInvoke, &lambdaapi.InvokeInput{FunctionName: &target}, r.server.lambda
+	default:
+		return nil
+	}
+	err = r.policies.Authorize(aws.WithCall(ctx, ask), ask, impl)
+	var other *aws.Error
+	if errors.As(err, &other) && other.Type != aws.ErrAccessDenied {
+		return nil // the place is not there: it may be made later
+	}
+	return err
 }
 
 // maxSessionName is that of RoleSessionName; a function's name has as many characters at most.

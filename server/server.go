@@ -114,8 +114,9 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	metrics := prometheus.NewRegistry()
+	policies := dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam})
 	calls := dispatch.New(dispatch.Deps{
-		Authorizer: dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam}), Auditor: s.trail, Metrics: metrics, Log: cfg.Log,
+		Authorizer: policies, Auditor: s.trail, Metrics: metrics, Log: cfg.Log,
 	})
 	tokens := sts.New(sts.Deps{Roles: roles{s.iam}, Seal: root.Key("sts session"), Log: cfg.Log, PrivateIssuers: cfg.PrivateIssuers})
 	s.kms = kms.New(kms.Deps{Store: db, Seal: root.Key("kms"), Log: cfg.Log})
@@ -139,7 +140,7 @@ func (s *Server) build(ctx context.Context) error {
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
 		Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-		AccountConcurrency: cfg.AccountConcurrency, Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: assume, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
+		AccountConcurrency: cfg.AccountConcurrency, Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: executionRoles{assume, inRoles, policies, s}, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
 	}); err != nil {
 		return err
 	}

@@ -226,3 +226,36 @@ func TestHostileLetters(t *testing.T) {
 		t.Errorf("the function ran:\n%s", out)
 	}
 }
+
+// TestRoleMaySend: a function cannot be told to send its dead letters, or the results of its invocations, where its role may not.
+func TestRoleMaySend(t *testing.T) {
+	s := startServer(t)
+	c, ctx := s.lambda(t), t.Context()
+	cli := s.cli(t)
+	_, queue := s.openQueue(t, "q", nil)
+	topic := fmt.Sprint(cli.run("sns", "create-topic", "--name", "t")["TopicArn"])
+	s.create(t, lambda.CreateFunctionInput{FunctionName: aws.String("f"), Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.hello)}})
+	dead := func() error {
+		_, err := c.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
+			FunctionName: aws.String("f"), DeadLetterConfig: &types.DeadLetterConfig{TargetArn: &queue},
+		})
+		return err
+	}
+	told := func() error {
+		_, err := c.PutFunctionEventInvokeConfig(ctx, &lambda.PutFunctionEventInvokeConfigInput{
+			FunctionName: aws.String("f"), DestinationConfig: &types.DestinationConfig{OnFailure: &types.OnFailure{Destination: &topic}},
+		})
+		return err
+	}
+	for want, do := range map[string]func() error{"SendMessage on SQS": dead, "Publish on SNS": told} {
+		if got := fault(do()); got != "400 InvalidParameterValueException: The provided execution role does not have permissions to call "+want {
+			t.Error(got)
+		}
+	}
+	cli.allow("lambda-role", "sqs:SendMessage", "sns:Publish")
+	for _, do := range []func() error{dead, told} {
+		if err := do(); err != nil {
+			t.Error(err)
+		}
+	}
+}

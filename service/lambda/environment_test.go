@@ -37,6 +37,15 @@ func (r *roles) CanAssume(_ context.Context, call *aws.Call, role, function stri
 	return nil
 }
 
+func (r *roles) CanSend(_ context.Context, _ *aws.Call, role, function, target string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refused[role+" "+function+" "+target] {
+		return aws.ErrAccessDenied.New("no")
+	}
+	return nil
+}
+
 // kms plays KMS with one key. Who may decrypt is told by ARN: a role's, or a principal's.
 type kms struct {
 	mu      sync.Mutex

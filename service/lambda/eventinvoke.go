@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -63,6 +64,9 @@ func (s *Service) setInvokeConfig(
 	if given.retries == nil && given.maxAge == nil && given.destinations == nil {
 		return nil, invalid("You must specify at least one of error handling or destination setting.")
 	}
+	if err := s.checkDestinations(ctx, r, given.destinations); err != nil {
+		return nil, err
+	}
 	var c *invokeConfig
 	err := s.update(ctx, r.scope, func(e *edit) error {
 		if v, err := getQualified(e.tx, r); v == nil {
@@ -89,6 +93,30 @@ func (s *Service) setInvokeConfig(
 		return nil, err
 	}
 	return showInvokeConfig(r, c), nil
+}
+
+// checkDestinations refuses those that the function's role may not send to.
+func (s *Service) checkDestinations(ctx context.Context, r ref, in *api.DestinationConfig) error {
+	if in == nil {
+		return nil
+	}
+	c, err := s.configOf(ctx, r)
+	var none *aws.Error
+	if errors.As(err, &none) {
+		return nil // it will be said, in the words of this operation
+	}
+	if err != nil {
+		return err
+	}
+	if in.OnSuccess != nil {
+		if err := s.checkSends(ctx, r, c.Role, in.OnSuccess.Destination); err != nil {
+			return err
+		}
+	}
+	if in.OnFailure != nil {
+		return s.checkSends(ctx, r, c.Role, in.OnFailure.Destination)
+	}
+	return nil
 }
 
 // setDestinations checks and sets what a DestinationConfig gives.

@@ -33,6 +33,11 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 	if err := cmpErr(s.absent(ctx, r), s.checkRole(ctx, r, in.Role)); err != nil {
 		return nil, err
 	}
+	if in.DeadLetterConfig != nil {
+		if err := s.checkSends(ctx, r, str(in.Role), in.DeadLetterConfig.TargetArn); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.sealSettings(ctx, r, &c, &given); err != nil {
 		return nil, err
 	}

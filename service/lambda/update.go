@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/google/uuid"
@@ -137,6 +138,11 @@ func (s *Service) UpdateFunctionConfiguration(
 	}
 	if err := cmpErr(s.checkRole(ctx, r, in.Role), s.sealSettings(ctx, r, &now.Config, &given)); err != nil {
 		return nil, err
+	}
+	if in.DeadLetterConfig != nil {
+		if err := s.checkSends(ctx, r, cmp.Or(str(in.Role), now.Config.Role), in.DeadLetterConfig.TargetArn); err != nil {
+			return nil, err
+		}
 	}
 	return s.change(ctx, r, change{revision: in.RevisionID, apply: func(e *edit, c *config) error {
 		if err := given.apply(c, r.name); err != nil {
