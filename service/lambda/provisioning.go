@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"math"
-	"runtime"
 	"sync"
 	"time"
 
@@ -198,35 +197,12 @@ func (q *keeper) set(k functionKey, told map[string]kept) {
 
 // run looks at functions, a few at once, until ctx ends. One that fails is looked at again after keepAgain.
 func (q *keeper) run(ctx context.Context, keep func(context.Context, functionKey) error) {
-	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
-	var running sync.WaitGroup
-	defer running.Wait()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-q.wake:
+	backlog[functionKey]{q.wake, q.take, keepAgain}.run(ctx, func(k functionKey) (again func()) {
+		if q.done(k, keep(ctx, k)) {
+			return func() { q.lookAgain(k) }
 		}
-		for _, k := range q.take() {
-			select {
-			case <-ctx.Done():
-				return
-			case slots <- struct{}{}:
-			}
-			running.Go(func() {
-				later := q.done(k, keep(ctx, k))
-				<-slots
-				if !later {
-					return
-				}
-				select {
-				case <-ctx.Done():
-				case <-time.After(keepAgain):
-					q.lookAgain(k)
-				}
-			})
-		}
-	}
+		return nil
+	})
 }
 
 // keep tells the worker what the rows say now about one function.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -83,35 +82,12 @@ func (q *jobs) take() []job {
 
 // run does the jobs, a few at once, until ctx ends. One that fails is done again after retryAfter.
 func (q *jobs) run(ctx context.Context, do func(context.Context, job) error) {
-	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
-	var running sync.WaitGroup
-	defer running.Wait()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-q.wake:
+	backlog[job]{q.wake, q.take, retryAfter}.run(ctx, func(j job) (again func()) {
+		if err := do(ctx, j); err != nil && ctx.Err() == nil {
+			return func() { q.add(j) }
 		}
-		for _, j := range q.take() {
-			select {
-			case <-ctx.Done():
-				return
-			case slots <- struct{}{}:
-			}
-			running.Go(func() {
-				err := do(ctx, j)
-				<-slots
-				if err == nil || ctx.Err() != nil {
-					return
-				}
-				select {
-				case <-ctx.Done():
-				case <-time.After(retryAfter):
-					q.add(j)
-				}
-			})
-		}
-	}
+		return nil
+	})
 }
 
 // activate takes a version that is Pending or whose update is InProgress to its final state: its code is unpacked and its
