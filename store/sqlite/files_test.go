@@ -226,15 +226,16 @@ func TestLeftoverBlobs(t *testing.T) {
 func TestOpenIsFast(t *testing.T) {
 	dir := t.TempDir()
 	mustClose(t, openTest(t, dir))
+	const fast = 20 * time.Millisecond
 	best := time.Hour
-	for range 5 {
+	for first := time.Now(); best > fast && time.Since(first) < 30*time.Second; { // the machine may have other things to do
 		began := time.Now()
 		s := openTest(t, dir)
 		best = min(best, time.Since(began))
 		mustClose(t, s)
 	}
 	t.Logf("open: %v", best)
-	if best > 20*time.Millisecond {
+	if best > fast {
 		t.Errorf("open takes %v", best)
 	}
 }
