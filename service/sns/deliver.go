@@ -276,6 +276,9 @@ func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
 	if err != nil {
 		return err
 	}
+	if o.sub.row.Owner != "" && !o.sub.mayBury(d.Target) {
+		return event.Permanent(errors.New("sns: the dead-letter queue is not of the subscription's account and Region"))
+	}
 	signer, err := h.s.getSigner(ctx)
 	if err != nil {
 		return err

@@ -39,8 +39,22 @@ func (s *subscription) filterScope() string {
 	return scopeAttributes
 }
 
-// deadLetterQueue is the ARN of the queue for what is given up; empty if there is none.
-func (s *subscription) deadLetterQueue() string { return redriveTarget(s.attribute("RedrivePolicy")) }
+// deadLetterQueue is the ARN of the queue for what is given up; empty if there is none. A queue of another account or Region is
+// none, whatever a stored policy says.
+func (s *subscription) deadLetterQueue() string {
+	if arn := redriveTarget(s.attribute("RedrivePolicy")); s.mayBury(arn) {
+		return arn
+	}
+	return ""
+}
+
+// mayBury says whether a queue is where the subscription's dead letters may go. It is in the account of the subscription's owner:
+// SNS sends in the name of the topic, so a queue that trusts the topic would otherwise take letters from every subscriber.
+// See https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html.
+func (s *subscription) mayBury(queue string) bool {
+	a, ok := sqs.ParseQueueARN(queue)
+	return ok && a.Account == s.row.Owner && a.Region == s.topic.Region
+}
 
 func redriveTarget(policy string) string {
 	var p struct{ DeadLetterTargetArn string }
@@ -70,7 +84,7 @@ func (s *subscription) set(name, v, where string) error {
 	case "DeliveryPolicy":
 		v, err = normalizeSubscriptionPolicy(v, where)
 	case "RedrivePolicy":
-		v, err = normalizeRedrive(v, where)
+		v, err = s.normalizeRedrive(v, where)
 	case "SubscriptionRoleArn":
 		err = invalid("%sSubscriptionRoleArn: it is for Firehose, to which Enfold does not deliver", where)
 	case "ReplayPolicy":
@@ -101,7 +115,7 @@ func (s *subscription) set(name, v, where string) error {
 }
 
 // normalizeRedrive checks a redrive policy.
-func normalizeRedrive(v, where string) (string, error) {
+func (s *subscription) normalizeRedrive(v, where string) (string, error) {
 	if v == "" || v == "{}" {
 		return "", nil
 	}
@@ -110,6 +124,9 @@ func normalizeRedrive(v, where string) (string, error) {
 	}
 	if _, ok := sqs.ParseQueueARN(redriveTarget(v)); !ok {
 		return "", invalid("%sRedrivePolicy: deadLetterTargetArn is an invalid arn", where)
+	}
+	if !s.mayBury(redriveTarget(v)) {
+		return "", invalid("%sRedrivePolicy: deadLetterTargetArn must be of the same account and region as the subscription", where)
 	}
 	return v, nil
 }
@@ -211,6 +228,9 @@ func (s *Service) SetSubscriptionAttributes(ctx context.Context, in *api.SetSubs
 		sub, err := mine(ctx, tx, in.SubscriptionArn)
 		if err != nil {
 			return err
+		}
+		if caller(aws.CallFrom(ctx)) != sub.row.Owner {
+			return api.ErrAuthorizationError.New("Subscription owner mismatch: only the account that owns a subscription sets its attributes")
 		}
 		t, err := getTopic(tx, sub.topic)
 		if err != nil {

@@ -262,8 +262,13 @@ func (s *subscription) fits(t *topic) error {
 	case t.row.FIFO && s.row.Protocol != "sqs":
 		return invalid("Invalid protocol type: %s. A FIFO topic delivers to queues", s.row.Protocol)
 	}
-	if dlq := s.deadLetterQueue(); dlq != "" && t.row.FIFO && fifoQueue && !strings.HasSuffix(dlq, fifoSuffix) {
+	dlq := s.deadLetterQueue()
+	switch fifo := strings.HasSuffix(dlq, fifoSuffix); {
+	case dlq == "":
+	case t.row.FIFO && fifoQueue && !fifo:
 		return invalid("RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic.")
+	case !t.row.FIFO && fifo:
+		return invalid("RedrivePolicy: must use a standard queue as DLQ for a Subscription to a standard Topic.")
 	}
 	return nil
 }

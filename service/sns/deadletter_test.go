@@ -1,0 +1,94 @@
+package sns
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	api "github.com/enfold-run/enfold/api/sns"
+	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/event"
+	"github.com/enfold-run/enfold/event/target"
+	"github.com/enfold-run/enfold/store"
+)
+
+func redriveTo(arn string) map[string]string {
+	return map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + arn + `"}`}
+}
+
+// TestForeignDeadLetterQueue has who may only subscribe name a queue of another account: the topic's owner, say, whose queues trust
+// the topic.
+func TestForeignDeadLetterQueue(t *testing.T) {
+	w := newWorld(t)
+	topic := w.topic("t", nil)
+	stranger := as(t.Context(), aws.RootOf(other, ""), account)
+	theirs := "arn:aws:sqs:us-east-1:" + other + ":q"
+	subscribe := func(attributes map[string]string) (*api.SubscribeOutput, error) {
+		return w.Subscribe(stranger, &api.SubscribeInput{TopicArn: &topic, Protocol: new("sqs"), Endpoint: &theirs, Attributes: attributes})
+	}
+	const why = "RedrivePolicy: deadLetterTargetArn must be of the same account and region as the subscription"
+	_, err := subscribe(redriveTo(queue))
+	refusal(t, err, "InvalidParameter: Invalid parameter: Attributes Reason: "+why)
+	arn := *must(subscribe(nil))(t).SubscriptionArn
+	set := func(dlq string) error {
+		_, err := w.SetSubscriptionAttributes(stranger, &api.SetSubscriptionAttributesInput{
+			SubscriptionArn: &arn, AttributeName: new("RedrivePolicy"), AttributeValue: new(redriveTo(dlq)["RedrivePolicy"]),
+		})
+		return err
+	}
+	refusal(t, set(queue), "InvalidParameter: Invalid parameter: "+why)
+	refusal(t, set(strings.Replace(theirs, region, "eu-west-1", 1)), "InvalidParameter: Invalid parameter: "+why)
+	if err := set(theirs + "dead"); err != nil {
+		t.Error(err)
+	}
+	refusal(t, w.setAttribute(arn, "RawMessageDelivery", "true"),
+		"AuthorizationError: Subscription owner mismatch: only the account that owns a subscription sets its attributes")
+
+	// One that was stored by an Enfold that let it through delivers nothing there.
+	a, id, err := api.ParseSubscriptionARN(arn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.db.Update(t.Context(), func(tx store.Tx) error {
+		sub, err := getSubscription(tx, a, id)
+		if err != nil {
+			return err
+		}
+		sub.row.Attributes = redriveTo(queue + "mine")
+		return sub.put(tx)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.fail[theirs] = event.Permanent(errors.New("it is gone"))
+	w.subscribe(topic, "sqs", queue, nil)
+	w.publish(topic, "m")
+	idle := func() bool {
+		return w.idle(event.Delivery{Kind: PublishKind, Target: topic}) && w.idle(event.Delivery{Kind: DeliveryKind, Target: arn}) &&
+			w.idle(event.Delivery{Kind: DeadLetterKind, Target: queue + "mine"})
+	}
+	for _, m := range w.run(func(got []*target.Message) bool { return len(got) > 0 && idle() }) {
+		if m.Target != queue {
+			t.Errorf("a message came to %s", m.Target)
+		}
+	}
+}
+
+func TestKindsOfDeadLetterQueues(t *testing.T) {
+	w := newWorld(t)
+	standard, ordered := w.topic("t", nil), w.topic("t.fifo", map[string]string{"FifoTopic": "true"})
+	for _, c := range []struct{ topic, endpoint, dlq, want string }{
+		{standard, queue, queue + "dead.fifo", "InvalidParameter: Invalid parameter: RedrivePolicy: must use a standard queue as DLQ for a Subscription to a standard Topic."},
+		{ordered, queue + ".fifo", queue + "dead", "InvalidParameter: Invalid parameter: RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic."},
+		{standard, queue, queue + "dead", ""},
+		{ordered, queue + ".fifo", queue + "dead.fifo", ""},
+	} {
+		_, err := w.Subscribe(w.ctx, &api.SubscribeInput{TopicArn: &c.topic, Protocol: new("sqs"), Endpoint: &c.endpoint, Attributes: redriveTo(c.dlq)})
+		switch {
+		case c.want != "":
+			refusal(t, err, c.want)
+		case err != nil:
+			t.Errorf("%s of %s: %v", c.dlq, c.topic, err)
+		}
+	}
+}
