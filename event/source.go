@@ -37,8 +37,8 @@ type Source interface {
 	// for the caller to read.
 	Check(ctx context.Context, p Place) (lease time.Duration, err error)
 	// Poll takes at most most records, and waits for the first one if there is none, for wait at most. They are the caller's for
-	// lease at least, or for as long as the place says if lease is zero.
-	Poll(ctx context.Context, p Place, most int, wait, lease time.Duration) ([]Record, error)
+	// as long as Check says.
+	Poll(ctx context.Context, p Place, most int, wait time.Duration) ([]Record, error)
 	// Done removes records. What could not be removed comes again.
 	Done(ctx context.Context, p Place, r []Record) error
 	// Document is what filter criteria look at: the record's event, with what it carries parsed if that is JSON.

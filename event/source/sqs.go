@@ -67,7 +67,7 @@ func (s SQS) Check(ctx context.Context, p event.Place) (time.Duration, error) {
 func (SQS) Ordered(p event.Place) bool { return strings.HasSuffix(p.ARN.Resource, ".fifo") }
 
 // Poll implements event.Source.
-func (s SQS) Poll(ctx context.Context, p event.Place, most int, wait, lease time.Duration) ([]event.Record, error) {
+func (s SQS) Poll(ctx context.Context, p event.Place, most int, wait time.Duration) ([]event.Record, error) {
 	url, err := api.URLOf(p.ARN.String())
 	if err != nil {
 		return nil, err
@@ -75,9 +75,6 @@ func (s SQS) Poll(ctx context.Context, p event.Place, most int, wait, lease time
 	ask := &api.ReceiveMessageInput{
 		QueueURL: &url, MaxNumberOfMessages: new(min(most, mostReceived)), WaitTimeSeconds: new(int(min(wait, longestWait).Seconds())),
 		MessageSystemAttributeNames: []string{"All"}, MessageAttributeNames: []string{"All"},
-	}
-	if lease > 0 {
-		ask.VisibilityTimeout = new(int(lease.Seconds()))
 	}
 	out, err := s.API.ReceiveMessage(in(ctx, p), ask)
 	if err != nil {

@@ -21,13 +21,10 @@ import (
 // maxBatchBytes is the most bytes of an event that a batch makes.
 const maxBatchBytes = 6 << 20
 
-// windowGrace is how much longer than its window and the function's timeout a gathered batch is kept from others.
-const windowGrace = 30 * time.Second
-
 // gather polls until a batch is full, or its window is over. What comes first is waited for; a poller that does not stay asks
 // once and goes.
 func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error) {
-	lease, err := f.lease(ctx)
+	window, err := f.window(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -35,18 +32,18 @@ func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error)
 	if stays {
 		wait = pollWait
 	}
-	all, err := f.pollOnce(ctx, f.m.Batch, wait, lease)
-	if err != nil || len(all) == 0 || f.m.Window == 0 {
+	all, err := f.pollOnce(ctx, f.m.Batch, wait)
+	if err != nil || len(all) == 0 || window == 0 {
 		return all, err
 	}
-	end := time.Now().Add(time.Duration(f.m.Window) * time.Second)
+	end := time.Now().Add(window)
 	size := sizeOf(all)
 	for len(all) < f.m.Batch && size < maxBatchBytes {
 		left := time.Until(end).Truncate(time.Second)
 		if left < 0 {
 			break
 		}
-		more, err := f.pollOnce(ctx, f.m.Batch-len(all), left, lease)
+		more, err := f.pollOnce(ctx, f.m.Batch-len(all), left)
 		if err != nil || len(more) == 0 {
 			break // what is there is worked on, whatever became of the rest
 		}
@@ -56,12 +53,12 @@ func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error)
 }
 
 // pollOnce polls in the name of the role as it is now.
-func (f *feeder) pollOnce(ctx context.Context, most int, wait, lease time.Duration) ([]event.Record, error) {
+func (f *feeder) pollOnce(ctx context.Context, most int, wait time.Duration) ([]event.Record, error) {
 	place, _, err := f.place(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return f.source.Poll(ctx, place, most, wait, lease)
+	return f.source.Poll(ctx, place, most, wait)
 }
 
 func sizeOf(all []event.Record) int {
@@ -84,9 +81,11 @@ func (f *feeder) place(ctx context.Context) (event.Place, *target, error) {
 	return p, t, err
 }
 
-// lease is for how long records are to be kept from others: as the queue says, which is zero, or longer if a batch is gathered
-// for so long that the function would not be done by then.
-func (f *feeder) lease(ctx context.Context) (time.Duration, error) {
+// window is for how long a batch is gathered. Records that fail come again when the queue's own visibility timeout is over, counted
+// from when they were received, as on AWS. So the window ends early enough to leave the function its time within that, or half of
+// it if the queue was given too little for both.
+// See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
+func (f *feeder) window(ctx context.Context) (time.Duration, error) {
 	if f.m.Window == 0 {
 		return 0, nil
 	}
@@ -94,12 +93,11 @@ func (f *feeder) lease(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	need := time.Duration(f.m.Window)*time.Second + t.Function.Timeout
 	kept, err := f.source.Check(ctx, place)
-	if err != nil || kept >= need {
+	if err != nil {
 		return 0, err
 	}
-	return need + windowGrace, nil
+	return min(time.Duration(f.m.Window)*time.Second, max(kept-t.Function.Timeout, kept/2)), nil
 }
 
 // asLambda is a context for what Lambda does by itself in an account.
@@ -144,6 +142,11 @@ func (f *feeder) feed(all []event.Record) error {
 		}
 		if err != nil {
 			return err
+		}
+		if len(done) == 0 {
+			f.say(resultFailed)
+		} else {
+			f.say(resultOK)
 		}
 		wanted = wanted[n:]
 	}

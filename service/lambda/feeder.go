@@ -139,7 +139,9 @@ type feeder struct {
 	polls int // pollers that run
 	limit int
 	busy  bool // somebody wanted another poller than limit allows
-	group sync.WaitGroup
+	// result is that of the last try; m.Result is the stored one, which belongs to the goroutine that stores it.
+	result string
+	group  sync.WaitGroup
 }
 
 func (s *Service) newFeeder(k feederKey, hurry context.Context) *feeder {
@@ -199,7 +201,7 @@ func (f *feeder) settle(ctx context.Context) (bool, error) {
 				return err
 			}
 		}
-		f.m = m
+		f.m, f.result = m, m.Result
 		return nil
 	})
 	if err != nil || !found {
@@ -245,6 +247,7 @@ func (f *feeder) poll(ctx context.Context) {
 			return
 		case <-tick.C:
 			f.grow(sc)
+			f.store(ctx)
 		}
 	}
 }
@@ -289,6 +292,11 @@ func (f *feeder) work(ctx context.Context, stays bool) {
 				f.more(ctx, false) // there may be more where that came from
 			}
 			err = f.feed(records)
+		}
+		if err != nil {
+			f.say(problem(err))
+		} else if len(records) == 0 {
+			f.say(resultNothing)
 		}
 		switch {
 		case err != nil && ctx.Err() == nil:

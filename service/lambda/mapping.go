@@ -21,6 +21,7 @@ type mapping struct {
 	Enabled   bool
 	Deleting  bool
 	State     string // as shown
+	Result    string `json:",omitempty"` // LastProcessingResult; empty if there never was a problem
 	Modified  time.Time
 
 	Batch       int // records, at most
@@ -278,6 +279,9 @@ func (m *mapping) show(sc store.Scope) *api.EventSourceMappingConfiguration {
 		UUID: &m.ID, EventSourceArn: &m.Source, EventSourceMappingArn: new(mappingArn(sc, m.ID)), FunctionArn: new(m.target(sc).qualifiedArn()),
 		BatchSize: &m.Batch, MaximumBatchingWindowInSeconds: &m.Window, LastModified: &m.Modified, State: &m.State,
 		StateTransitionReason: new("USER_INITIATED"), FunctionResponseTypes: []string{},
+	}
+	if m.Result != "" {
+		out.LastProcessingResult = &m.Result
 	}
 	if m.Partial {
 		out.FunctionResponseTypes = []string{api.FunctionResponseTypeReportBatchItemFailures}

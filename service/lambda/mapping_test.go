@@ -22,7 +22,8 @@ import (
 // queue plays a source: records that are polled come back after lease, unless they are done.
 type queue struct {
 	lease  time.Duration
-	refuse error
+	refuse error // of Check
+	broken error // of Poll
 
 	mu     sync.Mutex
 	ready  []event.Record
@@ -51,11 +52,15 @@ func (q *queue) Check(context.Context, event.Place) (time.Duration, error) { ret
 func (q *queue) Ordered(p event.Place) bool     { return strings.HasSuffix(p.ARN.Resource, ".fifo") }
 func (q *queue) Document(r event.Record) []byte { return r.Event }
 
-func (q *queue) Poll(ctx context.Context, _ event.Place, most int, wait, lease time.Duration) ([]event.Record, error) {
+func (q *queue) Poll(ctx context.Context, _ event.Place, most int, wait time.Duration) ([]event.Record, error) {
 	end := time.After(wait)
 	for {
 		q.mu.Lock()
 		q.polls++
+		if q.broken != nil {
+			q.mu.Unlock()
+			return nil, q.broken
+		}
 		if n := min(most, len(q.ready), 10); n > 0 {
 			out := slices.Clone(q.ready[:n])
 			q.ready = slices.Delete(q.ready, 0, n)
@@ -63,7 +68,7 @@ func (q *queue) Poll(ctx context.Context, _ event.Place, most int, wait, lease t
 				q.held[r.ID] = r
 			}
 			q.mu.Unlock()
-			time.AfterFunc(max(lease, q.lease), func() { q.giveBack(out) })
+			time.AfterFunc(q.lease, func() { q.giveBack(out) })
 			return out, nil
 		}
 		change := q.change
