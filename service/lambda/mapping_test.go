@@ -57,9 +57,9 @@ func (q *queue) Poll(ctx context.Context, _ event.Place, most int, wait time.Dur
 	for {
 		q.mu.Lock()
 		q.polls++
-		if q.broken != nil {
+		if err := q.broken; err != nil {
 			q.mu.Unlock()
-			return nil, q.broken
+			return nil, err
 		}
 		if n := min(most, len(q.ready), 10); n > 0 {
 			out := slices.Clone(q.ready[:n])
