@@ -179,17 +179,14 @@ func TestBeginAndStop(t *testing.T) {
 func TestSettledTogether(t *testing.T) {
 	bad := make(chan struct{})
 	h := &script{places: 50}
-	h.settle = func(d *Delivery, _ Outcome) []*Delivery {
-		if string(d.Payload) == "bad" {
-			select {
-			case <-bad:
-			default:
-				return []*Delivery{{Kind: "k", Target: ""}} // no such place: an error of Emit
-			}
+	w := newWorld(t, map[string]Handler{"k": &refusing{h, func(d *Delivery) bool {
+		select {
+		case <-bad:
+			return false
+		default:
+			return string(d.Payload) == "bad"
 		}
-		return nil
-	}
-	w := newWorld(t, map[string]Handler{"k": h})
+	}}})
 	for i := range 20 {
 		w.begin(&Delivery{Kind: "k", Target: "t", Payload: fmt.Append(nil, i)})
 	}

@@ -103,7 +103,9 @@ type Handler interface {
 	// ctx ends when the relay stops: a try that it cuts short is made again.
 	Deliver(ctx context.Context, d *Delivery) error
 	// Settle answers what is emitted in the transaction that ends the delivery, which is tx. It may be called more than once,
-	// and has no effects but those of tx. An error is tried again, so that nothing is lost.
+	// and has no effects but those of tx. An error is tried again, so that nothing is lost, for as long as the relay runs, and
+	// Deliver is not called again meanwhile. What cannot be bettered, a [Permanent] error, a panic or a delivery that is too large
+	// to be stored, is logged, and the delivery ends without it.
 	Settle(tx store.Tx, d *Delivery, o Outcome) ([]*Delivery, error)
 	// Places is how many deliveries to one target may be under way at once.
 	Places(target string) int

@@ -13,6 +13,7 @@ import (
 // metrics are what operators see of the relay.
 type metrics struct {
 	tries   *prometheus.CounterVec
+	lost    *prometheus.CounterVec
 	backlog *backlog
 }
 
@@ -21,11 +22,15 @@ func newMetrics(r prometheus.Registerer, db store.Store) *metrics {
 		tries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "enfold_event_tries_total", Help: "Tries to deliver events, by kind and what became of them.",
 		}, []string{"kind", "result"}),
+		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "enfold_event_unsent_total",
+			Help: "Events that the end of a delivery should have caused and that could not be stored, by its kind. The log says why.",
+		}, []string{"kind"}),
 		backlog: &backlog{store: db, desc: prometheus.NewDesc(
 			"enfold_event_backlog", "Events on their way, by kind: waiting for their first try or the next, or being tried.", []string{"kind"}, nil)},
 	}
 	if r != nil {
-		r.MustRegister(m.tries, m.backlog)
+		r.MustRegister(m.tries, m.lost, m.backlog)
 	}
 	return m
 }

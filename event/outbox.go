@@ -60,10 +60,12 @@ func (o *Outbox) Emit(tx store.Tx, all ...*Delivery) error { return o.emit(tx, f
 // and not heard of again is tried when its lease ends, 20 seconds later.
 func (o *Outbox) Begin(tx store.Tx, d *Delivery) error { return o.emit(tx, true, []*Delivery{d}) }
 
+var errIncomplete = errors.New("event: a delivery needs Kind, Target and Scope")
+
 func (o *Outbox) emit(tx store.Tx, begin bool, all []*Delivery) error {
 	for _, d := range all {
 		if d.Kind == "" || d.Target == "" || d.Scope.Account == "" {
-			return errors.New("event: a delivery needs Kind, Target and Scope")
+			return errIncomplete
 		}
 		if len(d.Payload) > MaxPayload {
 			return fmt.Errorf("event: %w: a payload of %d bytes", store.ErrTooLarge, len(d.Payload))

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/enfold-run/enfold/seal"
@@ -66,6 +68,7 @@ type world struct {
 	out   *Outbox
 	relay *Relay
 	stop  func()
+	close func()
 }
 
 func newKey(t testing.TB) *seal.Key {
@@ -85,11 +88,14 @@ func newWorld(t *testing.T, handlers map[string]Handler) *world {
 	}
 	w := &world{t: t, db: db}
 	w.start(handlers)
-	t.Cleanup(func() {
-		w.stop()
+	w.close = sync.OnceFunc(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
+	})
+	t.Cleanup(func() {
+		w.stop()
+		w.close()
 	})
 	return w
 }
@@ -424,4 +430,81 @@ func TestBacklog(t *testing.T) {
 		counts, err := w.relay.metrics.backlog.count()
 		return err == nil && counts["k"] == 0
 	})
+}
+
+// What a delivery causes and cannot be stored is no reason to make it again.
+func TestUnstorable(t *testing.T) {
+	big := func(d *Delivery) *Delivery {
+		return &Delivery{Kind: "dlq", Target: "big", Scope: d.Scope, Payload: make([]byte, MaxPayload+1)}
+	}
+	for name, settle := range map[string]func(*Delivery) []*Delivery{
+		"too large": func(d *Delivery) []*Delivery {
+			return []*Delivery{big(d), {Kind: "dlq", Target: "small", Scope: d.Scope}}
+		},
+		"incomplete": func(d *Delivery) []*Delivery {
+			return []*Delivery{{Kind: "dlq"}, {Kind: "dlq", Target: "small", Scope: d.Scope}}
+		},
+		"panic": func(*Delivery) []*Delivery { panic("at the end") },
+	} {
+		for _, group := range []string{"", "g"} {
+			t.Run(name+group, func(t *testing.T) {
+				dlq := &script{}
+				s := &script{settle: func(d *Delivery, _ Outcome) []*Delivery {
+					if string(d.Payload) == "good" {
+						return []*Delivery{{Kind: "dlq", Target: "small", Scope: d.Scope}}
+					}
+					return settle(d)
+				}}
+				w := newWorld(t, map[string]Handler{"k": s, "dlq": dlq})
+				w.emit(&Delivery{Kind: "k", Target: "a", Group: group, Payload: []byte("bad")},
+					&Delivery{Kind: "k", Target: "a", Group: group, Payload: []byte("good")})
+				eventually(t, "nothing is on its way", w.empty)
+				want := 2
+				if name == "panic" {
+					want = 1
+				}
+				got, _ := s.seen()
+				if letters, _ := dlq.seen(); len(got) != 2 || len(letters) != want {
+					t.Errorf("tried %q, and %q got through, want %d", got, letters, want)
+				}
+				reg := prometheus.NewRegistry()
+				reg.MustRegister(w.relay.metrics.lost)
+				families, err := reg.Gather()
+				if err != nil || len(families) != 1 || families[0].GetMetric()[0].GetCounter().GetValue() != 1 {
+					t.Errorf("counted as unsent are %v, %v; want one", families, err)
+				}
+			})
+		}
+	}
+}
+
+// A delivery that cannot be settled for a long time is not made again: its claim is held.
+func TestSettleHoldsTheClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		s := &script{}
+		w := newWorld(t, map[string]Handler{"k": &refusing{s, func(*Delivery) bool { return time.Since(begun) < 5*time.Minute }}})
+		defer func() { w.stop(); w.close() }()
+		w.emit(&Delivery{Kind: "k", Target: "a", Payload: []byte("x")})
+		for !w.empty() {
+			time.Sleep(time.Second)
+		}
+		got, end := s.seen()
+		if took := time.Since(begun); len(got) != 1 || len(end) != 1 || took < 5*time.Minute || took > 6*time.Minute {
+			t.Errorf("after %v: tried %q, ended %q", took, got, end)
+		}
+	})
+}
+
+// refusing is a handler whose Settle has an error that passes.
+type refusing struct {
+	*script
+	refuses func(*Delivery) bool
+}
+
+func (r *refusing) Settle(tx store.Tx, d *Delivery, o Outcome) ([]*Delivery, error) {
+	if r.refuses(d) {
+		return nil, errors.New("not now")
+	}
+	return r.script.Settle(tx, d, o)
 }

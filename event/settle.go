@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -38,7 +39,8 @@ type ending struct {
 	next    *Delivery // what is tried again; nil if nothing is
 	outcome Outcome
 	emitted []*Delivery
-	lost    bool // the claim did not hold: another try is under way, and will settle it
+	refused []error // why what it should have emitted was not: nothing will change that
+	lost    bool    // the claim did not hold: another try is under way, and will settle it
 }
 
 // conclude removes the delivery, or puts it back for later.
@@ -48,10 +50,15 @@ func (l *lane) conclude(ctx context.Context, a *attempt) {
 	e.outcome.Result = a.result
 	ordered := a.delivery.Group != "" // what is behind it waits for this
 	if ordered || l.relay.settleTogether(ctx, e) != nil {
-		e.lost = !l.settle(ctx, e.settle)
+		e.lost = !l.settle(ctx, a.claimed.Receipt, func(tx store.Tx) error { return e.settle(tx, true) })
 	}
 	if e.lost {
 		return
+	}
+	for _, err := range e.refused {
+		l.relay.metrics.lost.WithLabelValues(a.delivery.Kind).Inc()
+		l.relay.deps.Log.Error("an event is settled without what it should have emitted", "lane", l.kind(), "id", a.delivery.ID,
+			"target", a.delivery.Target, "error", err)
 	}
 	l.relay.metrics.tried(a.delivery.Kind, e.next != nil, e.outcome)
 	l.relay.deps.Outbox.Wake(e.emitted...)
@@ -61,9 +68,11 @@ func (l *lane) conclude(ctx context.Context, a *attempt) {
 }
 
 // settle is the part of a transaction that ends the claim. It answers store.ErrLease, having changed nothing, if that is lost.
-func (e *ending) settle(tx store.Tx) (err error) {
+// Alone in its transaction, it ends the claim also if what it should emit cannot be stored and never will be: to try the
+// delivery again would run a function again that has run.
+func (e *ending) settle(tx store.Tx, alone bool) error {
 	l, receipt, out := e.lane, e.attempt.claimed.Receipt, e.lane.relay.deps.Outbox
-	e.emitted = nil
+	e.emitted, e.refused = nil, nil
 	if e.next != nil && e.next.Group != "" { // it keeps its place before those behind it
 		return tx.Extend(l.id.queue, l.id.scope, receipt, e.next.NotYet)
 	}
@@ -73,10 +82,39 @@ func (e *ending) settle(tx store.Tx) (err error) {
 	if e.next != nil {
 		return out.enqueue(tx, e.next, e.next.NotYet, false)
 	}
-	if e.emitted, err = e.attempt.handler.Settle(tx, e.attempt.delivery, e.outcome); err != nil {
+	all, err := e.ask(tx)
+	if err != nil {
+		return e.refuse(err, alone)
+	}
+	for _, d := range all {
+		if err := out.Emit(tx, d); err == nil {
+			e.emitted = append(e.emitted, d)
+		} else if err = e.refuse(err, alone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask is what the handler emits. Its panic is an error like another.
+func (e *ending) ask(tx store.Tx) (all []*Delivery, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = Permanent(fmt.Errorf("event: handler of %s panicked while it settled: %v", e.attempt.delivery.Kind, p))
+		}
+	}()
+	return e.attempt.handler.Settle(tx, e.attempt.delivery, e.outcome)
+}
+
+// refuse keeps an error that no other try can better, and answers any other. Beside others in a transaction it answers all: what
+// was too large may have been the whole of it.
+func (e *ending) refuse(err error, alone bool) error {
+	var p permanent
+	if !alone || !errors.As(err, &p) && !errors.Is(err, store.ErrTooLarge) && !errors.Is(err, errIncomplete) {
 		return err
 	}
-	return out.Emit(tx, e.emitted...)
+	e.refused = append(e.refused, err)
+	return nil
 }
 
 // settleTogether settles with others that end now, in a transaction that the first of them makes. After an error nothing of it is
@@ -113,11 +151,11 @@ func (r *Relay) settleTogether(ctx context.Context, e *ending) error {
 	return b.err
 }
 
-var errPanicked = errors.New("event: a handler panicked while it settled")
+var errPanicked = errors.New("event: the store panicked")
 
 func (b *batch) settle(tx store.Tx) error {
 	for _, e := range b.all {
-		err := e.settle(tx)
+		err := e.settle(tx, false)
 		if e.lost = errors.Is(err, store.ErrLease); err != nil && !e.lost {
 			return err
 		}
@@ -125,9 +163,10 @@ func (b *batch) settle(tx store.Tx) error {
 	return nil
 }
 
-// settle runs a transaction that ends a claim, again and again if the store has no room, for as long as the claim may hold.
-func (l *lane) settle(ctx context.Context, fn func(store.Tx) error) bool {
-	for wait := 50 * time.Millisecond; ; wait *= 2 {
+// settle runs a transaction that ends a claim, again and again if the store has no room. It holds the claim meanwhile, so that
+// what was delivered is not delivered again because nobody could write that down.
+func (l *lane) settle(ctx context.Context, receipt string, fn func(store.Tx) error) bool {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, lease/4) {
 		err := l.relay.deps.Store.Update(context.WithoutCancel(ctx), fn)
 		switch {
 		case err == nil:
@@ -141,8 +180,9 @@ func (l *lane) settle(ctx context.Context, fn func(store.Tx) error) bool {
 			return false
 		case <-time.After(wait):
 		}
-		if wait > lease/4 {
-			return false // the lease ends, and it is tried again
-		}
+		// A store that cannot extend the claim cannot give it to another either; the next turn sees whether it has.
+		_ = l.relay.deps.Store.Update(ctx, func(tx store.Tx) error {
+			return tx.Extend(l.id.queue, l.id.scope, receipt, time.Now().Add(lease))
+		})
 	}
 }

@@ -15,7 +15,7 @@ func (l *lane) try(ctx context.Context, c store.Claimed) *attempt {
 	if err != nil {
 		// Nobody can ever read it; it stays where it is, out of the way, for whoever has the key.
 		l.relay.deps.Log.Error("read event", "lane", l.kind(), "id", c.ID, "error", err)
-		l.settle(ctx, func(tx store.Tx) error {
+		l.settle(ctx, c.Receipt, func(tx store.Tx) error {
 			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(24*time.Hour))
 		})
 		return nil
@@ -23,7 +23,7 @@ func (l *lane) try(ctx context.Context, c store.Claimed) *attempt {
 	h, err := l.relay.handler(d.Kind)
 	if err != nil {
 		l.relay.deps.Log.Error("deliver event", "id", d.ID, "error", err)
-		l.settle(ctx, func(tx store.Tx) error {
+		l.settle(ctx, c.Receipt, func(tx store.Tx) error {
 			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(time.Hour))
 		})
 		return nil
