@@ -103,6 +103,9 @@ type Call struct {
 	// SourceArn and SourceAccount say on whose behalf a service calls; empty for everybody else.
 	SourceArn     string
 	SourceAccount string
+	// Cause is why a service sends what another place did not get, as JSON that the place keeps with it. No request from outside
+	// has one.
+	Cause string
 	// Via are the services through which the principal's call came, the first one first, by their DNS names: Lambda that
 	// uses a KMS key with the rights of who creates the function. Empty for what the principal sent itself.
 	Via []string

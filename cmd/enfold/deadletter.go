@@ -76,7 +76,7 @@ func (d *deadLetters) receive(ctx context.Context, most int, hidden time.Duratio
 	var out struct{ Messages []*letter }
 	err := d.sqs(ctx, "ReceiveMessage", map[string]any{
 		"QueueUrl": d.url, "MaxNumberOfMessages": most, "VisibilityTimeout": int(hidden.Seconds()), "WaitTimeSeconds": 0,
-		"MessageSystemAttributeNames": []string{"All"}, "MessageAttributeNames": []string{"All"},
+		"MessageSystemAttributeNames": []string{"All", causeName}, "MessageAttributeNames": []string{"All"},
 	}, &out)
 	return out.Messages, err
 }

@@ -115,6 +115,21 @@ func (l *letter) event() string {
 	return l.Body
 }
 
+// causeName is the attribute in which Enfold's queues keep why a topic could not deliver a message. No sender can set it.
+const causeName = "EnfoldCause"
+
+// refusal is why a subscription did not get a message.
+type refusal struct{ Subscription, Condition, Error string }
+
+// asRefusal is what the queue knows of a letter that a topic could not deliver; nil if nothing.
+func (l *letter) asRefusal() *refusal {
+	var r refusal
+	if json.Unmarshal([]byte(l.Attributes[causeName]), &r) != nil || r.Subscription == "" {
+		return nil
+	}
+	return &r
+}
+
 // source is the queue from which SQS moved the letter, or the empty string.
 func (l *letter) source() string { return l.Attributes["DeadLetterQueueSourceArn"] }
 
@@ -130,6 +145,9 @@ func (l *letter) sent() string {
 func (l *letter) cause() string {
 	if l.source() != "" {
 		return "received too often from " + l.source() + " and not deleted"
+	}
+	if r := l.asRefusal(); r != nil {
+		return fmt.Sprintf("%s delivering to %s: %s", r.Condition, r.Subscription, r.Error)
 	}
 	if r := l.asRecord(); r != nil {
 		return fmt.Sprintf("%s of %s after %d tries (request %s): %.200s", r.Context.Condition, r.Context.Function, r.Context.Count,
@@ -166,12 +184,15 @@ func (l *letter) ids() []string {
 	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 }
 
+// isCargo says that what is in the letter is what a queue or a topic was to bring, and not how a function did.
+func (l *letter) isCargo() bool { return l.source() != "" || l.asRefusal() != nil }
+
 // eventID tells events apart: one may have been sent to a dead-letter queue and to a destination.
 func (l *letter) eventID() string {
-	if r := l.asRecord(); r != nil && l.source() == "" {
+	if r := l.asRecord(); r != nil && !l.isCargo() {
 		return r.Context.RequestID
 	}
-	if f := l.asFailure(); f != nil && l.source() == "" {
+	if f := l.asFailure(); f != nil && !l.isCargo() {
 		return f.request
 	}
 	return l.ID
@@ -188,7 +209,7 @@ func (l *letter) vague() int {
 // succeeded says that the letter is no dead one: it is the result of an invocation.
 func (l *letter) succeeded() bool {
 	r := l.asRecord()
-	return r != nil && r.Context.Condition == "Success" && l.source() == ""
+	return r != nil && r.Context.Condition == "Success" && !l.isCargo()
 }
 
 // way is where letters go back to: exactly one of its ARNs is set, or none if it is unknown.
@@ -201,6 +222,9 @@ func (w way) unknown() bool { return w == way{} }
 
 // errUnknown says what to do with a letter whose way is unknown.
 func (l *letter) errUnknown() error {
+	if r := l.asRefusal(); r != nil {
+		return fmt.Errorf("it is of %s, which sends no dead letters here any more: name a queue or function with --to", r.Subscription)
+	}
 	if r := l.asRecord(); r != nil {
 		return fmt.Errorf("it says that it is of %s, which does not send its letters here: if that is right, name it with --to", printable(r.Context.Function))
 	}
@@ -233,6 +257,14 @@ func (l *letter) way(origins []way) way {
 	if l.source() != "" {
 		return way{queue: l.source()}
 	}
+	if r := l.asRefusal(); r != nil {
+		for _, o := range origins {
+			if o.subscription == r.Subscription {
+				return o
+			}
+		}
+		return way{}
+	}
 	if r := l.asRecord(); r != nil && slices.ContainsFunc(origins, r.isOf) {
 		return way{function: r.Context.Function}
 	}
@@ -262,7 +294,7 @@ func (l *letter) fitting(origins []way) (fit []way) {
 // says which version ran.
 func (d *deadLetters) trace(ctx context.Context, l *letter, all *origins) way {
 	w, f := l.way(all.to(d.arn)), l.asFailure()
-	if f == nil || l.asRecord() != nil || !w.unknown() && !all.published[w.function] {
+	if f == nil || l.asRefusal() != nil || l.asRecord() != nil || !w.unknown() && !all.published[w.function] {
 		return w
 	}
 	for _, o := range l.fitting(all.to(d.arn)) {

@@ -11,6 +11,7 @@ func TestWayOfLetters(t *testing.T) {
 	record := `{"version":"1.0","requestContext":{"functionArn":"` + f + `:$LATEST","condition":"RetriesExhausted"},"requestPayload":{}}`
 	dead := map[string]messageAttribute{"RequestID": {StringValue: "id"}, "ErrorCode": {StringValue: "200"}, "ErrorMessage": {StringValue: "oops"}}
 	const failed = `,"MessageAttributes":{"RequestID":{"Type":"String","Value":"id"},"ErrorCode":{"Type":"Number","Value":"200"}}`
+	refused := map[string]string{"EnfoldCause": `{"Subscription":"` + sub + `","Condition":"RetriesExhausted","Error":"it is gone"}`}
 	moved := map[string]string{"DeadLetterQueueSourceArn": "arn:aws:sqs:r:1:q"}
 	subscription := way{subscription: sub, endpoint: "arn:aws:sqs:r:1:q"}
 	for _, c := range []struct {
@@ -31,6 +32,9 @@ func TestWayOfLetters(t *testing.T) {
 		{"of a function", letter{Body: "{}", MessageAttributes: dead}, []way{{function: f}, subscription}, way{function: f}},
 		{"of one of two functions", letter{Body: "{}", MessageAttributes: dead}, []way{{function: f}, {function: g}}, way{}},
 		{"of a subscription", letter{Body: "{}"}, []way{{function: f}, subscription, {queue: "arn:aws:sqs:r:1:q"}}, subscription},
+		{"of one of two subscriptions", letter{Body: "{}", Attributes: refused}, []way{{subscription: "arn:aws:sns:r:1:t:other"}, subscription}, subscription},
+		{"a failure record that a topic could not deliver raw", letter{Body: record, Attributes: refused}, []way{subscription, {function: f}}, subscription},
+		{"of a subscription that names another queue by now", letter{Body: record, Attributes: refused}, []way{{function: f}, {subscription: "x"}}, way{}},
 		{"of nobody known", letter{Body: "hello"}, nil, way{}},
 		{"what only looks like a record", letter{Body: `{"version":"1.0","requestContext":{}}`}, nil, way{}},
 	} {
@@ -40,6 +44,20 @@ func TestWayOfLetters(t *testing.T) {
 		if c.letter.cause() == "" {
 			t.Errorf("%s: no cause", c.what)
 		}
+	}
+}
+
+func TestCauseOfRefusal(t *testing.T) {
+	record := `{"version":"1.0","requestContext":{"requestId":"r","functionArn":"f","condition":"Success"},"requestPayload":{}}`
+	l := letter{ID: "m", Body: record, Attributes: map[string]string{"EnfoldCause": `{"Subscription":"sub","Condition":"RetriesExhausted","Error":"it is gone"}`}}
+	if got, want := l.cause(), "RetriesExhausted delivering to sub: it is gone"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if l.succeeded() || l.eventID() != "m" {
+		t.Error("what a topic could not deliver is no result of a function")
+	}
+	if got := l.errUnknown().Error(); !strings.Contains(got, "sub") {
+		t.Error(got)
 	}
 }
 

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 
@@ -18,12 +19,15 @@ type Sessions interface {
 
 // Outcomes tells destinations and dead-letter queues how an asynchronous invocation ended: the handler of
 // lambda.DestinationKind. A delivery goes to the ARN in Target, from a session of Role for the function in Source. Its headers
-// become String attributes of the message, but ErrorCode is a Number.
+// become String attributes of the message, but ErrorCode is a Number, and empty ones are left out. A delivery without a payload
+// stands for one that was too large, and is given up.
 // See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html.
 type Outcomes struct {
 	Senders  Sender
 	Sessions Sessions
 	Log      *slog.Logger
+	// Undelivered hears of deliveries that are given up; of one more than once if the store has trouble.
+	Undelivered func(d *event.Delivery)
 }
 
 var _ event.Handler = Outcomes{}
@@ -34,8 +38,13 @@ const outcomePlaces = 16
 // Places implements event.Handler.
 func (Outcomes) Places(string) int { return outcomePlaces }
 
+var errTooLarge = errors.New("target: it is larger than what the destination takes")
+
 // Deliver implements event.Handler.
 func (o Outcomes) Deliver(ctx context.Context, d *event.Delivery) error {
+	if len(d.Payload) == 0 {
+		return event.Permanent(errTooLarge)
+	}
 	source, err := aws.ParseARN(d.Source)
 	if err != nil {
 		return event.Permanent(err)
@@ -62,11 +71,13 @@ func (o Outcomes) Deliver(ctx context.Context, d *event.Delivery) error {
 	return o.Senders.Send(ctx, m)
 }
 
-// Settle implements event.Handler. There is nowhere else to tell: AWS counts DestinationDeliveryFailures, the log says why.
+// Settle implements event.Handler. There is nowhere else to tell: AWS counts DestinationDeliveryFailures and
+// DeadLetterErrors, the log says why.
 func (o Outcomes) Settle(_ store.Tx, d *event.Delivery, out event.Outcome) ([]*event.Delivery, error) {
 	if out.Err != nil {
 		o.Log.Warn("the outcome of an invocation was not delivered", "function", d.Source, "destination", d.Target,
 			"cause", string(out.Cause), "error", out.Err)
+		o.Undelivered(d)
 	}
 	return nil, nil
 }

@@ -47,6 +47,7 @@ type Caller struct {
 	SourceArn     string         // what the service acts for: a topic's ARN
 	SourceAccount string         // whose that is
 	TraceID       string         // X-Amzn-Trace-Id, as it goes on; may be empty
+	Cause         string         // of a dead letter that a service sends, for aws.Call; may be empty
 }
 
 // Sender sends messages to one kind of place. Its methods are called by many goroutines.
@@ -84,6 +85,7 @@ func (c Caller) in(ctx context.Context, arn aws.ARN) context.Context {
 	return aws.WithCall(ctx, &aws.Call{
 		Principal: c.Principal, Account: account, Region: arn.Region, RequestID: uuid.NewString(), SourceIP: name, UserAgent: name,
 		Secure: true, TraceID: c.TraceID, SourceArn: c.SourceArn, SourceAccount: c.SourceAccount,
+		Cause: c.Cause,
 	})
 }
 

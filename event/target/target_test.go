@@ -34,7 +34,7 @@ type doer func(call *aws.Call) (any, error)
 func (d doer) Do(_ context.Context, call *aws.Call) (any, error) { return d(call) }
 
 var from = Caller{
-	Principal: aws.ServicePrincipal("sns.amazonaws.com"), SourceArn: "arn:aws:sns:eu-west-1:111111111111:t", SourceAccount: "111111111111", TraceID: "Root=1-2-3",
+	Principal: aws.ServicePrincipal("sns.amazonaws.com"), SourceArn: "arn:aws:sns:eu-west-1:111111111111:t", SourceAccount: "111111111111", TraceID: "Root=1-2-3", Cause: "{}",
 }
 
 // TestPlaces looks at the calls that messages become: as whom, where, with what.
@@ -75,7 +75,7 @@ func TestPlaces(t *testing.T) {
 				t.Errorf("the input is %+v", got.Input)
 			}
 			if got.Principal != from.Principal || got.Account != "111111111111" || got.Region != "eu-west-2" || got.SourceArn != from.SourceArn ||
-				got.SourceAccount != from.SourceAccount || got.TraceID != from.TraceID || got.RequestID == "" {
+				got.SourceAccount != from.SourceAccount || got.TraceID != from.TraceID || got.Cause != from.Cause || got.RequestID == "" {
 				t.Errorf("the call is %+v", got)
 			}
 		})

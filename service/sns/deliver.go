@@ -2,6 +2,7 @@ package sns
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -55,6 +56,7 @@ type outgoing struct {
 	m      *message
 	policy *subscriptionPolicy // of an endpoint
 	topic  *topic              // nil of a dead letter
+	cause  string              // of a dead letter
 }
 
 // addressed finds the subscription that a delivery is for; nil if it is not there any more.
@@ -85,7 +87,7 @@ func (s *Service) addressed(ctx context.Context, d *event.Delivery, m *message) 
 		return nil, nil, nil
 	}
 	p := sub.effectivePolicy(t)
-	return &outgoing{sub, m, &p, t}, p.Throttle, nil
+	return &outgoing{sub: sub, m: m, policy: &p, topic: t}, p.Throttle, nil
 }
 
 // send makes the message what the protocol wants, and sends it.
@@ -122,7 +124,7 @@ func (s *Service) send(ctx context.Context, o *outgoing) (answer target.Answer, 
 // from is who sends: SNS, for the topic.
 func (o *outgoing) from() target.Caller {
 	return target.Caller{
-		Principal: servicePrincipal, SourceArn: o.sub.topic.String(), SourceAccount: o.sub.topic.Account, TraceID: o.m.TraceID,
+		Principal: servicePrincipal, SourceArn: o.sub.topic.String(), SourceAccount: o.sub.topic.Account, TraceID: o.m.TraceID, Cause: o.cause,
 	}
 }
 
@@ -231,7 +233,7 @@ func (h Deliveries) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*
 	if dlq == "" {
 		return out, release(tx, d)
 	}
-	heads := map[string]string{headSubscription: d.Target}
+	heads := map[string]string{headSubscription: d.Target, headCause: causeOf(d, o)}
 	if key := d.Headers[headBody]; key != "" {
 		heads[headBody] = key
 	}
@@ -241,8 +243,27 @@ func (h Deliveries) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*
 	}), nil
 }
 
-// headSubscription is the ARN of the subscription that a dead letter was for.
-const headSubscription = "subscription"
+// Headers of dead letters: the ARN of the subscription that one was for, and why it did not get it.
+const (
+	headSubscription = "subscription"
+	headCause        = "cause"
+)
+
+// maxCauseError is the most of an error that a dead letter's cause has, in bytes.
+const maxCauseError = 1 << 10
+
+// causeOf is why a delivery became a dead letter, as JSON for who looks at it. AWS's letters do not say it, so it is none of the
+// message's attributes: the queue keeps it beside them.
+func causeOf(d *event.Delivery, o event.Outcome) string {
+	text := o.Err.Error()
+	b, err := json.Marshal(struct{ Subscription, Condition, Error string }{
+		d.Target, string(o.Cause), strings.ToValidUTF8(text[:min(len(text), maxCauseError)], ""),
+	})
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
 
 // DeadLetters brings what was given up to queues.
 type DeadLetters struct{ s *Service }
@@ -265,7 +286,7 @@ func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
 	if err != nil {
 		return event.Permanent(err)
 	}
-	o := &outgoing{sub: &subscription{topic: arn, id: id}, m: m}
+	o := &outgoing{sub: &subscription{topic: arn, id: id}, m: m, cause: d.Headers[headCause]}
 	err = h.s.db.View(ctx, func(tx store.Tx) error {
 		there, err := getSubscription(tx, arn, id)
 		if there != nil {

@@ -34,6 +34,8 @@ func FuzzHandle(f *testing.F) {
 func FuzzContent(f *testing.F) {
 	c := content{body: "b", sender: "s", group: "g", dedup: "d", trace: "t", attributes: []attribute{{"n", "String", []byte("v"), false}, {"m", "Binary", []byte{0}, true}}}
 	f.Add(c.encode())
+	c.cause = "{}"
+	f.Add(c.encode())
 	f.Add([]byte{})
 	f.Add(bytes.Repeat([]byte{0xff}, 30))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -26,6 +26,7 @@ type content struct {
 	dedup      string
 	trace      string // the AWSTraceHeader
 	attributes []attribute
+	cause      string // why a service put it here that could not deliver it elsewhere, as JSON; empty for none
 }
 
 // attribute is a message attribute.
@@ -84,6 +85,9 @@ func (c *content) encode() []byte {
 		b = append(b, kind)
 		b = appendText(b, string(a.value))
 	}
+	if c.cause != "" {
+		b = appendText(b, c.cause)
+	}
 	return b
 }
 
@@ -99,6 +103,9 @@ func decodeContent(b []byte) (*content, error) {
 		a.binary = r.octet() == 1
 		a.value = []byte(r.text())
 		c.attributes = append(c.attributes, a)
+	}
+	if len(r.b) > 0 && !r.failed { // most have none, and so have those of before there were any
+		c.cause = r.text()
 	}
 	if r.failed || len(r.b) > 0 {
 		return nil, errEnvelope

@@ -292,3 +292,35 @@ func TestTraceOfTheRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestCause: a queue keeps why a service put a message there, and says so to who asks for it by name. Nobody else sets it.
+func TestCause(t *testing.T) {
+	w := newWorld(t)
+	q := w.create("dead")
+	const cause = `{"Error":"it is gone"}`
+	for _, c := range []struct {
+		by   *aws.Principal
+		want string
+	}{
+		{aws.ServicePrincipal("sns.amazonaws.com"), cause},
+		{aws.RootOf(account, "AKIATEST"), ""},
+	} {
+		call := *aws.CallFrom(w.ctx)
+		call.Principal, call.Cause = c.by, cause
+		if _, err := w.SendMessage(aws.WithCall(w.ctx, &call), &api.SendMessageInput{QueueURL: q, MessageBody: new("m")}); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{"All": "", "EnfoldCause": c.want} {
+			out, err := w.ReceiveMessage(w.ctx, &api.ReceiveMessageInput{
+				QueueURL: q, MessageSystemAttributeNames: []string{name}, VisibilityTimeout: new(0),
+			})
+			if err != nil || len(out.Messages) != 1 {
+				t.Fatalf("%v, %v", out, err)
+			}
+			if m := out.Messages[0]; m.Attributes["EnfoldCause"] != want || m.MessageAttributes != nil {
+				t.Errorf("sent by %s, asked for %s: %v %v", c.by.Arn, name, m.Attributes, m.MessageAttributes)
+			}
+		}
+		w.delete(q, w.receive(q, 1)[0])
+	}
+}

@@ -110,6 +110,9 @@ var systemAttributes = []string{
 	"MessageDeduplicationId", "MessageGroupId", traceHeader, "DeadLetterQueueSourceArn",
 }
 
+// causeName asks for the cause of a dead letter. It is Enfold's own: who asks for all does not get it, as AWS has no such attribute.
+const causeName = "EnfoldCause"
+
 func (r *receiving) readNames(names []string) error {
 	r.system = map[string]bool{}
 	for _, n := range names {
@@ -118,7 +121,7 @@ func (r *receiving) readNames(names []string) error {
 			for _, a := range systemAttributes {
 				r.system[a] = true
 			}
-		case slices.Contains(systemAttributes, n):
+		case n == causeName || slices.Contains(systemAttributes, n):
 			r.system[n] = true
 		case !slices.Contains(readable, n): // of queues: SDKs share the type
 			return api.ErrInvalidAttributeName.Withf("Unknown Attribute %s.", clip(n))
@@ -326,6 +329,7 @@ func (r *receiving) systemAttributes(q *queue, m *store.Claimed, e *envelope, c 
 	put("MessageGroupId", c.group)
 	put("MessageDeduplicationId", c.dedup)
 	put("SequenceNumber", value(q.sequence(m.Sequence)))
+	put(causeName, c.cause)
 	return all
 }
 

@@ -113,12 +113,18 @@ func newOutgoing(q *queue, in *api.SendMessageInput) (*outgoing, error) {
 // maxTrace is the longest trace header that a message takes along, in bytes.
 const maxTrace = 1024
 
-// from notes who sends the message. The trace that the request belongs to goes on with it, unless the sender gave another:
+// maxCause is the longest cause that a message takes along, in bytes.
+const maxCause = 4 << 10
+
+// from notes who sends the message, and why if that is a service with a dead letter. The trace that the request belongs to goes on with it, unless the sender gave another:
 // SDKs in functions send the header with every request.
 func (m *outgoing) from(call *aws.Call) {
 	m.sender = senderID(call.Principal)
 	if m.trace == "" && len(call.TraceID) <= maxTrace && isXML(call.TraceID) {
 		m.trace = call.TraceID
+	}
+	if p := call.Principal; p != nil && p.Service != "" && len(call.Cause) <= maxCause && isXML(call.Cause) {
+		m.cause = call.Cause
 	}
 }
 
