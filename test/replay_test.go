@@ -195,6 +195,24 @@ func TestReplayMessage(t *testing.T) {
 		t.Errorf("the subscriber got %+v", m)
 	}
 	s.depth(t, lost, 0)
+
+	// Two subscriptions share a queue: it knows whose each letter is, though a raw one says nothing.
+	raw, rawARN := s.openQueue(t, "raw", map[string]string{"Policy": ""})
+	c.run("sns", "subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", rawARN,
+		"--attributes", `{"RawMessageDelivery":"true","RedrivePolicy":"{\"deadLetterTargetArn\":\"`+lostARN+`\"}"}`)
+	c.run("sns", "publish", "--topic-arn", topic, "--message", "more")
+	s.depth(t, lost, 2)
+	out, diag, err := s.enfold(t, "dlq", "show", "lost")
+	if err != nil || strings.Count(out, "cause   Refused delivering to "+topic+":") != 2 || !strings.Contains(out, "back to "+rawARN+", for "+topic) {
+		t.Errorf("show: %v\n%s%s", err, out, diag)
+	}
+	if out, diag, err := s.enfold(t, "dlq", "redrive", "lost"); err != nil {
+		t.Errorf("redrive: %v\n%s%s", err, out, diag)
+	}
+	if got := s.receive(t, raw); got != "more" {
+		t.Errorf("the raw subscriber got %q", got)
+	}
+	s.depth(t, lost, 0)
 }
 
 // TestHostileLetters: who may send to a dead-letter queue makes nobody's function run, and stops no redrive of the others' letters.
