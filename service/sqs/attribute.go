@@ -222,6 +222,9 @@ func (q *queue) compile() error {
 // attribute is an attribute as GetQueueAttributes answers it; empty if the queue has none, or it is a count.
 func (q *queue) attribute(name string) string {
 	if v := q.row.Attributes[name]; v != "" {
+		if name == attrRedrive {
+			return shownRedrive(v)
+		}
 		return v
 	}
 	switch name {

@@ -85,6 +85,9 @@ func checkName(name string, fifo bool) error {
 func (q *queue) sameAs(attributes map[string]string) error {
 	for _, name := range settable {
 		v, given := attributes[name]
+		if name == attrRedrive {
+			v = shownRedrive(v)
+		}
 		if given && !sameAttribute(v, q.attribute(name)) {
 			return api.ErrQueueNameExists.Withf("A queue already exists with the same name and a different value for attribute %s", name)
 		}

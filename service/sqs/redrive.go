@@ -57,6 +57,22 @@ func parseRedrive(text string) (*redrivePolicy, error) {
 	return &redrivePolicy{target: store.Scope{Account: arn.Account, Region: arn.Region}, name: arn.Resource, most: n}, nil
 }
 
+// shownRedrive is a RedrivePolicy that was checked, as AWS answers it: compact, and the count a number however it was given.
+func shownRedrive(text string) string {
+	p, err := parseRedrive(text)
+	if p == nil || err != nil {
+		return text
+	}
+	b, err := json.Marshal(struct {
+		Target string `json:"deadLetterTargetArn"`
+		Max    int    `json:"maxReceiveCount"`
+	}{queueARN(p.target, p.name), p.most})
+	if err != nil {
+		return text
+	}
+	return string(b)
+}
+
 // redriveAllow says which queues may have a queue for their dead letters.
 type redriveAllow struct {
 	Permission string   `json:"redrivePermission"`

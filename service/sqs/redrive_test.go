@@ -105,6 +105,19 @@ func TestRedrivePolicies(t *testing.T) {
 	if got := list(); len(got) != 1 || got[0] != *q {
 		t.Errorf("sources %v", got)
 	}
+	for _, given := range []string{
+		redriveTo("dead", 3), ` { "maxReceiveCount" : "3", "deadLetterTargetArn": "` + arnOf("dead") + `" }`,
+	} {
+		if err := set(attrRedrive, given); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := w.attributes(q)[attrRedrive], `{"deadLetterTargetArn":"`+arnOf("dead")+`","maxReceiveCount":3}`; got != want {
+			t.Errorf("%s is answered as %s", given, got)
+		}
+		if _, err := w.CreateQueue(w.ctx, &api.CreateQueueInput{QueueName: new("q"), Attributes: map[string]string{attrRedrive: given}}); err != nil {
+			t.Errorf("made again with %s: %v", given, err)
+		}
+	}
 	if err := set(attrRedrive, ""); err != nil {
 		t.Error(err)
 	}
