@@ -155,7 +155,7 @@ func (s *Server) build(ctx context.Context) error {
 		Store: s.store, Outbox: outbox, Metrics: metrics, Log: cfg.Log,
 		Handlers: map[string]event.Handler{
 			lambda.AsyncKind:       s.lambda.Async(),
-			lambda.DestinationKind: target.Outcomes{Senders: senders(calls), Sessions: inRoles, Log: cfg.Log},
+			lambda.DestinationKind: target.Outcomes{Senders: senders(calls), Sessions: inRoles, Log: cfg.Log, Undelivered: s.lambda.Undelivered},
 			sns.PublishKind:        s.sns.FanOut(),
 			sns.DeliveryKind:       s.sns.Deliveries(),
 			sns.DeadLetterKind:     s.sns.DeadLetters(),

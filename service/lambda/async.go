@@ -3,11 +3,8 @@ package lambda
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
-	"unicode/utf8"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -33,7 +30,8 @@ var asyncSteps = []time.Duration{time.Minute, 2 * time.Minute}
 const AsyncKind = "lambda.async"
 
 // DestinationKind is the kind of those that tell a destination or a dead-letter queue of the outcome: Target's ARN gets Payload,
-// from Role, with Headers as String attributes but for ErrorCode, a Number.
+// from Role, with Headers as String attributes but for ErrorCode, a Number, and empty ones. A dead letter is one that has Headers.
+// One without a Payload cannot be delivered, because it is larger than what the target takes.
 const DestinationKind = "lambda.destination"
 
 // What an asynchronous delivery carries beside the payload.
@@ -47,8 +45,20 @@ const (
 // errZeroReserved is why a function without any concurrency gets no event.
 var errZeroReserved = errors.New("lambda: the function's reserved concurrency is zero")
 
-// accept makes an event durable, to be run later. trace is the header that came with it: the run counts itself.
-func (s *Service) accept(ctx context.Context, in *api.InvokeInput, r *worker.Request, trace string) (*api.InvokeOutput, error) {
+// accept makes an event durable, to be run later. Also one that is in a loop: it fails when it is to run, so that its dead-letter
+// queue and its destination get it; but when they have sent it round once more, it is refused.
+func (s *Service) accept(ctx context.Context, t *target, in *api.InvokeInput) (*api.InvokeOutput, error) {
+	r, err := readRequest(ctx, t, in.Payload, in.ClientContext)
+	if err != nil {
+		return nil, err
+	}
+	call := aws.CallFrom(ctx)
+	if stopped(t, call.TraceID) {
+		return nil, errLoop
+	}
+	if call.TraceID == "" || len(call.TraceID) > maxTrace {
+		call.TraceID = newTraceID(time.Now()) // the caller is told; the run counts itself
+	}
 	if len(r.Payload) > maxAsyncPayload {
 		return nil, api.ErrRequestTooLarge.Withf(
 			"%d byte payload is too large for the Event invocation type (limit %d bytes)", len(r.Payload), maxAsyncPayload)
@@ -57,11 +67,8 @@ func (s *Service) accept(ctx context.Context, in *api.InvokeInput, r *worker.Req
 	if err != nil {
 		return nil, err
 	}
-	if trace == "" {
-		trace, _ = cutLineage(r.TraceID)
-	}
 	d := &event.Delivery{
-		Kind: AsyncKind, Target: r.InvokedArn, Scope: ref.scope, Payload: r.Payload, Trace: trace,
+		Kind: AsyncKind, Target: r.InvokedArn, Scope: ref.scope, Payload: r.Payload, Trace: call.TraceID,
 		Headers: map[string]string{
 			headFunction: ref.name, headQualifier: ref.qualifier, headRequestID: r.RequestID, headClientContext: r.ClientContext,
 		},
@@ -185,6 +192,8 @@ func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 	trace := d.Trace
 	if out.run, _ = o.Result.(*ran); out.run != nil {
 		trace = out.run.trace
+	} else if errors.Is(o.Err, errLoop) {
+		trace = readChain(trace, lineageOf(r.arn())).another()
 	}
 	var all []*event.Delivery
 	send := func(arn string, body []byte, headers map[string]string) {
@@ -195,122 +204,13 @@ func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 	}
 	switch {
 	case o.Err == nil && c.OnSuccess != "":
-		send(c.OnSuccess, out.record(), nil)
+		send(c.OnSuccess, out.record(mostFor(c.OnSuccess)), nil)
 	case o.Err != nil && c.OnFailure != "":
-		send(c.OnFailure, out.record(), nil)
+		send(c.OnFailure, out.record(mostFor(c.OnFailure)), nil)
 	}
 	if o.Err != nil && config.DeadLetter != "" {
-		send(config.DeadLetter, d.Payload, out.deadLetter())
+		body, headers := out.deadLetter(mostFor(config.DeadLetter))
+		send(config.DeadLetter, body, headers)
 	}
 	return all, nil
-}
-
-// outcome is how an asynchronous invocation ended.
-type outcome struct {
-	d   *event.Delivery
-	o   event.Outcome
-	arn string
-	run *ran // the last one; nil if it did not get so far
-}
-
-// record is what a destination gets.
-// See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html.
-func (out outcome) record() []byte {
-	type requestContext struct {
-		RequestID    string `json:"requestId"`
-		FunctionArn  string `json:"functionArn"`
-		Condition    string `json:"condition"`
-		InvokedTimes int    `json:"approximateInvokeCount"`
-	}
-	type responseContext struct {
-		StatusCode      int    `json:"statusCode"`
-		ExecutedVersion string `json:"executedVersion"`
-		FunctionError   string `json:"functionError,omitempty"`
-	}
-	rec := struct {
-		Version         string           `json:"version"`
-		Timestamp       string           `json:"timestamp"`
-		RequestContext  requestContext   `json:"requestContext"`
-		RequestPayload  json.RawMessage  `json:"requestPayload"`
-		ResponseContext *responseContext `json:"responseContext,omitempty"`
-		ResponsePayload json.RawMessage  `json:"responsePayload,omitempty"`
-	}{
-		Version: "1.0", Timestamp: out.o.At.UTC().Format("2006-01-02T15:04:05.000Z"),
-		RequestContext: requestContext{out.d.Headers[headRequestID], out.arn, out.condition(), out.tries()},
-		RequestPayload: json.RawMessage(out.d.Payload),
-	}
-	if out.run != nil {
-		rec.ResponseContext = &responseContext{200, out.run.version, out.run.resp.FunctionError}
-		rec.ResponsePayload = asJSON(out.run.resp.Payload)
-	}
-	b, err := json.Marshal(rec)
-	if err != nil { // the payloads were checked
-		return []byte("{}")
-	}
-	return b
-}
-
-func (out outcome) condition() string {
-	switch {
-	case out.o.Err == nil:
-		return "Success"
-	case errors.Is(out.o.Err, errZeroReserved):
-		return "ZeroReservedConcurrency"
-	case out.o.Cause == event.Refused: // stopped in a loop: AWS has no condition for it that was seen
-		return string(event.Exhausted)
-	}
-	return string(out.o.Cause)
-}
-
-// tries is how often the function ran.
-func (out outcome) tries() int {
-	if out.run != nil {
-		return out.d.Tries + 1 // this one is not counted yet
-	}
-	return out.d.Tries
-}
-
-// maxErrorMessage is the longest ErrorMessage of a dead letter, in bytes.
-const maxErrorMessage = 1024
-
-// deadLetter is the attributes of a dead letter.
-// See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq.
-func (out outcome) deadLetter() map[string]string {
-	h := map[string]string{"RequestID": out.d.Headers[headRequestID]}
-	var e *aws.Error
-	switch {
-	case out.run != nil:
-		var said struct {
-			Message string `json:"errorMessage"`
-		}
-		_ = json.Unmarshal(out.run.resp.Payload, &said) // a function may answer anything
-		h["ErrorCode"], h["ErrorMessage"] = "200", said.Message
-	case errors.As(out.o.Err, &e):
-		h["ErrorCode"], h["ErrorMessage"] = strconv.Itoa(e.Type.Status), e.Message
-	default:
-		h["ErrorCode"], h["ErrorMessage"] = "429", "Rate Exceeded."
-	}
-	if m := h["ErrorMessage"]; len(m) > maxErrorMessage {
-		end := maxErrorMessage
-		for end > 0 && !utf8.RuneStart(m[end]) {
-			end--
-		}
-		h["ErrorMessage"] = m[:end]
-	}
-	return h
-}
-
-// asJSON is a function's answer inside a record: as it is, or a string if it is no JSON.
-func asJSON(b []byte) json.RawMessage {
-	if len(b) == 0 {
-		return json.RawMessage("null")
-	}
-	if json.Valid(b) {
-		return json.RawMessage(b)
-	}
-	quoted, err := json.Marshal(string(b))
-	if err != nil {
-		return json.RawMessage("null") // a string always marshals
-	}
-	return quoted
 }

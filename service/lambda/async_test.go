@@ -29,6 +29,7 @@ type asyncWorld struct {
 	sent    []*event.Delivery
 	begun   time.Time
 	end     func()
+	handler event.Handler // of destinations
 }
 
 func newAsyncWorld(t *testing.T, answers ...string) *asyncWorld {
@@ -36,7 +37,7 @@ func newAsyncWorld(t *testing.T, answers ...string) *asyncWorld {
 	w.create("f", func(in *api.CreateFunctionInput) {
 		in.DeadLetterConfig = &api.DeadLetterConfig{TargetArn: new("arn:aws:sqs:eu-west-1:123456789012:dead")}
 	})
-	w.pool.run = w.answer
+	w.pool.run, w.handler = w.answer, w
 	w.startRelay()
 	return w
 }
@@ -44,7 +45,7 @@ func newAsyncWorld(t *testing.T, answers ...string) *asyncWorld {
 func (w *asyncWorld) startRelay() {
 	relay := event.NewRelay(event.Deps{
 		Store: w.store, Outbox: w.outbox, Log: slog.New(slog.DiscardHandler),
-		Handlers: map[string]event.Handler{AsyncKind: w.Async(), DestinationKind: w},
+		Handlers: map[string]event.Handler{AsyncKind: w.Async(), DestinationKind: w.handler},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -34,8 +34,15 @@
 // CapacityProviderConfig, PublishTo, and any architecture but the host's, which is also the default. These are accepted,
 // stored and shown, and not acted on yet: TracingConfig.
 //
-// An event is durable before Invoke answers 202. Events of one function do not wait for those of another. A function that is
-// stopped in a loop has the condition RetriesExhausted in the record of its failure destination.
+// An event is durable before Invoke answers 202. Events of one function do not wait for those of another. An event that is stopped
+// in a loop is accepted and fails at once, with the condition RetriesExhausted in the record of its failure destination and the
+// ErrorCode 400 in its dead letter. One whose record or dead letter comes back to a function that was stopped is refused.
+//
+// A destination and a dead-letter queue get 1 MiB with attributes (SQS, Lambda) or 256 KiB (SNS). Where that is exceeded, the
+// record of a failure has of the function's answer only errorType and the first 1,024 bytes of errorMessage, and if that does not
+// help neither the answer nor requestPayload as far as needed; a dead letter has a shorter ErrorMessage, or lacks attributes. The record of a success,
+// and an event that is too large for a topic, are not sent: enfold_lambda_destination_delivery_failures_total and
+// enfold_lambda_dead_letter_errors_total count them, with whatever else could not be delivered, and the log has a warning.
 //
 // An event source mapping polls with one poller while its queue is empty, where AWS has five, and has five at once when there is
 // work. A batch of more than one message is not gathered for longer than its window says.

@@ -30,17 +30,16 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	if err := refuseInvoke(in.DurableExecutionName, in.TenantID); err != nil {
 		return nil, err
 	}
-	trace := aws.CallFrom(ctx).TraceID
+	if kind(in.InvocationType) == api.InvocationTypeEvent {
+		return s.accept(ctx, t, in)
+	}
 	r, err := newRequest(ctx, t, in.Payload, in.ClientContext)
 	if err != nil {
 		return nil, err
 	}
 	r.Tail = in.LogType != nil && *in.LogType == api.LogTypeTail
-	switch kind(in.InvocationType) {
-	case api.InvocationTypeDryRun:
+	if kind(in.InvocationType) == api.InvocationTypeDryRun {
 		return &api.InvokeOutput{StatusCode: new(204)}, nil
-	case api.InvocationTypeEvent:
-		return s.accept(ctx, in, r, trace)
 	}
 	release, err := s.admitPaced(t)
 	if err != nil {
@@ -80,8 +79,24 @@ func kind(t *string) string {
 	return *t
 }
 
-// newRequest checks what the caller sent beside the function's name.
+// newRequest checks what the caller sent beside the function's name, and that the function is in no loop.
 func newRequest(ctx context.Context, t *target, payload []byte, clientContext *string) (*worker.Request, error) {
+	r, err := readRequest(ctx, t, payload, clientContext)
+	if err != nil {
+		return nil, err
+	}
+	call := aws.CallFrom(ctx)
+	if r.TraceID, err = follow(t, call.TraceID); err != nil {
+		return nil, err
+	}
+	if call.TraceID == "" {
+		call.TraceID = r.TraceID // the caller is told
+	}
+	return r, nil
+}
+
+// readRequest is a request that belongs to no chain yet.
+func readRequest(ctx context.Context, t *target, payload []byte, clientContext *string) (*worker.Request, error) {
 	call := aws.CallFrom(ctx)
 	r := &worker.Request{
 		RequestID: call.RequestID, InvokedArn: t.InvokedArn, Payload: payload,
@@ -91,13 +106,6 @@ func newRequest(ctx context.Context, t *target, payload []byte, clientContext *s
 	} else if !json.Valid(payload) || !utf8.Valid(payload) {
 		return nil, api.ErrInvalidRequestContent.New(
 			"Could not parse request body into json: Could not parse payload into json: " + notJSON(payload))
-	}
-	var err error
-	if r.TraceID, err = follow(t, call.TraceID); err != nil {
-		return nil, err
-	}
-	if call.TraceID == "" {
-		call.TraceID = r.TraceID // the caller is told
 	}
 	if clientContext == nil {
 		return r, nil

@@ -12,7 +12,8 @@ import (
 
 // A trace header carries, as its Lineage, how often each function has run already in the chain of events and calls that the
 // invocation belongs to: SDKs, queues and topics pass the header on. A function that would run once more than maxLoops times is
-// not run, unless its RecursiveLoop allows it.
+// not run, unless its RecursiveLoop allows it: who waits for its answer gets errLoop, and an event goes to its dead-letter queue and
+// its destination for failures.
 // See https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html.
 const (
 	maxLoops    = 16
@@ -35,31 +36,54 @@ func follow(t *target, trace string) (string, error) {
 	if trace == "" || len(trace) > maxTrace {
 		trace = newTraceID(time.Now())
 	}
-	rest, lineage := cutLineage(trace)
-	runs := 0
-	var others []string
-	for part := range strings.SplitSeq(lineage, "|") {
-		id, count, ok := strings.Cut(part, ":")
-		n, err := strconv.Atoi(count)
-		switch {
-		case !ok || err != nil || n < 0 || len(id) != len(t.lineage):
-		case id == t.lineage:
-			runs = n
-		case len(others) < maxLineage:
-			others = append(others, part)
-		}
-	}
-	if runs >= maxLoops && !t.loops {
+	c := readChain(trace, t.lineage)
+	if c.runs >= maxLoops && !t.loops {
 		return "", errLoop
 	}
+	return c.another(), nil
+}
+
+// stopped says that a function was stopped already in the chain that a trace header belongs to. Being stopped counts like a run,
+// so that functions which tell each other that they were stopped do not do so for ever.
+func stopped(t *target, trace string) bool {
+	return len(trace) <= maxTrace && !t.loops && readChain(trace, t.lineage).runs > maxLoops
+}
+
+// chain is what a trace header says of one function.
+type chain struct {
+	rest   string   // of the header
+	others []string // of the Lineage
+	id     string
+	runs   int
+}
+
+func readChain(trace, id string) chain {
+	rest, lineage := cutLineage(trace)
+	c := chain{rest: rest, id: id}
+	for part := range strings.SplitSeq(lineage, "|") {
+		name, count, ok := strings.Cut(part, ":")
+		n, err := strconv.Atoi(count)
+		switch {
+		case !ok || err != nil || n < 0 || len(name) != len(id):
+		case name == id:
+			c.runs = n
+		case len(c.others) < maxLineage:
+			c.others = append(c.others, part)
+		}
+	}
+	return c
+}
+
+// another is the trace header with one run more.
+func (c chain) another() string {
 	b := make([]byte, 0, maxTrace)
-	b = append(b, rest...)
+	b = append(b, c.rest...)
 	b = append(b, ";"+lineageMark...)
-	for _, o := range others {
+	for _, o := range c.others {
 		b = append(append(b, o...), '|')
 	}
-	b = append(append(b, t.lineage...), ':')
-	return string(strconv.AppendInt(b, int64(min(runs, maxLoops))+1, 10)), nil
+	b = append(append(b, c.id...), ':')
+	return string(strconv.AppendInt(b, int64(min(c.runs, maxLoops))+1, 10))
 }
 
 // cutLineage takes the Lineage out of a trace header.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/worker"
 )
 
@@ -13,6 +14,7 @@ import (
 type metrics struct {
 	invocations, errors, throttles, cold *prometheus.CounterVec
 	onProvisioned, spillover             *prometheus.CounterVec
+	deadLetters, destinations            *prometheus.CounterVec // that did not get what they should have got
 	duration, init                       *prometheus.HistogramVec
 	functions                            sync.Map // functionID -> *functionMetrics: label look-ups stay off the warm path
 }
@@ -51,6 +53,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		onProvisioned: counter("provisioned_concurrency_invocations_total", "Invocations that ran on provisioned concurrency."),
 		spillover: counter("provisioned_concurrency_spillover_invocations_total",
 			"Invocations that began while all provisioned concurrency of their version was in use."),
+		deadLetters: counter("dead_letter_errors_total",
+			"Events that could not be sent to the function's dead-letter queue: its policy, the role's, or the size."),
+		destinations: counter("destination_delivery_failures_total",
+			"Records of asynchronous invocations that could not be sent to the function's destination: its policy, the role's, or the size."),
 		duration: seconds("duration_seconds", "Time from START to the function's answer."),
 		init:     seconds("init_duration_seconds", "Time of Init phases."),
 	}
@@ -96,11 +102,22 @@ func (m *metrics) spilled(f *worker.Function) {
 	m.spillover.WithLabelValues(f.Account, f.Region, f.Name).Inc()
 }
 
+// undelivered counts a dead letter, or a record for a destination, that was given up.
+func (m *metrics) undelivered(sc store.Scope, function string, deadLetter bool) {
+	v := m.destinations
+	if deadLetter {
+		v = m.deadLetters
+	}
+	v.WithLabelValues(sc.Account, sc.Region, function).Inc()
+}
+
 // forget drops a deleted function's metrics.
 func (m *metrics) forget(account, region, name string) {
 	id := functionID{account, region, name}
 	m.functions.Delete(id)
-	for _, v := range []*prometheus.CounterVec{m.invocations, m.errors, m.throttles, m.cold, m.onProvisioned, m.spillover} {
+	for _, v := range []*prometheus.CounterVec{
+		m.invocations, m.errors, m.throttles, m.cold, m.onProvisioned, m.spillover, m.deadLetters, m.destinations,
+	} {
 		v.DeleteLabelValues(id.account, id.region, id.name)
 	}
 	m.duration.DeleteLabelValues(id.account, id.region, id.name)
