@@ -34,10 +34,16 @@ type target struct {
 }
 
 // findServer is the server that runs on a data directory, if one was named. Else it is the one that AWS_ENDPOINT_URL and the
-// AWS_… credentials name, if all are set, which may be anywhere; else the one on the default directory.
+// AWS_… credentials name, if all are set, which may be anywhere; else the one on the default directory. On a directory the commands
+// act with its root key, and say so if the environment has other credentials.
 func findServer(data dataFlag, region string) (*target, error) {
 	if data.Data != "" {
-		return serverOf(data.Data, region)
+		t, err := serverOf(data.Data, region)
+		if err == nil && t.passesOver(os.Getenv("AWS_ACCESS_KEY_ID")) {
+			fmt.Fprintf(os.Stderr, "enfold: acting as root of the server on %s (--data or ENFOLD_DATA): the AWS_… credentials in the environment are not used\n",
+				data.Data)
+		}
+		return t, err
 	}
 	t := &target{
 		endpoint: os.Getenv("AWS_ENDPOINT_URL"), region: region, token: os.Getenv("AWS_SESSION_TOKEN"),
@@ -66,6 +72,9 @@ func serverOf(dir, region string) (*target, error) {
 		endpoint: strings.TrimSpace(string(endpoint)), region: region, accessKeyID: key.AccessKeyID, secret: key.SecretAccessKey,
 	}, nil
 }
+
+// passesOver says whether a key id of the environment is another than the one that is used.
+func (t *target) passesOver(id string) bool { return id != "" && id != t.accessKeyID }
 
 // apiError is an error answer.
 type apiError struct {
