@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -177,8 +178,33 @@ func (b *blank) build() error {
 	} else if err := b.take(files); err != nil {
 		return err
 	}
-	_, err = b.control.do(pid1.KindEnter, pid1.Enter{Filter: b.d.filter, User: b.d.privileged}.Marshal())
-	return err
+	if _, err = b.control.do(pid1.KindEnter, pid1.Enter{Filter: b.d.filter, User: b.d.privileged}.Marshal()); err != nil {
+		return err
+	}
+	b.prefer()
+	return nil
+}
+
+// prefer lets the first process run before the function's processes, with which it shares a share of the processor: a thousand of
+// them that spin would keep it from reaping and killing. What it starts is not preferred. An ordinary user may not do that; then
+// only killFromOutside helps.
+func (b *blank) prefer() {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", b.process.Pid))
+	if err != nil || !b.d.privileged {
+		return
+	}
+	for _, t := range threads {
+		tid, err := strconv.Atoi(t.Name())
+		if err != nil {
+			continue
+		}
+		attr, err := unix.SchedGetAttr(tid, 0)
+		if err != nil {
+			continue
+		}
+		attr.Nice, attr.Flags = -20, attr.Flags|unix.SCHED_FLAG_RESET_ON_FORK
+		_ = unix.SchedSetAttr(tid, attr, 0)
+	}
 }
 
 // take takes the listeners over that the first process has made.
@@ -194,6 +220,9 @@ func (b *blank) take(files []int) error {
 func (b *blank) destroy() error {
 	var errs []error
 	if b.gone != nil {
+		if b.group != nil {
+			errs = append(errs, b.group.Unlimit()) // what is to die needs the processor for that
+		}
 		b.process.Kill()
 		select {
 		case <-b.gone: // the kernel lets a first process end only after all others of its pid namespace

@@ -42,12 +42,54 @@ func (p *process) Exit() sandbox.Exit {
 	return p.exit
 }
 
-// Kill kills it and its descendants.
+// Kill kills it and its descendants. A thousand of them that spin leave little of the sandbox's share of the processor to the first
+// process, which is to do it: so that share is no longer limited, and the server kills with it, until all are dead.
 func (p *process) Kill() {
 	p.mu.Lock()
+	first := !p.killed
 	p.killed = true
 	p.mu.Unlock()
 	p.tell(pid1.KindKill)
+	if first && p.box.blank.group != nil {
+		go p.insist()
+	}
+}
+
+// insist kills from outside until the process is done. After patience the whole sandbox goes.
+func (p *process) insist() {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		select {
+		case <-p.done:
+			return
+		case <-time.After(insistEvery):
+		}
+		if !p.box.killFromOutside(p) {
+			return
+		}
+	}
+	p.box.d.log.Error("a process does not die, so its sandbox ends", "sandbox", p.box.spec.ID)
+	p.box.blank.process.Kill()
+}
+
+// insistEvery is how long the first process has before it is helped, again and again.
+const insistEvery = 20 * time.Millisecond
+
+// killFromOutside kills p's processes, all but ours. It is false if there is nothing to be done any more.
+func (s *box) killFromOutside(p *process) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.destroyed || p.isDone() {
+		return false
+	}
+	g := s.blank.group
+	s.throttled = true // the next process gets its limits anew
+	if err := g.Unlimit(); err != nil {
+		s.d.log.Error("a sandbox that is to die keeps its limit of processor time", "sandbox", s.spec.ID, "error", err)
+	}
+	if _, err := g.Kill(s.blank.process.Pid); err != nil {
+		s.d.log.Error("the processes of a sandbox cannot be killed from outside", "sandbox", s.spec.ID, "error", err)
+	}
+	return true
 }
 
 // Terminate asks it to end.

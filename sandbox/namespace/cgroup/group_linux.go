@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -181,6 +182,37 @@ func (g *Group) limitCPU(thousandths int) error {
 		return ifThere(err)
 	}
 	return ifThere(write(g.dir("cpu"), "cpu.cfs_quota_us", quota))
+}
+
+// Unlimit lets the group have as much of the processor as there is: what is to die needs it for that.
+func (g *Group) Unlimit() error {
+	g.cpuMax = 0
+	return unlimit(g.dir("cpu"), g.version)
+}
+
+func unlimit(dir string, version int) error {
+	switch {
+	case dir == "":
+		return nil
+	case version == 2:
+		return ifThere(write(dir, "cpu.max", "max"))
+	}
+	return ifThere(write(dir, "cpu.cfs_quota_us", "-1"))
+}
+
+// Kill kills every process of the group but one. It says how many there were.
+func (g *Group) Kill(spare int) (n int, err error) {
+	procs, err := os.ReadFile(filepath.Join(g.memory(), "cgroup.procs"))
+	if err != nil {
+		return 0, fmt.Errorf("find the processes of a control group: %w", err)
+	}
+	for word := range strings.FieldsSeq(string(procs)) {
+		if pid, err := strconv.Atoi(word); err == nil && pid > 1 && pid != spare {
+			kill(pid)
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Weights of a group against the others of its tree: the kernel's default, and the least there is.

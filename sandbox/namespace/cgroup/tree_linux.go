@@ -188,6 +188,9 @@ func (h host) sweepBelow(dir string, depth int, left *int, stop <-chan struct{})
 
 // killAll kills the processes of a group that belonged to a dead server's sandbox.
 func killAll(dir string) {
+	for version := 1; version <= 2; version++ {
+		_ = unlimit(dir, version) // the group has one of the two files, or none
+	}
 	procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
 	if err != nil {
 		return

@@ -32,14 +32,8 @@ const Stage = "/sys"
 
 // base builds what all sandboxes have, and listens if it is to.
 func (p *process) base(m Base) (listeners []int, err error) {
-	// The server has put us into our control groups by now: they become all that we see.
-	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-		return nil, failed(err, "unshare the cgroup namespace")
-	}
-	// A new, empty session keyring instead of the server's. A kernel without keys has nothing to hide.
-	_, _, errno := syscall.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
-	if errno != 0 && errno != unix.ENOSYS {
-		return nil, failed(errno, "join a session keyring")
+	if err := seclude(); err != nil {
+		return nil, err
 	}
 	if err := unix.Sethostname([]byte(m.Hostname)); err != nil {
 		return nil, failed(err, "set the host name")
@@ -64,6 +58,20 @@ func (p *process) base(m Base) (listeners []int, err error) {
 		return nil, err
 	}
 	return []int{l.Runtime, l.AWS}, nil
+}
+
+// seclude gives this thread, and what it starts, what belongs to a thread and is not to be the server's.
+func seclude() error {
+	// The server has put us into our control groups by now: they become all that we see.
+	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+		return failed(err, "unshare the cgroup namespace")
+	}
+	// A new, empty session keyring. A kernel without keys has nothing to hide.
+	_, _, errno := syscall.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
+	if errno != 0 && errno != unix.ENOSYS {
+		return failed(errno, "join a session keyring")
+	}
+	return nil
 }
 
 // mountRoot makes the file system that becomes the root: a few directories and small files in memory.

@@ -91,7 +91,10 @@ func (p *process) confine(ready chan<- error) {
 		runtime.UnlockOSThread()
 		return
 	}
-	err := dropBounding()
+	err := seclude()
+	if err == nil {
+		err = dropBounding()
+	}
 	if err == nil {
 		err = p.dropRights(thisThread)
 	}
