@@ -35,7 +35,7 @@ type Launch struct {
 // layers until then. When it has booted and waits, it writes a single zero byte to standard output. From the configuration on it
 // is as if Launch had started it.
 type Warm struct {
-	// Key is the same for launches that the same waiting process can serve.
+	// Key begins with the runtime's name and a space, and is the same for launches that the same waiting process can serve.
 	Key  string
 	Args []string
 	// Env is the environment to wait with, "NAME=value". The configuration replaces it. AWS_LAMBDA_RUNTIME_API may be added to it,

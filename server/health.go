@@ -39,9 +39,26 @@ func registerPoolMetrics(r prometheus.Registerer, p *worker.Pool) {
 	}
 	gauge("enfold_sandboxes_busy", "Sandboxes that run an invocation.", func(s worker.Stats) float64 { return float64(s.Busy) })
 	gauge("enfold_sandboxes_idle", "Sandboxes that wait for one.", func(s worker.Stats) float64 { return float64(s.Idle) })
-	gauge("enfold_sandboxes_ready", "Sandboxes with a runtime that has booted, for functions nobody knows yet.", func(s worker.Stats) float64 { return float64(s.Ready) })
+	r.MustRegister(readyCollector{p, prometheus.NewDesc("enfold_sandboxes_ready",
+		"Sandboxes with a runtime that has booted, for functions nobody knows yet.", []string{"runtime"}, nil)})
 	gauge("enfold_sandboxes_ready_bytes", "Memory that those use.", func(s worker.Stats) float64 { return float64(s.ReadyMemory) })
 	counter("enfold_ready_claims_total", "Cold starts that found one of those.", func(s worker.Stats) float64 { return float64(s.Claimed) })
 	counter("enfold_cold_starts_total", "Invocations that had to make a sandbox.", func(s worker.Stats) float64 { return float64(s.Cold) })
 	counter("enfold_warm_starts_total", "Invocations that found a sandbox.", func(s worker.Stats) float64 { return float64(s.Warm) })
+}
+
+// A readyCollector tells how many sandboxes wait of each runtime.
+type readyCollector struct {
+	pool *worker.Pool
+	desc *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c readyCollector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+// Collect implements prometheus.Collector.
+func (c readyCollector) Collect(to chan<- prometheus.Metric) {
+	for runtime, n := range c.pool.Ready() {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), runtime)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -365,4 +366,16 @@ func (r *ready) count() (n int, bytes, claimed int64) {
 		n += len(s.waiting)
 	}
 	return n, r.memory(), r.claimed
+}
+
+// Ready is how many sandboxes wait with their runtime booted, by runtime.
+func (p *Pool) Ready() map[string]int {
+	p.ready.mu.Lock()
+	defer p.ready.mu.Unlock()
+	of := make(map[string]int, len(p.ready.shelves))
+	for _, s := range p.ready.shelves {
+		runtime, _, _ := strings.Cut(s.key, " ")
+		of[runtime] += len(s.waiting)
+	}
+	return of
 }

@@ -42,6 +42,11 @@ func TestReadyIsClaimed(t *testing.T) {
 	if env["MINE"] != "yes" || env["AWS_SESSION_TOKEN"] != "token" || env["_HANDLER"] != "app.handler" {
 		t.Errorf("its environment is %v", env)
 	}
+	if of := w.Ready(); len(of) != 1 {
+		t.Errorf("of each runtime wait %v, want one runtime, %s", of, f.Runtime)
+	} else if _, ok := of[f.Runtime]; !ok {
+		t.Errorf("of each runtime wait %v, want %s", of, f.Runtime)
+	}
 	if s := w.Stats(); s.Claimed != 1 || s.Cold != 1 {
 		t.Errorf("%+v, want one cold start that was claimed", s)
 	}

@@ -47,6 +47,24 @@ type serveCmd struct {
 	LogLevel string `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"info" env:"ENFOLD_LOG_LEVEL"`
 }
 
+// mostPrewarm is more than any machine has, in MiB.
+const mostPrewarm = 1 << 24
+
+// Validate refuses numbers that mean nothing; kong calls it.
+func (c serveCmd) Validate() error {
+	switch {
+	case c.Prewarm < 0 || c.Prewarm > mostPrewarm:
+		return fmt.Errorf("--prewarm %d: want a number of MiB, 0 for none", c.Prewarm)
+	case c.IdleTime <= 0:
+		return fmt.Errorf("--idle-time %v: want a time", c.IdleTime)
+	case c.AccountConcurrency < 1:
+		return fmt.Errorf("--account-concurrency %d: want a number of invocations", c.AccountConcurrency)
+	case c.FunctionScalingRate < 1:
+		return fmt.Errorf("--function-scaling-rate %d: want a number of sandboxes in ten seconds", c.FunctionScalingRate)
+	}
+	return nil
+}
+
 // drainTime is how long running invocations may go on after Ctrl-C. A second Ctrl-C ends it at once.
 const drainTime = 30 * time.Second
 

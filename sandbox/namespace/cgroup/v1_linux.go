@@ -7,11 +7,12 @@ import (
 	"strconv"
 )
 
-// controllersV1 are what a sandbox is held by. cpuacct may be mounted with cpu or apart; without it CPUTime is unknown.
+// controllersV1 are what a sandbox is held by, in the order in which dead servers' are swept: what is to die wants the processor
+// first. cpuacct may be mounted with cpu or apart; without it CPUTime is unknown.
 var controllersV1 = []struct {
 	name     string
 	required bool
-}{{"memory", true}, {"pids", true}, {"cpu", true}, {"cpuacct", false}}
+}{{"cpu", true}, {"cpuacct", false}, {"memory", true}, {"pids", true}}
 
 // openV1 makes a directory in each controller's tree, below the group that we are in: its limits hold for the sandboxes too.
 func (h host) openV1(m mounts, name string) (*Tree, error) {
