@@ -53,3 +53,51 @@ func TestLoopThroughQueue(t *testing.T) {
 		t.Errorf("it ran %d times, want 16 and no more", n)
 	}
 }
+
+// Two functions that are each other's destination are stopped after sixteen runs each, and the event that was stopped is in the
+// dead-letter queue and in the destination for failures.
+func TestLoopThroughDestinations(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.cli(t).allow("lambda-role", "sqs:*", "lambda:*")
+	arn := func(service, name string) *string {
+		return aws.String("arn:aws:" + service + ":" + region + ":" + account + ":" + name)
+	}
+	for _, q := range []string{"dead", "failed"} {
+		s.queue(t, "CreateQueue", map[string]any{"QueueName": q})
+	}
+	for _, name := range []string{"pa", "pb"} {
+		s.create(t, lambda.CreateFunctionInput{
+			FunctionName: &name, Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.hello)},
+			DeadLetterConfig: &types.DeadLetterConfig{TargetArn: arn("sqs", "dead")},
+		})
+	}
+	for name, other := range map[string]string{"pa": "pb", "pb": "pa"} {
+		if _, err := s.lambda(t).PutFunctionEventInvokeConfig(t.Context(), &lambda.PutFunctionEventInvokeConfigInput{
+			FunctionName: &name, DestinationConfig: &types.DestinationConfig{
+				OnSuccess: &types.OnSuccess{Destination: arn("lambda", "function:"+other)}, OnFailure: &types.OnFailure{Destination: arn("sqs", "failed")},
+			},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.lambda(t).Invoke(t.Context(), &lambda.InvokeInput{
+		FunctionName: aws.String("pa"), InvocationType: types.InvocationTypeEvent, Payload: []byte(`{"round":1}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{"dead", "failed"} {
+		receive := func() string {
+			return string(s.queue(t, "ReceiveMessage", map[string]any{
+				"QueueUrl": queueURL(q), "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10, "MessageAttributeNames": []string{"All"},
+			}))
+		}
+		got := receive()
+		for end := time.Now().Add(2 * time.Minute); !strings.Contains(got, `"Body"`) && time.Now().Before(end); {
+			got = receive()
+		}
+		if want := map[string]string{"dead": "recursive loop", "failed": "RetriesExhausted"}[q]; strings.Count(got, `"Body"`) != 1 || !strings.Contains(got, want) {
+			t.Errorf("the queue %s has %.600s, want one letter that says %s", q, got, want)
+		}
+	}
+}
