@@ -258,8 +258,11 @@ func (s *Session) Idle() bool {
 // waits says whether the runtime waits for an event. The caller holds s.mu.
 func (s *Session) waits() bool { return s.state == stateReady && s.parked != nil && s.inv == nil }
 
-// Connected says whether the runtime has connections. A dead one has them until all that it sent is read.
+// Connected says whether the runtime has connections, accepted or not. A dead one has them until all that it sent is read.
 func (s *Session) Connected() bool {
+	if pending(s.l) {
+		return true
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns) > 0

@@ -64,6 +64,7 @@ type environment struct {
 	process sandbox.Process
 	abort   context.CancelCauseFunc // of the running wait, set while there is one
 	killed  error                   // why every wait ends at once
+	mourned sandbox.Process         // the last one that died, once what it had sent was read
 }
 
 // create makes a sandbox, for of if it is not nil. A function that cannot be launched gets one too: its invocation says so, in a log stream.
@@ -267,6 +268,7 @@ func (e *environment) watch(process sandbox.Process) {
 		time.Sleep(time.Millisecond)
 	}
 	e.mu.Lock()
+	e.mourned = process
 	if e.process == process && e.abort != nil {
 		e.abort(errExited)
 	}
@@ -292,7 +294,7 @@ func (e *environment) guard(ctx context.Context, wait func(context.Context) erro
 	defer cancel(nil)
 	e.mu.Lock()
 	e.abort = cancel
-	killed := e.killed
+	killed, gone := e.killed, e.process == nil || e.process == e.mourned // one that has just died is watch's
 	e.mu.Unlock()
 	defer func() {
 		e.mu.Lock()
@@ -302,7 +304,7 @@ func (e *environment) guard(ctx context.Context, wait func(context.Context) erro
 	switch {
 	case killed != nil:
 		cancel(killed)
-	case !e.alive():
+	case gone:
 		cancel(errExited)
 	}
 	err := wait(ctx)

@@ -163,7 +163,7 @@ func TestRetire(t *testing.T) {
 
 // Everything at once: the numbers must come out right, and nothing may be left.
 func TestChurn(t *testing.T) {
-	w := newWorld(t, "process", Deps{Idle: 50 * time.Millisecond, MaxAge: 300 * time.Millisecond, MaxSandboxes: 6})
+	w := newWorld(t, "process", Deps{Idle: 50 * time.Millisecond, MaxAge: 300 * time.Millisecond, MaxSandboxes: 6, ScalingRate: 1_000_000})
 	functions := []*Function{w.function(), w.function(), w.function()}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()

@@ -80,9 +80,21 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Run("namespace", func(t *testing.T) { test(t, newWorld(t, "namespace", Deps{})) })
 }
 
+// sideBySide has a test run beside others: most of them wait, and worlds have nothing in common. A test may have several worlds.
+func sideBySide(t testing.TB) {
+	if test, ok := t.(*testing.T); ok {
+		if _, again := parallel.LoadOrStore(test, true); !again {
+			test.Parallel()
+		}
+	}
+}
+
+var parallel sync.Map
+
 // newWorld makes a Pool. When the test ends it is drained, and nothing may be left.
 func newWorld(t testing.TB, driver string, d Deps) *world {
 	t.Helper()
+	sideBySide(t)
 	w := &world{t: t, logs: &memory{}, mark: "MARK_" + newID(), server: &bytes.Buffer{}}
 	quiet := slog.New(slog.DiscardHandler)
 	var err error
