@@ -10,8 +10,8 @@ type Warmer interface {
 	// until then.
 	Endpoints() (runtime, api string)
 	// Warm makes a sandbox that is nobody's yet, with Mounts of what cmd needs, and starts cmd in it. cmd may run none but our own
-	// code, and waits for its configuration on standard input, file descriptor 0. It has a low share of the processor, and no limit
-	// of memory, until the sandbox is claimed.
+	// code, and waits for its configuration on standard input, file descriptor 0. It has a low share of the processor, and the
+	// limits of some other sandbox or none, until the sandbox is claimed.
 	Warm(ctx context.Context, mounts []Mount, cmd Command) (Warmed, error)
 }
 

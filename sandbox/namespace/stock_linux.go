@@ -115,16 +115,21 @@ func (d *Driver) newLikely() (*blank, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.limitLikely(b); err != nil {
+		return nil, errors.Join(err, b.destroy())
+	}
+	return b, nil
+}
+
+// limitLikely sets the limits that the next sandbox will most likely have, so that it need not be waited for.
+func (d *Driver) limitLikely(b *blank) error {
 	d.mu.Lock()
 	likely := d.likely
 	d.mu.Unlock()
 	if likely.ID == "" {
-		return b, nil
+		return nil
 	}
-	if err := b.limit(likely); err != nil {
-		return nil, errors.Join(err, b.destroy())
-	}
-	return b, nil
+	return b.limit(likely)
 }
 
 func (d *Driver) discard(b *blank) {

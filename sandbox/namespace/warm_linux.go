@@ -92,6 +92,9 @@ func (s *box) mount() error {
 			return err
 		}
 	}
+	if err := s.d.limitLikely(s.blank); err != nil {
+		return err
+	}
 	ops, files, err := s.mounts()
 	defer closeAll(files)
 	if err != nil {
@@ -180,7 +183,7 @@ func (d *Driver) rename(s *box, spec sandbox.Spec) error {
 		return errors.New("there is one with this id")
 	}
 	delete(d.boxes, s.spec.ID)
-	s.spec = spec
+	s.spec, d.likely = spec, spec
 	d.boxes[spec.ID] = s
 	return nil
 }

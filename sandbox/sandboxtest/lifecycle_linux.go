@@ -236,8 +236,11 @@ func testForkBomb(t *testing.T, s *suite) {
 	bomb := s.create(t, func(spec *sandbox.Spec) { spec.Pids, spec.CPU = 200, 200 })
 	r := bomb.beginSleeping("forkbomb")
 	bomb.EndInit()
-	time.Sleep(200 * time.Millisecond)
-	if n := len(hostPids("forkbomb")); n < 10 {
+	n := 0
+	for deadline := time.Now().Add(30 * time.Second); n < 10 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		n = len(hostPids("forkbomb"))
+	}
+	if n < 10 {
 		t.Errorf("the bomb has only %d processes: it is none", n)
 	}
 	other := s.create(t, nil)

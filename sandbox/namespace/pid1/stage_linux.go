@@ -161,10 +161,14 @@ func (p *process) claim(m Mounts, files []int) error {
 	return nil
 }
 
+// sealAfter is how long the function has the processor for itself.
+const sealAfter = 5 * time.Millisecond
+
 // seal gives up every right to change anything. The function may run by then: nothing of it can reach this process, which is our
 // own code, so it need not wait. A first process that cannot do it ends, and the sandbox with it.
 func (p *process) seal() {
 	close(p.confined)
+	time.Sleep(sealAfter) // the function that starts now needs the processor more
 	syscall.Close(p.root)
 	err := failed(unix.Unshare(unix.CLONE_FS), "have a current directory of our own")
 	if err == nil {
