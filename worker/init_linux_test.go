@@ -32,7 +32,7 @@ func TestColdAndWarmLog(t *testing.T) {
 		cold := w.do(f, r)
 		w.logIs(r, "INIT_START Runtime Version: provided:al2023.v1\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:0123\n"+
 			"static code\nSTART RequestId: ID Version: $LATEST\nhello\nEND RequestId: ID\n"+reportHead+"Init Duration: N ms\t\n")
-		if cold.Init <= 0 || cold.Duration <= 0 || cold.MaxMemory <= 0 || !strings.HasPrefix(string(cold.LogTail), "START ") {
+		if cold.Init <= 0 || cold.Duration <= 0 || cold.MaxMemory <= 0 && os.Geteuid() == 0 || !strings.HasPrefix(string(cold.LogTail), "START ") {
 			t.Errorf("cold: Init %v, Duration %v, MaxMemory %d, LogTail %q", cold.Init, cold.Duration, cold.MaxMemory, cold.LogTail)
 		}
 		w.logs.forget()

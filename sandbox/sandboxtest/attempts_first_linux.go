@@ -90,7 +90,7 @@ func firstProcessAttempts() []attempt {
 }
 
 // writesProgram opens a program for writing, first as a path and then anew by the descriptor, which is what gets around the first
-// refusal. That the kernel says it is running is the last thing before it would let us.
+// refusal. That the kernel says it is running comes after all refusals but that of a read-only mount.
 func writesProgram(path string) outcome {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -103,11 +103,16 @@ func writesProgram(path string) outcome {
 			unix.Close(w)
 			return outcome{true, p + " opens for writing"}
 		}
-		if errors.Is(err, unix.ETXTBSY) {
+		if errors.Is(err, unix.ETXTBSY) && !mountedReadOnly(fd) {
 			return outcome{true, p + " would open for writing if it did not run"}
 		}
 	}
 	return outcome{false, "it does not open for writing"}
+}
+
+func mountedReadOnly(fd int) bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(fd, &st) == nil && st.Flags&unix.ST_RDONLY != 0
 }
 
 // runsFromMemory runs a copy of this program from memory, marked setuid, and asks it for its rights.
