@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // bootstraps are the files of /var/runtime, a folder per family.
@@ -92,16 +93,16 @@ func writeBootstraps(parent, dir string) error {
 	if err := fillBootstraps(tmp); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(dir); err == nil { // damaged: the running sandboxes keep the old files
-		if err := os.Rename(dir, filepath.Join(tmp, "damaged")); err != nil {
+	for i := range 10 { // of processes that get here at once, all but one find that another was faster
+		if err = os.Rename(filepath.Join(tmp, "files"), dir); err == nil || intact(dir) {
+			return nil
+		}
+		// Damaged: the running sandboxes keep the old files.
+		if err := os.Rename(dir, filepath.Join(tmp, "damaged"+strconv.Itoa(i))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	// Of two processes that get here at once, one finds dir full, which is as good.
-	if err := os.Rename(filepath.Join(tmp, "files"), dir); err != nil && !intact(dir) {
-		return err
-	}
-	return nil
+	return err
 }
 
 func fillBootstraps(tmp string) error {

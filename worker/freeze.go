@@ -103,6 +103,10 @@ func (f *freezer) run(stop <-chan struct{}) {
 	}
 }
 
+// sweepEvery is between two looks at the queue at least: a thousand sandboxes that became idle one after the other are not looked
+// at a thousand times.
+const sweepEvery = 10 * time.Millisecond
+
 // sweep freezes what is due, and says when to look again, 0 if nothing is left.
 func (f *freezer) sweep(now time.Time) time.Duration {
 	f.mu.Lock()
@@ -125,7 +129,10 @@ func (f *freezer) sweep(now time.Time) time.Duration {
 	defer f.mu.Unlock()
 	f.queue = append(later, f.queue...)
 	if len(f.queue) > 0 && next == 0 {
-		next = time.Millisecond // it came meanwhile
+		return sweepEvery // it came meanwhile
+	}
+	if next > 0 {
+		next = max(next, sweepEvery)
 	}
 	return next
 }

@@ -87,14 +87,20 @@ func newReady(d Deps) *ready {
 	if r.budget == 0 {
 		r.budget = readyMemory
 	}
-	if r.driver != nil && r.budget > 0 {
+	if r.works() {
 		r.done.Go(r.keep)
 	}
 	return r
 }
 
+// works says whether anything may wait.
+func (r *ready) works() bool { return r.driver != nil && r.budget > 0 }
+
 // Expect implements Runner.
 func (p *Pool) Expect(f *Function) {
+	if !p.ready.works() {
+		return
+	}
 	select {
 	case p.ready.expected <- f:
 	default: // it was a hint
@@ -142,7 +148,7 @@ func (r *ready) take(l runtimes.Launch) *waiting {
 
 // shelf is that of a launch, nil if it can have none. The caller holds r.mu.
 func (r *ready) shelf(l runtimes.Launch) *shelf {
-	if l.Warm == nil || r.driver == nil || r.budget < 0 || r.closed {
+	if l.Warm == nil || !r.works() || r.closed {
 		return nil
 	}
 	s := r.shelves[l.Warm.Key]

@@ -75,11 +75,17 @@ func (b *blank) limit(s sandbox.Spec) error {
 	if err := b.group.Limit(cgroup.Limits{Memory: s.Memory + b.base, Pids: s.Pids + firstProcessPids}); err != nil {
 		return err
 	}
-	// The whole machine is no limit, and counting it would cost every switch of a task.
-	if share := max(s.CPU, 1000); share < 1000*runtime.NumCPU() {
-		return b.group.LimitCPU(share)
+	return b.group.LimitCPU(initShare(s))
+}
+
+// initShare is what a sandbox may use of the processor while its function initializes, in thousandths of a core. The whole machine is
+// no limit, and counting it would cost every switch of a task.
+func initShare(s sandbox.Spec) int {
+	share := max(s.CPU, 1000)
+	if share >= 1000*runtime.NumCPU() {
+		return 0
 	}
-	return nil
+	return share
 }
 
 // spawn starts the first process in its namespaces.
@@ -221,7 +227,7 @@ func (b *blank) destroy() error {
 	var errs []error
 	if b.gone != nil {
 		if b.group != nil {
-			errs = append(errs, b.group.Unlimit()) // what is to die needs the processor for that
+			errs = append(errs, b.group.LimitCPU(0)) // what is to die needs the processor for that
 		}
 		b.process.Kill()
 		select {

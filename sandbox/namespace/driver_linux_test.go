@@ -152,6 +152,16 @@ func TestCloseDuringCreate(t *testing.T) {
 	wg.Wait()
 }
 
+// What a waiting sandbox was given ahead does not outlive the claim: the whole machine is no limit.
+func TestInitShare(t *testing.T) {
+	all := 1000 * runtime.NumCPU()
+	for cpu, want := range map[int]int{72: min(1000, all) % all, all - 1: max(all-1, 1000) % all, all: 0, all + 500: 0} {
+		if got := initShare(sandbox.Spec{CPU: cpu}); got != want {
+			t.Errorf("a sandbox of %d thousandths of a core initializes with %d, want %d", cpu, got, want)
+		}
+	}
+}
+
 // A program that holds the driver's name without being a first process is sent away.
 func TestInitRefusesOthers(t *testing.T) {
 	p, err := os.StartProcess("/proc/self/exe", []string{"enfold-init"}, &os.ProcAttr{Files: []*os.File{nil, nil, nil}})

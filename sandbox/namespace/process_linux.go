@@ -83,7 +83,7 @@ func (s *box) killFromOutside(p *process) bool {
 	}
 	g := s.blank.group
 	s.throttled = true // the next process gets its limits anew
-	if err := g.Unlimit(); err != nil {
+	if err := g.LimitCPU(0); err != nil {
 		s.d.log.Error("a sandbox that is to die keeps its limit of processor time", "sandbox", s.spec.ID, "error", err)
 	}
 	if _, err := g.Kill(s.blank.process.Pid); err != nil {

@@ -240,7 +240,7 @@ func (s *box) prepare(ctx context.Context, cmd sandbox.Command) (*process, error
 	p := &process{box: s, done: make(chan struct{})}
 	if g := s.blank.group; g != nil {
 		if s.throttled {
-			if err := g.LimitCPU(max(s.spec.CPU, 1000)); err != nil {
+			if err := g.LimitCPU(initShare(s.spec)); err != nil {
 				return nil, err
 			}
 			s.throttled = false

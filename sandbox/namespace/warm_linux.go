@@ -141,13 +141,7 @@ func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (s
 	spec = withDefaults(spec)
 	err := w.claimable(ctx, spec, config)
 	if err == nil {
-		err = w.box.d.rename(w.box, spec)
-	}
-	if err == nil {
-		err = w.claim()
-	}
-	if err == nil {
-		_, err = w.config.Write(config)
+		err = w.take(spec, config)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("claim sandbox %s: %w", spec.ID, err)
@@ -156,6 +150,18 @@ func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (s
 	w.config.Close()
 	w.process.endInitIn(initTime)
 	return w.box, w.process, nil
+}
+
+func (w *warmed) take(spec sandbox.Spec, config []byte) error {
+	if err := w.box.d.rename(w.box, spec); err != nil {
+		return err
+	}
+	defer w.box.d.done.Done()
+	if err := w.claim(); err != nil {
+		return err
+	}
+	_, err := w.config.Write(config)
+	return err
 }
 
 func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte) error {
@@ -172,7 +178,7 @@ func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte
 	return check(spec)
 }
 
-// rename registers a sandbox anew, as spec's.
+// rename registers a sandbox anew, as spec's. Close waits until d.done is done.
 func (d *Driver) rename(s *box, spec sandbox.Spec) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -185,6 +191,7 @@ func (d *Driver) rename(s *box, spec sandbox.Spec) error {
 	delete(d.boxes, s.spec.ID)
 	s.spec, d.likely = spec, spec
 	d.boxes[spec.ID] = s
+	d.done.Add(1)
 	return nil
 }
 

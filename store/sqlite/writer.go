@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -45,7 +46,6 @@ type writer struct {
 
 	// Of who has the pen. It outlives that goroutine, because a function may end it.
 	group   []*call // ran, wait for the commit
-	sizes   [2]int  // of the last two groups, in calls
 	errs    []error // what the functions of the group answered
 	redo    []*call // of a group that was taken back
 	current *txn
@@ -176,6 +176,33 @@ func (w *writer) turn() (l *landing, more bool) {
 	}
 	w.gather()
 	return w.finish(), true
+}
+
+// gather takes the calls that are there already, and those that come before the group may land. Those who were answered a
+// moment ago get one chance to come back first.
+func (w *writer) gather() {
+	for yielded := false; len(w.group) < maxGroup && w.bytes < maxGroupBytes; {
+		select {
+		case c := <-w.calls:
+			w.take(c)
+			continue
+		default:
+		}
+		if !w.cleared {
+			select {
+			case c := <-w.calls:
+				w.take(c)
+			case w.landing <- struct{}{}:
+				w.cleared = true
+			}
+			continue
+		}
+		if yielded {
+			return
+		}
+		yielded = true
+		runtime.Gosched()
+	}
 }
 
 // finish commits the group, and then runs by themselves those of a group that was taken back. The last commit is still to

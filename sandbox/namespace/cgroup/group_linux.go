@@ -129,12 +129,17 @@ func (g *Group) limitMemory(bytes int64) error {
 	n := strconv.FormatInt(bytes, 10)
 	if g.version == 1 {
 		// What waits in sockets is counted apart, and not at all without a limit of its own.
-		files := []string{"memory.limit_in_bytes", "memory.kmem.tcp.limit_in_bytes", "memory.memsw.limit_in_bytes"}
+		const required = "memory.limit_in_bytes"
+		files := []string{required, "memory.kmem.tcp.limit_in_bytes", "memory.memsw.limit_in_bytes"}
 		if bytes > g.limits.Memory && g.limits.Memory > 0 { // memory alone may not be more than memory and swap
 			slices.Reverse(files)
 		}
 		for _, file := range files {
-			if err := ifThere(write(g.memory(), file, n)); err != nil {
+			err := write(g.memory(), file, n)
+			if file != required {
+				err = ifThere(err)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -161,7 +166,7 @@ const (
 	minQuota = 1_000
 )
 
-// LimitCPU holds the group to thousandths of a core.
+// LimitCPU holds the group to thousandths of a core. Zero is none: what is to die needs the processor for that.
 func (g *Group) LimitCPU(thousandths int) error {
 	if thousandths == g.cpuMax {
 		return nil
@@ -174,6 +179,9 @@ func (g *Group) LimitCPU(thousandths int) error {
 }
 
 func (g *Group) limitCPU(thousandths int) error {
+	if thousandths == 0 {
+		return unlimit(g.dir("cpu"), g.version)
+	}
 	quota := strconv.Itoa(max(thousandths*period/1000, minQuota))
 	if g.version == 2 {
 		return ifThere(write(g.dir("cpu"), "cpu.max", quota+" "+strconv.Itoa(period)))
@@ -182,12 +190,6 @@ func (g *Group) limitCPU(thousandths int) error {
 		return ifThere(err)
 	}
 	return ifThere(write(g.dir("cpu"), "cpu.cfs_quota_us", quota))
-}
-
-// Unlimit lets the group have as much of the processor as there is: what is to die needs it for that.
-func (g *Group) Unlimit() error {
-	g.cpuMax = 0
-	return unlimit(g.dir("cpu"), g.version)
 }
 
 func unlimit(dir string, version int) error {

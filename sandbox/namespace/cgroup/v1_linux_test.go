@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -61,6 +62,13 @@ func TestV1Limits(t *testing.T) {
 			t.Errorf("%s is %q, want %q", file, got, want)
 		}
 	}
+	f.file("cpu/enfold-x/s1/cpu.cfs_quota_us", "") // the kernel does not keep what was longer
+	if err := g.LimitCPU(0); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.read("cpu/enfold-x/s1/cpu.cfs_quota_us"); got != "-1" {
+		t.Errorf("without a limit the quota is %q", got)
+	}
 	f.file("memory/svc/a b/enfold-x/s1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
 	if n, err := g.OOMKills(); n != 3 || err != nil {
 		t.Errorf("OOM kills %d %v, want 3", n, err)
@@ -70,6 +78,24 @@ func TestV1Limits(t *testing.T) {
 	}
 	if f.exists("cpu/enfold-x") || f.exists("memory/svc/a b/enfold-x") {
 		t.Error("something of the tree is still there")
+	}
+}
+
+func TestV1WithoutMemoryLimit(t *testing.T) {
+	f, h := v1Host(t)
+	tree, err := h.open("enfold-x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := tree.New("s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(f.root, "memory/svc/a b/enfold-x/s1/memory.limit_in_bytes")); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Limit(Limits{Memory: 1 << 20}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a limit that was not set: %v", err)
 	}
 }
 
