@@ -26,6 +26,9 @@ type Spec struct {
 	// id at the same time; a driver may give every sandbox its own.
 	Owner string
 
+	// Root is the file system of a container image. Nil is the host's own programs and libraries.
+	Root *Root
+
 	Mounts []Mount // read-only binds, later ones over earlier ones
 	// Tmp is the size of /tmp in bytes.
 	Tmp int64
@@ -35,6 +38,14 @@ type Spec struct {
 	CPU int
 	// Pids and Files limit processes and threads, and open files of one process: 1,024 each by default.
 	Pids, Files int
+}
+
+// Root is a file system made of layers, which the sandbox sees read-only; /proc, /dev and /tmp are the sandbox's own. A driver that
+// has only the host's file system answers ErrUnsupported.
+type Root struct {
+	// Layers are directories of the host, the lowest first. What an upper one removes is marked as overlayfs with userxattr has it:
+	// a character device 0/0, or the attribute user.overlay.opaque on a directory. The same layers may be in use many times.
+	Layers []string
 }
 
 // Mount binds a file or directory of the host into the sandbox, read-only, nosuid, nodev.
