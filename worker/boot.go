@@ -25,7 +25,7 @@ func (r *ready) make(s *shelf) {
 		return
 	}
 	s.pause = 0
-	s.boot = (s.boot + time.Since(begun)) / 2
+	s.pace.Make(time.Since(begun))
 	s.size = w.size
 	if r.closed {
 		r.discard(w)

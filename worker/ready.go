@@ -24,8 +24,8 @@ const (
 	// readyQuiet is how long after a claim the next one is booted: the function that took it starts now and needs the processor
 	// more.
 	readyQuiet = 25 * time.Millisecond
-	// demandOver is over which time cold starts are counted.
-	demandOver = 10 * time.Second
+	// readyApart is how long a shelf that was emptied for another stays so, or the two would take turns.
+	readyApart = 10 * time.Second
 	// guess is what one uses until one was measured, and minSize what it uses at least, in bytes.
 	guess   = 32 << 20
 	minSize = 1 << 20
@@ -62,10 +62,8 @@ type shelf struct {
 	env     []string
 	mounts  []sandbox.Mount
 	waiting []*waiting
-	wanted  time.Time     // when somebody last wanted one
-	demand  float64       // cold starts in the last demandOver, older ones fading
-	counted time.Time     // when demand was right
-	boot    time.Duration // that one took to make
+	wanted  time.Time // when somebody last wanted one
+	pace    sandbox.Pace
 	size    int64         // that one uses, in bytes
 	pause   time.Duration // after a failure
 	retry   time.Time
@@ -132,7 +130,7 @@ func (r *ready) take(l runtimes.Launch) *waiting {
 	}
 	now := time.Now()
 	s.wanted, r.lastClaim = now, now
-	s.demand, s.counted = s.demandAt(now)+1, now
+	s.pace.Take(now)
 	r.wake()
 	for len(s.waiting) > 0 {
 		w := s.waiting[0]
@@ -208,18 +206,12 @@ func (r *ready) spoilt(w *waiting, err error) {
 	r.destroy(w)
 }
 
-// demandAt is how many cold starts there were lately.
-func (s *shelf) demandAt(now time.Time) float64 {
-	return s.demand * math.Exp(-now.Sub(s.counted).Seconds()/demandOver.Seconds())
-}
-
 // goal is how many should wait: one, and twice those that are wanted while one is made.
 func (s *shelf) goal(now time.Time) int {
 	if now.Sub(s.wanted) > readyFor {
 		return 0
 	}
-	perSecond := s.demandAt(now) / demandOver.Seconds()
-	return min(1+int(math.Ceil(2*perSecond*s.boot.Seconds())), readyAtMost)
+	return min(1+int(math.Ceil(2*s.pace.Meanwhile(now, 0))), readyAtMost)
 }
 
 // keep makes what is missing, one after the other, and removes what is too much.
@@ -288,7 +280,7 @@ func (r *ready) room(s *shelf, now time.Time) bool {
 		}
 		r.drop(oldest)
 		if len(oldest.waiting) == 0 {
-			oldest.retry = now.Add(demandOver) // or the two would take turns
+			oldest.retry = now.Add(readyApart)
 		}
 	}
 	return true

@@ -140,18 +140,23 @@ func (f *fakeWarmed) Destroy() error        { return nil }
 // More demand keeps more ready; what all of them use stays within the budget, at the expense of what was wanted longest ago.
 func TestReadyFollowsDemand(t *testing.T) {
 	t0 := time.Now()
-	s := &shelf{wanted: t0, counted: t0, boot: 100 * time.Millisecond}
+	s := &shelf{wanted: t0}
+	s.pace.Make(200 * time.Millisecond) // the mean of that and nothing
 	if n := s.goal(t0); n != 1 {
 		t.Errorf("without demand %d, want 1", n)
 	}
-	s.demand = 200 // 20 a second
+	for range 200 { // 20 a second
+		s.pace.Take(t0)
+	}
 	if n := s.goal(t0); n != 5 {
 		t.Errorf("at 20 cold starts a second of 100 ms each %d, want 5", n)
 	}
 	if n := s.goal(t0.Add(time.Minute)); n != 2 {
 		t.Errorf("a minute later %d, want 2", n)
 	}
-	s.demand = 1e9
+	for range 10_000 {
+		s.pace.Take(t0)
+	}
 	if n := s.goal(t0); n != readyAtMost {
 		t.Errorf("%d, want no more than %d", n, readyAtMost)
 	}
@@ -164,7 +169,7 @@ func TestReadyBudget(t *testing.T) {
 	r := &ready{driver: &fakeWarmer{size: 100}, budget: 250, stop: make(chan struct{}), shelves: map[string]*shelf{}}
 	now := time.Now()
 	for i, key := range []string{"old", "new", "newest"} {
-		r.shelves[key] = &shelf{key: key, size: 100, wanted: now.Add(time.Duration(i-3) * time.Minute), counted: now}
+		r.shelves[key] = &shelf{key: key, size: 100, wanted: now.Add(time.Duration(i-3) * time.Minute)}
 	}
 	fill := func(key string) bool {
 		if !r.room(r.shelves[key], now) {

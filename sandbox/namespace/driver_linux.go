@@ -39,7 +39,7 @@ type Driver struct {
 	boxes    map[string]*box
 	made     int // blanks so far, for their names
 	lastTake time.Time
-	pace     pace
+	pace     sandbox.Pace
 	likely   sandbox.Spec // the last one: the next is much like it
 	closed   bool
 }

@@ -59,26 +59,27 @@ func TestStockIsUsedAndRefilled(t *testing.T) {
 // The stock follows how fast sandboxes are taken, within a bound, and comes back to what it is when nothing happens.
 func TestStockFollowsDemand(t *testing.T) {
 	t0 := time.Now()
-	p := pace{made: 25 * time.Millisecond}
-	if n := p.goal(3, t0); n != 3 {
+	p := &sandbox.Pace{}
+	p.Make(50 * time.Millisecond) // the mean of that and nothing
+	if n := goal(p, 3, t0); n != 3 {
 		t.Errorf("without demand %d, want 3", n)
 	}
 	for range 500 {
-		p.take(t0)
+		p.Take(t0)
 	}
-	if n := p.goal(3, t0); n != 8 {
+	if n := goal(p, 3, t0); n != 8 {
 		t.Errorf("at 50 a second of 50 ms each %d, want 3 and 5", n)
 	}
-	if n := p.goal(3, t0.Add(time.Minute)); n != 3 {
+	if n := goal(p, 3, t0.Add(time.Minute)); n != 3 {
 		t.Errorf("a minute later %d, want 3", n)
 	}
 	for range 100_000 {
-		p.take(t0)
+		p.Take(t0)
 	}
-	if n := p.goal(3, t0); n != stockAtMost {
+	if n := goal(p, 3, t0); n != stockAtMost {
 		t.Errorf("%d, want no more than %d", n, stockAtMost)
 	}
-	if n := p.goal(50, t0); n != 50 {
+	if n := goal(p, 50, t0); n != 50 {
 		t.Errorf("%d, want the 50 that were asked for", n)
 	}
 }

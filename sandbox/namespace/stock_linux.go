@@ -4,8 +4,9 @@ package namespace
 
 import (
 	"errors"
-	"math"
 	"time"
+
+	"github.com/enfold-run/enfold/sandbox"
 )
 
 // quiet is how long the stock waits after a sandbox was taken before it makes another: the function that took it starts now
@@ -15,29 +16,13 @@ const quiet = 25 * time.Millisecond
 const (
 	// stockAtMost is how many blanks may wait; each takes about a mebibyte.
 	stockAtMost = 32
-	// takenOver is over which time it is counted how many were taken.
-	takenOver = 10 * time.Second
 	// stockLook is how often a stock that is full is looked at, to make it smaller when fewer are taken.
 	stockLook = 5 * time.Second
 )
 
-// A pace is how fast blanks are taken and made.
-type pace struct {
-	taken float64 // in the last takenOver, older ones fading
-	at    time.Time
-	made  time.Duration // that one takes
-}
-
-func (p *pace) take(now time.Time) { p.taken, p.at = p.takenAt(now)+1, now }
-
-func (p *pace) takenAt(now time.Time) float64 {
-	return p.taken * math.Exp(-now.Sub(p.at).Seconds()/takenOver.Seconds())
-}
-
 // goal is how many should wait: n, and twice as many as are taken while one is made and the quiet before it is kept.
-func (p *pace) goal(n int, now time.Time) int {
-	more := 2 * p.takenAt(now) / takenOver.Seconds() * (p.made + quiet).Seconds()
-	return min(n+int(more), max(n, stockAtMost))
+func goal(p *sandbox.Pace, n int, now time.Time) int {
+	return min(n+int(2*p.Meanwhile(now, quiet)), max(n, stockAtMost))
 }
 
 // startStock keeps n blanks ready in the background, and more where more are taken.
@@ -67,7 +52,7 @@ func (d *Driver) keepStock(n int) {
 		}
 		pause = time.Second
 		d.mu.Lock()
-		d.pace.made = (d.pace.made + time.Since(begun)) / 2
+		d.pace.Make(time.Since(begun))
 		d.mu.Unlock()
 		d.stock <- b // nobody else puts any there
 	}
@@ -80,7 +65,7 @@ func (d *Driver) keepStock(n int) {
 func (d *Driver) waitForLack(n int) bool {
 	for {
 		d.mu.Lock()
-		lack := d.pace.goal(n, time.Now()) - len(d.stock)
+		lack := goal(&d.pace, n, time.Now()) - len(d.stock)
 		d.mu.Unlock()
 		if lack > 0 {
 			return d.waitQuiet()
@@ -169,7 +154,7 @@ func (d *Driver) sleep(t time.Duration) bool {
 func (d *Driver) take() (b *blank, waited bool, err error) {
 	d.mu.Lock()
 	d.lastTake = time.Now()
-	d.pace.take(d.lastTake)
+	d.pace.Take(d.lastTake)
 	d.mu.Unlock()
 	select {
 	case d.taken <- struct{}{}: // a nil channel if there is no stock
