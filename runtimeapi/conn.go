@@ -62,7 +62,7 @@ func (c *conn) serve() {
 func (c *conn) handle() bool {
 	d := newBody(&c.in, &c.q)
 	switch q := &c.q; {
-	case q.route == routeNone:
+	case q.route == routeNone, q.route >= routeRestoreNext && c.s.snap == nil:
 		return c.finish(&d, replyNotFound)
 	case q.method != q.route.allowed():
 		if q.route.allowed() == methodGet {
@@ -73,8 +73,12 @@ func (c *conn) handle() bool {
 		return c.finish(&d, replyPong)
 	case q.route == routeNext:
 		return c.next(&d)
-	case q.route == routeInitError:
+	case q.route == routeInitError, q.route == routeRestoreError:
 		return c.initError(&d)
+	case q.route == routeRestoreNext:
+		return c.restoreNext(&d)
+	case q.route == routeCredentials:
+		return c.finish(&d, c.s.snap.credentials(q.token))
 	default:
 		return c.answer(&d)
 	}
@@ -204,7 +208,7 @@ func (c *conn) copy(d *body, a *Answer, stream io.Writer, limit int64) error {
 	}
 }
 
-// initError takes the error of a runtime that cannot start.
+// initError takes the error of a runtime that cannot start, or of one that cannot go on after it was restored.
 func (c *conn) initError(d *body) bool {
 	r, cut := c.s.receiveInit(c)
 	switch {

@@ -16,7 +16,11 @@
 // framing (two lengths, a length and chunks, bare line feeds, folded headers) is refused and the connection closed. A peer
 // that is slow, or that does not read, holds up nothing but its own sandbox.
 //
-// Not like AWS: the routes of extensions, telemetry and SnapStart answer 404; streamed responses are not slowed to
+// A function with SnapStart has the routes of Snap. What its runtime does is: load the function, run the hooks before the snapshot,
+// call restore/next; then, restored in another sandbox with another Session, or in the same if nothing was stored, run the hooks after
+// it, post restore/error if they fail, and call next.
+//
+// Not like AWS: the routes of extensions and telemetry answer 404; streamed responses are not slowed to
 // 2 MiB/s; a second next while one waits cuts the first one's connection.
 //
 // See https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.

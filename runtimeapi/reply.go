@@ -11,30 +11,32 @@ type reply struct {
 	contentType string
 	body        string
 	allow       string // of a 405
+	stream      string // the log stream, of a restore/next
 }
 
 const typeText = "text/plain; charset=utf-8"
 
 var (
-	replyAccepted      = &reply{"202 Accepted", typeJSON, "{\"status\":\"OK\"}\n", ""}
-	replyPong          = &reply{"200 OK", typeText, "pong", ""}
-	replyNotFound      = &reply{"404 Not Found", typeText, "404 page not found\n", ""}
-	replyGetOnly       = &reply{"405 Method Not Allowed", "", "", "GET"}
-	replyPostOnly      = &reply{"405 Method Not Allowed", "", "", "POST"}
+	replyAccepted      = &reply{"202 Accepted", typeJSON, "{\"status\":\"OK\"}\n", "", ""}
+	replyPong          = &reply{"200 OK", typeText, "pong", "", ""}
+	replyNotFound      = &reply{"404 Not Found", typeText, "404 page not found\n", "", ""}
+	replyGetOnly       = &reply{"405 Method Not Allowed", "", "", "GET", ""}
+	replyPostOnly      = &reply{"405 Method Not Allowed", "", "", "POST", ""}
+	replyNoCredentials = &reply{"404 Not Found", typeText, "cannot get credentials for the provided token\n", "", ""}
 	replyInvalidID     = errorReply("400 Bad Request", "InvalidRequestID", "Invalid request ID")
 	replyInvalidMode   = errorReply("400 Bad Request", "InvalidFunctionResponseMode", "Invalid function response mode")
 	replyTruncated     = errorReply("400 Bad Request", "TruncatedHTTPRequest", "HTTP request detected as truncated")
 	replyTooLarge      = errorReply("413 Request Entity Too Large", "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
-	replyMalformed     = &reply{"400 Bad Request", typeText, "400 Bad Request", ""}
-	replyHeadTooLarge  = &reply{"431 Request Header Fields Too Large", typeText, "431 Request Header Fields Too Large", ""}
-	replyNoExpectation = &reply{"417 Expectation Failed", typeText, "417 Expectation Failed", ""}
-	replyNoCoding      = &reply{"501 Not Implemented", typeText, "501 Unsupported transfer encoding", ""}
-	replyNoVersion     = &reply{"505 HTTP Version Not Supported", typeText, "505 HTTP Version Not Supported", ""}
+	replyMalformed     = &reply{"400 Bad Request", typeText, "400 Bad Request", "", ""}
+	replyHeadTooLarge  = &reply{"431 Request Header Fields Too Large", typeText, "431 Request Header Fields Too Large", "", ""}
+	replyNoExpectation = &reply{"417 Expectation Failed", typeText, "417 Expectation Failed", "", ""}
+	replyNoCoding      = &reply{"501 Not Implemented", typeText, "501 Unsupported transfer encoding", "", ""}
+	replyNoVersion     = &reply{"505 HTTP Version Not Supported", typeText, "505 HTTP Version Not Supported", "", ""}
 )
 
 // errorReply is AWS's shape of an error to the runtime. The texts are ours and need no escapes.
 func errorReply(status, kind, message string) *reply {
-	return &reply{status, typeJSON, `{"errorMessage":"` + message + `","errorType":"` + kind + "\"}\n", ""}
+	return &reply{status, typeJSON, `{"errorMessage":"` + message + `","errorType":"` + kind + "\"}\n", "", ""}
 }
 
 // replyTransition is the 403 of a request that does not fit the runtime's state.
@@ -70,6 +72,7 @@ func appendReply(b []byte, r *reply, last, head bool) []byte {
 	if r.allow != "" {
 		b = appendHeader(b, "Allow", r.allow)
 	}
+	b = appendHeader(b, LogStreamHeader, r.stream)
 	b = appendEnd(b, len(r.body), last)
 	if head {
 		return b

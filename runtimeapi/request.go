@@ -31,6 +31,9 @@ const (
 	routeError
 	routeInitError
 	routePing
+	routeRestoreNext
+	routeRestoreError
+	routeCredentials
 )
 
 type mode uint8
@@ -55,6 +58,7 @@ type request struct {
 
 	contentType string
 	errorType   string
+	token       string // the Authorization header, for routeCredentials only
 	mode        mode
 
 	hosts, lengths, codings int
@@ -73,7 +77,8 @@ const (
 
 // allowed is the one method of a route.
 func (r route) allowed() method {
-	if r == routeNext || r == routePing {
+	switch r {
+	case routeNext, routePing, routeRestoreNext, routeCredentials:
 		return methodGet
 	}
 	return methodPost
@@ -201,8 +206,12 @@ func (q *request) parseTarget(target []byte) error {
 		target = target[7+i:]
 	}
 	path, _, _ := bytes.Cut(target, []byte{'?'})
-	if string(path) == "/ping" {
+	switch string(path) {
+	case "/ping":
 		q.route = routePing
+		return nil
+	case CredentialsPath:
+		q.route = routeCredentials
 		return nil
 	}
 	path, ok := bytes.CutPrefix(path, []byte("/2018-06-01/"))
@@ -215,6 +224,12 @@ func (q *request) parseTarget(target []byte) error {
 		return nil
 	case "runtime/init/error":
 		q.route = routeInitError
+		return nil
+	case "runtime/restore/next":
+		q.route = routeRestoreNext
+		return nil
+	case "runtime/restore/error":
+		q.route = routeRestoreError
 		return nil
 	case "ping":
 		q.route = routePing
@@ -271,6 +286,10 @@ func (q *request) header(name, value []byte) error {
 			}
 			q.length = n
 			q.lengths++
+		}
+	case len("authorization"):
+		if q.route == routeCredentials && equalFold(name, []byte("authorization")) {
+			q.token = string(value)
 		}
 	case len("transfer-encoding"):
 		if equalFold(name, []byte("transfer-encoding")) {

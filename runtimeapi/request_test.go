@@ -44,7 +44,10 @@ func TestReadRequest(t *testing.T) {
 		{name: "x-ray cause", in: head(post, "Host: a", "Lambda-Runtime-Function-XRay-Error-Cause: "+strings.Repeat("y", 1<<20), "Content-Length: 2"), want: request{route: routeResponse, method: methodPost, length: 2}},
 		{name: "long header", in: head(next, "Host: a", "Cookie: "+long[:60<<10]), want: request{route: routeNext, method: methodGet}},
 		{name: "extension route", in: head("POST /2020-01-01/extension/register HTTP/1.1", "Host: a"), want: request{method: methodPost}},
-		{name: "restore", in: head("GET /2018-06-01/runtime/restore/next HTTP/1.1", "Host: a"), want: request{method: methodGet}},
+		{name: "restore", in: head("GET /2018-06-01/runtime/restore/next HTTP/1.1", "Host: a"), want: request{route: routeRestoreNext, method: methodGet}},
+		{name: "restore error", in: head("POST /2018-06-01/runtime/restore/error HTTP/1.1", "Host: a", "Content-Length: 2"), want: request{route: routeRestoreError, method: methodPost, length: 2}},
+		{name: "credentials", in: head("GET /2021-04-23/credentials HTTP/1.1", "Host: a", "authorization: abc"), want: request{route: routeCredentials, method: methodGet, token: "abc"}},
+		{name: "authorization of others", in: head(next, "Host: a", "Authorization: abc"), want: request{route: routeNext, method: methodGet}},
 		{name: "no id", in: head("POST /2018-06-01/runtime/invocation//response HTTP/1.1", "Host: a"), want: request{method: methodPost}},
 		{name: "dots", in: head("GET /2018-06-01/./runtime/invocation/next HTTP/1.1", "Host: a"), want: request{method: methodGet}},
 

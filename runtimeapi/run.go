@@ -18,7 +18,7 @@ func (s *Session) Run(ctx context.Context, inv *Invocation) (*Answer, error) {
 	case s.closed:
 		s.mu.Unlock()
 		return nil, ErrSessionClosed
-	case s.busy, s.state == stateInitError:
+	case s.busy, s.failed != nil:
 		s.mu.Unlock()
 		return nil, ErrNotReady
 	}
@@ -75,9 +75,12 @@ func (s *Session) park(c *conn) (r *reply, cut bool) {
 		return nil, true
 	}
 	switch s.state {
-	case stateInitError, stateResponse, stateErrorAnswer:
+	case stateInitError, stateResponse, stateErrorAnswer, stateHeld, stateRestoreError:
 		return replyTransition(s.state, stateReady), false
-	case stateStarted:
+	case stateStarted, stateRestoring:
+		if s.snap.holds() {
+			return replyTransition(s.state, stateReady), false // it has never asked to be restored
+		}
 		// The last process may have connected and died before Begin, and been accepted after it.
 		if gone(c.nc) {
 			return nil, true
@@ -111,7 +114,7 @@ func (s *Session) receive(c *conn) (inv *Invocation, r *reply, cut bool) {
 		return nil, nil, true
 	}
 	switch s.state {
-	case stateStarted, stateInitError, stateReady:
+	case stateStarted, stateInitError, stateReady, stateHeld, stateRestoring, stateRestoreError:
 		return nil, replyTransition(s.state, to), false
 	case stateRunning:
 		if s.inv != nil && c.q.is(s.inv.RequestID) {
@@ -142,33 +145,45 @@ func (s *Session) received(c *conn, a *Answer, err error) {
 	}
 }
 
-// receiveInit lets c upload an init error, or says why not.
+// failing is the state in which a runtime may post an error of its start, and the one that this brings it to.
+func (r route) failing() (from, to state) {
+	if r == routeRestoreError {
+		return stateRestoring, stateRestoreError
+	}
+	return stateStarted, stateInitError
+}
+
+// receiveInit lets c upload an init or restore error, or says why not.
 func (s *Session) receiveInit(c *conn) (r *reply, cut bool) {
+	from, to := c.q.route.failing()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.gen != s.gen || s.closed {
 		return nil, true
 	}
-	if s.state != stateStarted || s.receiver != nil {
-		return replyTransition(s.state, stateInitError), false
+	if s.state != from || s.receiver != nil {
+		return replyTransition(s.state, to), false
 	}
 	s.receiver = c
 	return nil, false
 }
 
-// receivedInit ends the upload of an init error; nil if it came to nothing.
+// receivedInit ends the upload of an init or restore error; nil if it came to nothing.
 func (s *Session) receivedInit(c *conn, e *InitError) *reply {
+	from, to := c.q.route.failing()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.receiver != c {
-		return replyTransition(s.state, stateInitError)
+		return replyTransition(s.state, to)
 	}
 	s.receiver = nil
-	if s.state != stateStarted {
-		return replyTransition(s.state, stateInitError)
+	if s.state != from {
+		return replyTransition(s.state, to)
 	}
 	if e != nil {
-		s.state, s.failed = stateInitError, e
+		if s.state, s.failed = to, e; to == stateRestoreError {
+			s.failed = &RestoreError{*e}
+		}
 		s.end(nil, ErrNotReady)
 		close(s.inited)
 	}

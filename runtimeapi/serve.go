@@ -19,16 +19,20 @@ type Session struct {
 	done  chan struct{} // closed by Close
 	wg    sync.WaitGroup
 	wake  chan struct{} // one token: Run shall look again
+	snap  *Snap         // nil without SnapStart
 
-	mu     sync.Mutex
-	closed bool
-	gen    uint64 // counts runtime processes
-	conns  map[*conn]struct{}
-	state  state
-	inited chan struct{} // closed when state is no longer stateStarted
-	failed *InitError
-	idle   chan struct{} // closed at the next park; nil if nobody waits
-	parked *conn         // has an unanswered next
+	mu      sync.Mutex
+	closed  bool
+	gen     uint64 // counts runtime processes
+	conns   map[*conn]struct{}
+	state   state
+	inited  chan struct{} // closed when the runtime is ready or has failed
+	failed  error         // *InitError or *RestoreError
+	held    chan struct{} // closed when restore/next is held
+	hushed  bool          // no connection is taken any more
+	emptied chan struct{} // closed when there is no connection left; nil if nobody waits
+	idle    chan struct{} // closed at the next park; nil if nobody waits
+	parked  *conn         // has an unanswered next
 
 	// The invocation of Run.
 	busy     bool        // Run is running
@@ -41,14 +45,18 @@ type Session struct {
 }
 
 // NewSession serves l until Close, as if Begin had been called.
-func NewSession(l net.Listener) *Session {
+func NewSession(l net.Listener) *Session { return newSession(l, nil) }
+
+func newSession(l net.Listener, snap *Snap) *Session {
 	s := &Session{
 		l:      l,
+		snap:   snap,
 		slots:  make(chan struct{}, maxConns),
 		done:   make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 		conns:  make(map[*conn]struct{}),
 		inited: make(chan struct{}),
+		held:   make(chan struct{}),
 	}
 	s.wg.Add(1)
 	go s.accept()
@@ -62,8 +70,11 @@ func (s *Session) Begin() {
 	defer s.mu.Unlock()
 	s.gen++
 	s.cutAll(ErrNotReady)
-	if s.state != stateStarted {
+	if !s.starting() {
 		s.inited = make(chan struct{})
+	}
+	if s.state == stateHeld {
+		s.held = make(chan struct{})
 	}
 	s.state, s.failed = stateStarted, nil
 }
@@ -162,7 +173,7 @@ func (s *Session) add(nc net.Conn) {
 	c := &conn{s: s, nc: nc, in: newReader(nc), released: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed || s.hushed {
 		nc.Close()
 		<-s.slots
 		return
@@ -180,14 +191,18 @@ func (s *Session) remove(c *conn) {
 		s.parked = nil
 	}
 	delete(s.conns, c)
+	if s.emptied != nil && len(s.conns) == 0 {
+		close(s.emptied)
+		s.emptied = nil
+	}
 	s.mu.Unlock()
 	c.nc.Close()
 	<-s.slots
 	s.wg.Done()
 }
 
-// WaitReady waits until the runtime calls next for the first time since Begin. It returns the *InitError if the runtime
-// posted one instead, ErrSessionClosed, or ctx's error. What has happened before ctx ended counts. It does not notice that
+// WaitReady waits until the runtime calls next for the first time since Begin. It returns the *InitError or *RestoreError if the
+// runtime posted one instead, ErrSessionClosed, or ctx's error. What has happened before ctx ended counts. It does not notice that
 // the process died.
 func (s *Session) WaitReady(ctx context.Context) error {
 	for ended := false; ; {
@@ -197,9 +212,9 @@ func (s *Session) WaitReady(ctx context.Context) error {
 		switch {
 		case closed:
 			return ErrSessionClosed
-		case st == stateInitError:
+		case failed != nil:
 			return failed
-		case st != stateStarted:
+		case !st.starting():
 			return nil
 		case ended:
 			return ctx.Err()
@@ -214,7 +229,7 @@ func (s *Session) WaitReady(ctx context.Context) error {
 }
 
 // WaitIdle waits until the runtime has called next and waits for an event, so that its process may be frozen. It returns
-// the *InitError if there will be no such call, ErrSessionClosed, or ctx's error. Run does not need it: an event waits
+// the *InitError or *RestoreError if there will be no such call, ErrSessionClosed, or ctx's error. Run does not need it: an event waits
 // for the next call of next.
 func (s *Session) WaitIdle(ctx context.Context) error {
 	for {
@@ -223,7 +238,7 @@ func (s *Session) WaitIdle(ctx context.Context) error {
 		case s.closed:
 			s.mu.Unlock()
 			return ErrSessionClosed
-		case s.state == stateInitError:
+		case s.failed != nil:
 			defer s.mu.Unlock()
 			return s.failed
 		case s.waits():
@@ -234,7 +249,7 @@ func (s *Session) WaitIdle(ctx context.Context) error {
 			s.idle = make(chan struct{})
 		}
 		idle, inited := s.idle, s.inited
-		if s.state != stateStarted {
+		if !s.starting() {
 			inited = nil
 		}
 		s.mu.Unlock()
