@@ -97,7 +97,7 @@ type Freezer interface {
 
 // Command is a process to run. Paths are those of the sandbox.
 type Command struct {
-	Args []string // Args[0] is an absolute path
+	Args []string // Args[0] is an absolute path; in a sandbox with a Root also one from Dir, or a name that is looked for in Env's PATH
 	Env  []string // the whole environment; nothing is added
 	Dir  string
 	// Stdout and Stderr get what every process in the sandbox writes. Start owns them: it closes them, even when it fails, so that

@@ -10,6 +10,12 @@
 // processes and processor time are limited by control groups (package cgroup), open files by RLIMIT_NOFILE. Its first process is
 // ours (package pid1).
 //
+// A Spec with a Root has a container image in the place of the host's programs: its layers, read-only by overlayfs mounted in the
+// sandbox's own user namespace, below a layer of our own that has /proc, /dev, /sys, /tmp, three files of /etc and the places of mounts,
+// whatever the image has there. Everything else is as without: confinement, users, network. The image's files keep their modes and
+// belong to nobody in particular: what the function is to read must be readable for everybody, as on AWS. Images share their layers on
+// the disk and in the file cache. Overlayfs wants layers in a file system that knows user attributes.
+//
 // # Threat model
 //
 // The function is taken to be hostile. It shall not read or change anything of the host or of another sandbox, reach the network,

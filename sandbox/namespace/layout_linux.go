@@ -92,7 +92,7 @@ func etcOps() []pid1.Op {
 		{"/etc/passwd", fmt.Sprintf("root:x:0:0:root:/:/sbin/nologin\n%s:x:%d:%d::/home/%[1]s:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n",
 			pid1.UserName, pid1.UID, pid1.GID)},
 		{"/etc/group", fmt.Sprintf("root:x:0:\n%s:x:%d:\nnogroup:x:65534:\n", pid1.UserName, pid1.GID)},
-		{"/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n127.0.0.1 " + hostName + "\n" + network.RuntimeIP + " sandbox.localdomain\n"},
+		{"/etc/hosts", hosts},
 		{"/etc/hostname", hostName + "\n"},
 		{"/etc/resolv.conf", ""},
 		{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
@@ -100,6 +100,19 @@ func etcOps() []pid1.Op {
 		ops = append(ops, pid1.Op{Kind: pid1.OpFile, Target: f.path, Source: f.text, Mode: 0o644})
 	}
 	return append(ops, pid1.Op{Kind: pid1.OpLink, Target: "/etc/mtab", Source: "/proc/self/mounts"})
+}
+
+// hosts is /etc/hosts.
+const hosts = "127.0.0.1 localhost\n::1 localhost\n127.0.0.1 " + hostName + "\n" + network.RuntimeIP + " sandbox.localdomain\n"
+
+// skeletonOps are what a sandbox with an image has above the image, beside the places for mounts. The rest, users included, is the
+// image's.
+func skeletonOps() []pid1.Op {
+	ops := []pid1.Op{dirOp("/proc", 0o555), dirOp("/dev", 0o755), dirOp("/sys", 0o555)}
+	for path, text := range map[string]string{"/etc/hosts": hosts, "/etc/hostname": hostName + "\n", "/etc/resolv.conf": ""} {
+		ops = append(ops, pid1.Op{Kind: pid1.OpFile, Target: path, Source: text, Mode: 0o644})
+	}
+	return ops
 }
 
 func deviceOps() []pid1.Op {

@@ -35,6 +35,12 @@ func TestConformanceFromStock(t *testing.T) {
 	sandboxtest.Run(t, e, func(t testing.TB) sandbox.Driver { return openWith(t, 3) })
 }
 
+func TestConformanceWithImage(t *testing.T) {
+	e := expect(t)
+	e.Stock = true
+	sandboxtest.RunImage(t, e, func(t testing.TB) sandbox.Driver { return openWith(t, 3) })
+}
+
 // expect is what the driver can do for this user.
 func expect(t *testing.T) sandboxtest.Expect {
 	d := openWith(t, -1)

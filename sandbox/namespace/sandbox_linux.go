@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -61,11 +62,17 @@ func (s *box) leave() {
 // claim mounts what the Spec has, for good, and sets its limits. The first process does the one while we do the other.
 func (s *box) claim() error {
 	ops, files, err := s.mounts()
-	defer closeAll(files)
+	defer func() { closeAll(files) }()
 	if err != nil {
 		return err
 	}
 	msg := pid1.Mounts{Files: s.spec.Files, Ops: append(ops, tmpOp(s.spec.Tmp))}
+	if s.spec.Root != nil {
+		if msg.Image, files, err = s.layers(files); err != nil {
+			return err
+		}
+		msg.Skeleton = skeletonOps()
+	}
 	if err := s.blank.control.send(pid1.KindClaim, msg.Marshal(), files...); err != nil {
 		return err
 	}
@@ -88,6 +95,23 @@ func (s *box) mounts() (ops []pid1.Op, files []int, err error) {
 			}
 			if err != nil {
 				return nil, files, fmt.Errorf("mount %s: %w", m.Source, err)
+			}
+			op.File = len(files)
+			files = append(files, fd)
+		}
+		ops = append(ops, op)
+	}
+	return ops, files, nil
+}
+
+// layers are the image's, the highest first, appended to files if they are opened here: see mounts.
+func (s *box) layers(files []int) (ops []pid1.Op, all []int, err error) {
+	for _, dir := range slices.Backward(s.spec.Root.Layers) {
+		op := pid1.Op{Kind: pid1.OpBind, Source: dir, File: -1}
+		if s.d.privileged {
+			fd, err := pid1.OpenBind(dir, 0)
+			if err != nil {
+				return nil, files, fmt.Errorf("open layer %s: %w", dir, err)
 			}
 			op.File = len(files)
 			files = append(files, fd)

@@ -38,12 +38,33 @@ func check(s sandbox.Spec) error {
 	if len(s.Mounts) > pid1.MaxFiles {
 		return fmt.Errorf("%d mounts are more than %d", len(s.Mounts), pid1.MaxFiles)
 	}
+	if err := checkRoot(s); err != nil {
+		return err
+	}
 	for _, m := range s.Mounts {
 		if !filepath.IsAbs(m.Source) {
 			return fmt.Errorf("mount source %q is not absolute", m.Source)
 		}
 		if !filepath.IsAbs(m.Target) || filepath.Clean(m.Target) != m.Target || reserved(m.Target) {
 			return fmt.Errorf("mount target %q is not a clean absolute path outside of /proc, /dev, /sys and /tmp", m.Target)
+		}
+	}
+	return nil
+}
+
+// maxLayers is how many layers an image may have. Docker makes no more.
+const maxLayers = 127
+
+func checkRoot(s sandbox.Spec) error {
+	if s.Root == nil {
+		return nil
+	}
+	if n := len(s.Root.Layers); n < 1 || n > maxLayers || n+len(s.Mounts) > pid1.MaxFiles {
+		return fmt.Errorf("a root of %d layers: from 1 to %d are possible", n, maxLayers)
+	}
+	for _, l := range s.Root.Layers {
+		if !filepath.IsAbs(l) {
+			return fmt.Errorf("layer %q is not absolute", l)
 		}
 	}
 	return nil

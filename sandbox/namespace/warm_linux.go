@@ -172,6 +172,8 @@ func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte
 		return sandbox.ErrDestroyed
 	case len(config) > maxConfig:
 		return fmt.Errorf("a configuration of %d bytes is longer than %d", len(config), maxConfig)
+	case spec.Root != nil:
+		return fmt.Errorf("a process that runs cannot get another root: %w", errors.ErrUnsupported)
 	case spec.Files != w.box.spec.Files:
 		return fmt.Errorf("a limit of %d open files is not the default: %w", spec.Files, errors.ErrUnsupported)
 	}

@@ -77,6 +77,10 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 	if err := check(spec); err != nil {
 		return nil, fmt.Errorf("create sandbox %q: %w", spec.ID, err)
 	}
+	if spec.Root != nil {
+		return nil, fmt.Errorf("create sandbox %q: container images want the namespace or gvisor driver, this one has the host's files alone: %w",
+			spec.ID, sandbox.ErrUnsupported)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {

@@ -38,10 +38,19 @@ func Run(t *testing.T, e Expect, open func(t testing.TB) sandbox.Driver) {
 		}
 	})
 	s := &suite{driver: d, expect: e}
-	for _, tc := range []struct {
-		name string
-		run  func(*testing.T, *suite)
-	}{
+	for _, tc := range cases() {
+		t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
+	}
+}
+
+// A testCase is a part of the suite.
+type testCase struct {
+	name string
+	run  func(*testing.T, *suite)
+}
+
+func cases() []testCase {
+	return []testCase{
 		{"Output", testOutput},
 		{"Flood", testFlood},
 		{"Exit", testExit},
@@ -72,8 +81,6 @@ func Run(t *testing.T, e Expect, open func(t testing.TB) sandbox.Driver) {
 		{"Tenants", testTenants},
 		{"Calls", testCalls},
 		{"Escape", testEscape},
-	} {
-		t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
 	}
 }
 

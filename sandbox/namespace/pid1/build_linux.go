@@ -181,29 +181,32 @@ func (p *process) mountNew(fstype string, op Op) error {
 
 // bind mounts a file or directory of the host, read-only.
 func (p *process) bind(op Op, files []int) error {
-	mount := -1
-	if op.File >= 0 {
-		if op.File >= len(files) {
-			return syscall.EBADF
-		}
-		mount = files[op.File]
-	} else {
-		fd, err := OpenBind(op.Source, op.Flags)
-		if errors.Is(err, syscall.ENOENT) && op.Flags&Optional != 0 {
-			return nil
-		}
-		if err != nil {
-			return failed(err, "open", op.Source)
-		}
-		defer syscall.Close(fd)
-		mount = fd
+	mount, err := bindSource(op, files)
+	if err != nil || mount < 0 {
+		return err
 	}
+	defer syscall.Close(mount)
 	target, err := p.bindTarget(op, mount)
 	if err != nil || target < 0 {
 		return err
 	}
 	defer syscall.Close(target)
 	return attach(mount, target)
+}
+
+// bindSource is what a Bind mounts, -1 for an Optional one that is not there.
+func bindSource(op Op, files []int) (int, error) {
+	if op.File >= len(files) {
+		return -1, syscall.EBADF
+	}
+	if op.File >= 0 {
+		return unix.FcntlInt(uintptr(files[op.File]), syscall.F_DUPFD_CLOEXEC, 0)
+	}
+	fd, err := OpenBind(op.Source, op.Flags)
+	if errors.Is(err, syscall.ENOENT) && op.Flags&Optional != 0 {
+		return -1, nil
+	}
+	return fd, failed(err, "open", op.Source)
 }
 
 // OpenBind makes a detached, read-only mount of a file or directory. Mounts below it come along only where the kernel does not

@@ -8,7 +8,7 @@
 //	Enter   go in: pivot_root; a thread is readied that has no rights left, and will start the function
 //	        (a stock of sandboxes waits here)
 //	Mount   mount more, of what is known ahead; then Start runs a process that reads its standard input and waits
-//	Claim   mount what the sandbox's owner has; the root is read-only now
+//	Claim   mount what the sandbox's owner has, a container image as the root among it; the root is read-only now
 //	Start   run a process; Started tells whether it runs, Exited how it ended, all its descendants dead by then
 //	Kill    kill every process but this one
 //	Stop    SIGSTOP to every process but this one, and Cont SIGCONT

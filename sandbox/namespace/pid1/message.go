@@ -3,7 +3,7 @@ package pid1
 import "errors"
 
 // Version of the messages. A first process that was built from other sources is refused by it.
-const Version = 5
+const Version = 6
 
 // Listeners is how many descriptors answer a Base that had Listen: network.Listeners, the Runtime API's first.
 const Listeners = 2
@@ -32,7 +32,7 @@ const (
 const MaxMessage = 4 << 20
 
 // MaxFiles is the most descriptors that come with one message. The kernel takes 253.
-const MaxFiles = 64
+const MaxFiles = 250
 
 // Op makes one thing in the sandbox's file system.
 type Op struct {
@@ -87,7 +87,11 @@ type Enter struct {
 // Mounts is what this sandbox has.
 type Mounts struct {
 	Files int // RLIMIT_NOFILE, 0 to leave it
-	Ops   []Op
+	// Image are the layers of a container image, the highest first, each like an OpBind without a target. The image becomes the root,
+	// with Skeleton above it, and what the sandbox has by itself: /proc and /dev. Empty: the host's programs stay. Only for Claim.
+	Image    []Op
+	Skeleton []Op
+	Ops      []Op
 }
 
 // Start is a process.
@@ -128,12 +132,15 @@ func (m *Enter) Unmarshal(b []byte) error {
 }
 
 // Marshal is the message's bytes.
-func (m Mounts) Marshal() []byte { return appendOps(appendUint(nil, uint64(m.Files)), m.Ops) }
+func (m Mounts) Marshal() []byte {
+	b := appendOps(appendUint(nil, uint64(m.Files)), m.Image)
+	return appendOps(appendOps(b, m.Skeleton), m.Ops)
+}
 
 // Unmarshal reads what Marshal wrote.
 func (m *Mounts) Unmarshal(b []byte) error {
 	r := reader{b: b}
-	m.Files, m.Ops = int(r.uint()), r.ops()
+	m.Files, m.Image, m.Skeleton, m.Ops = int(r.uint()), r.ops(), r.ops(), r.ops()
 	return r.end()
 }
 

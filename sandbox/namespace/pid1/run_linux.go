@@ -61,9 +61,13 @@ func (p *process) spawn(m Start, files []int, flags uintptr) syscall.Errno {
 	if p.user {
 		attr.Sys.Credential = &syscall.Credential{Uid: UID, Gid: GID}
 	}
+	program, errno := find(m.Args[0], m.Dir, m.Env)
+	if errno != 0 {
+		return errno
+	}
 	// The function goes first when memory is short, here or on the whole machine: its score is inherited.
 	p.setOOMScore("500")
-	pid, err := syscall.ForkExec(m.Args[0], m.Args, attr)
+	pid, err := syscall.ForkExec(program, m.Args, attr)
 	p.setOOMScore("0")
 	if err != nil {
 		return errnoOf(err)

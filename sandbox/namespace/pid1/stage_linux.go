@@ -45,14 +45,19 @@ func (p *process) enter(m Enter) error {
 	}
 	dieWithServer()
 	p.startReaper()
-	p.confined = make(chan func())
-	ready := make(chan error)
-	go p.confine(ready)
-	if err := <-ready; err != nil {
+	if err := p.startConfine(); err != nil {
 		return err
 	}
 	p.stage = entered
 	return nil
+}
+
+// startConfine readies the thread that starts the first process.
+func (p *process) startConfine() error {
+	p.confined = make(chan func())
+	ready := make(chan error)
+	go p.confine(ready, p.confined)
+	return <-ready
 }
 
 // enterRoot makes the new root the root and lets go of the host's, or keeps it in hostDir where an ordinary user's driver leaves
@@ -82,11 +87,11 @@ func leaveHost(at string) error {
 
 // confine is the thread that starts the first process: it has no right left, while the others may still mount, so the process
 // is as confined as it will ever be, whenever it is started. The thread ends with the goroutine.
-func (p *process) confine(ready chan<- error) {
+func (p *process) confine(ready chan<- error, jobs <-chan func()) {
 	runtime.LockOSThread()
 	if unix.Gettid() == unix.Getpid() { // Go never ends its first thread: it is held here until another one has taken the task
 		taken := make(chan error)
-		go p.confine(taken)
+		go p.confine(taken, jobs)
 		ready <- <-taken
 		runtime.UnlockOSThread()
 		return
@@ -105,7 +110,7 @@ func (p *process) confine(ready chan<- error) {
 		err = setFilter(p.filter, 0)
 	}
 	ready <- err
-	for job := range p.confined {
+	for job := range jobs {
 		job()
 	}
 }
@@ -123,10 +128,17 @@ func (p *process) mount(m Mounts, files []int) error {
 		return syscall.EALREADY
 	}
 	if !p.user {
-		for i := range m.Ops {
-			if m.Ops[i].Kind == OpBind && m.Ops[i].File < 0 {
-				m.Ops[i].Source = hostDir + m.Ops[i].Source
+		for _, ops := range [][]Op{m.Image, m.Ops} {
+			for i := range ops {
+				if ops[i].Kind == OpBind && ops[i].File < 0 {
+					ops[i].Source = hostDir + ops[i].Source
+				}
 			}
+		}
+	}
+	if len(m.Image) > 0 {
+		if err := p.mountImage(m, files); err != nil {
+			return err
 		}
 	}
 	if err := p.build(m.Ops, files); err != nil {
@@ -148,6 +160,13 @@ func (p *process) claim(m Mounts, files []int) error {
 	ro := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
 	if err := unix.MountSetattr(p.root, "", unix.AT_EMPTY_PATH, &ro); err != nil {
 		return failed(err, "make the root read-only")
+	}
+	if len(m.Image) > 0 {
+		if err := p.enterImage(); err != nil {
+			return err
+		}
+		p.stage = claimed
+		return nil
 	}
 	if err := unix.Chdir(taskDir); err != nil {
 		return failed(err, "enter", taskDir)
