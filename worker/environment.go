@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -52,6 +53,7 @@ type environment struct {
 	deadline time.Time     // of the last invocation: until then its process may take to call next
 	broken   bool          // may not be used again
 	of       *provision    // that it was made for; nil if it was made for an invocation
+	snap     *snap         // nil without SnapStart
 	ahead    time.Duration // what a provisioned sandbox's Init phase took, until its first invocation has told
 	ice      ice
 	watching sync.WaitGroup // one watch for every process
@@ -69,6 +71,16 @@ type environment struct {
 
 // create makes a sandbox, for of if it is not nil. A function that cannot be launched gets one too: its invocation says so, in a log stream.
 func (p *Pool) create(ctx context.Context, f *Function, of *provision) (*environment, error) {
+	e := &environment{pool: p, function: f, of: of}
+	if f.SnapStart {
+		e.snap = &snap{token: newToken()}
+	}
+	return p.furnish(ctx, e)
+}
+
+// furnish makes the sandbox of an environment.
+func (p *Pool) furnish(ctx context.Context, e *environment) (*environment, error) {
+	f := e.function
 	launch, err := p.deps.launch(ctx, f)
 	unfit := notLaunchable(err)
 	if err != nil && unfit == nil {
@@ -84,22 +96,24 @@ func (p *Pool) create(ctx context.Context, f *Function, of *provision) (*environ
 		Account: f.Account, Region: f.Region, Group: f.LogGroup,
 		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + name,
 	}
-	e := &environment{pool: p, function: f, unfit: unfit, broken: unfit != nil, created: now, identity: id}
-	if e.at.stream = stream.Name; of != nil {
-		e.of, e.at.initType = of, provisionedInit
-	}
+	e.unfit, e.broken, e.created, e.identity = unfit, unfit != nil, now, id
+	e.at.stream, e.at.initType = stream.Name, e.initType()
 	if err := e.move(ctx, spec(f, name), launch); err != nil {
 		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
 	}
 	e.skate()
-	e.session = runtimeapi.NewSession(e.box.Listener())
+	e.session = e.newSession()
 	e.log = newOutput(p.deps.Logger, stream, f)
+	e.log.system.initType = e.at.initType
 	e.stopAPI = p.serveAPI(e.box.APIListener(), f)
 	return e, nil
 }
 
 // move gets a sandbox: one that waits with the runtime booted, or a new one.
 func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtimes.Launch) error {
+	if e.snap != nil {
+		return e.moveSnap(ctx, spec, launch)
+	}
 	if w := e.pool.ready.take(launch); w != nil {
 		err := e.claim(ctx, w, spec, launch)
 		if err == nil {
@@ -112,11 +126,8 @@ func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtim
 	if err != nil {
 		return err
 	}
-	e.box, e.launch = box, launch.In(box.Path)
-	e.at.endpoint, e.at.api, e.at.path = box.Endpoint(), e.pool.apiURL(box.APIListener(), box.APIEndpoint()), box.Path
-	if len(launch.Args) > 0 {
-		e.entry = launch.Args[0]
-	}
+	e.box = box
+	e.settle(launch)
 	return nil
 }
 
@@ -129,7 +140,7 @@ func (e *environment) claim(ctx context.Context, w *waiting, spec sandbox.Spec, 
 		e.at.api = "http://" + api
 	}
 	var config []byte
-	for _, v := range variables(e.function, launch, e.at, e.identity.Credentials) {
+	for _, v := range e.variables(launch) {
 		config = append(append(config, v...), 0)
 	}
 	box, process, err := w.Claim(ctx, spec, config)
@@ -140,8 +151,22 @@ func (e *environment) claim(ctx context.Context, w *waiting, spec sandbox.Spec, 
 	return nil
 }
 
+// initType is why there is an Init phase.
+func (e *environment) initType() string {
+	switch {
+	case e.snap != nil:
+		return snapStartInit
+	case e.of != nil:
+		return provisionedInit
+	}
+	return onDemandInit
+}
+
 // launch is how to start a Function's runtime.
 func (d Deps) launch(ctx context.Context, f *Function) (runtimes.Launch, error) {
+	if f.Image != nil {
+		return f.Image.Launch()
+	}
 	return d.Runtimes.Launch(ctx, runtimes.Request{
 		Runtime: f.Runtime, Task: f.Task, Layers: f.Layers, MemoryMB: f.MemoryMB, Wrapper: f.Env["AWS_LAMBDA_EXEC_WRAPPER"], Env: f.Env,
 	})
@@ -179,6 +204,10 @@ func spec(f *Function, id string) sandbox.Spec {
 		Memory: int64(f.MemoryMB) << 20,
 		CPU:    max(f.MemoryMB*1000/1769, 1),
 	}
+	if f.Image != nil {
+		s.Root = &sandbox.Root{Layers: f.Image.Layers}
+		return s
+	}
 	s.Mounts = append(s.Mounts, sandbox.Mount{Source: f.Task, Target: "/var/task"})
 	for _, dir := range f.Layers {
 		s.Mounts = append(s.Mounts, sandbox.Mount{Source: dir, Target: "/opt"})
@@ -203,7 +232,11 @@ func (e *environment) start(ctx context.Context) error {
 	e.process = process
 	e.mu.Unlock()
 	e.watching.Go(func() { e.watch(process) })
-	if err := e.guard(ctx, e.session.WaitReady); err != nil {
+	ready := e.session.WaitReady
+	if e.snap != nil && e.snap.hold {
+		ready = e.session.WaitHeld
+	}
+	if err := e.guard(ctx, ready); err != nil {
 		return err
 	}
 	e.box.EndInit()
@@ -225,7 +258,7 @@ func (e *environment) launched(ctx context.Context) (sandbox.Process, error) {
 	e.log.attach(r)
 	e.session.Begin()
 	process, err := e.box.Start(ctx, sandbox.Command{
-		Args: e.launch.Args, Env: variables(e.function, e.launch, e.at, e.identity.Credentials), Dir: e.box.Path("/var/task"), Stdout: w, Stderr: w,
+		Args: e.launch.Args, Env: e.variables(e.launch), Dir: e.box.Path(cmp.Or(e.launch.Dir, "/var/task")), Stdout: w, Stderr: w,
 	})
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -238,7 +271,7 @@ func (e *environment) launched(ctx context.Context) (sandbox.Process, error) {
 
 // refresh gives a process that is to be started new credentials if the sandbox's have grown too old for it.
 func (e *environment) refresh(ctx context.Context) error {
-	if !e.identity.stale(time.Now()) {
+	if e.snap != nil || !e.identity.stale(time.Now()) { // what has SnapStart gets no second process, and asks for its credentials
 		return nil
 	}
 	id, err := e.pool.mint(ctx, e.function)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"github.com/enfold-run/enfold/runtimes"
 )
 
 // Function is everything a sandbox must know to run one revision of one function version.
@@ -23,9 +25,15 @@ type Function struct {
 	Env      map[string]string // the customer's
 	Task     string            // host directory that becomes /var/task
 	Layers   []string          // host directories merged into /opt, in order
+	Image    *runtimes.Image   // a container image, instead of Runtime, Handler, Task and Layers
 
 	// RuntimeVersion and RuntimeVersionArn are for the INIT_START line: "python:3.12.v1". Empty for custom runtimes.
 	RuntimeVersion, RuntimeVersionArn string
+
+	// SnapStart says that the function is stored after its Init phase, and its sandboxes are restored from there: see Pool.Snapshot.
+	SnapStart bool
+	// Snapshot is the host directory of that. Without one that can be restored from, the function has ordinary cold starts.
+	Snapshot string
 
 	LogGroup  string
 	LogFormat string // "Text" or "JSON"
@@ -59,6 +67,7 @@ type Response struct {
 
 	Duration  time.Duration
 	Init      time.Duration // zero if warm; of a provisioned sandbox's first invocation, what the Init phase took long before
+	Restore   time.Duration // what it took to restore the sandbox from its snapshot, zero if that was not done
 	MaxMemory int64         // bytes
 
 	Provisioned bool // it ran in a sandbox that Provision had made

@@ -57,6 +57,9 @@ func (e *environment) invoke(caller context.Context, r *Request) (*Response, err
 		took = min(took, e.function.Timeout)
 	}
 	resp.Init, resp.Duration = max(init, 0), took
+	if e.snap != nil {
+		resp.Restore, e.snap.took = e.snap.took, 0
+	}
 	resp.MaxMemory = e.box.MaxMemory()
 	resp.LogTail = e.log.end(r, resp, fail)
 	return resp, err
@@ -76,6 +79,9 @@ func (e *environment) failed(caller context.Context, fail *failure, s *stream) *
 	if caller.Err() != nil || s.err != nil {
 		e.broken = true // the caller went away: nobody reads this
 	}
+	if e.snap != nil {
+		e.broken = true // the next one is restored, not initialized
+	}
 	resp := &Response{Payload: fail.payload, ContentType: "application/json", FunctionError: "Unhandled", ErrorType: fail.errorType}
 	if s.written > 0 {
 		resp.Payload, resp.Streamed, resp.StreamError = nil, true, fail.payload
@@ -92,12 +98,15 @@ const again = -1
 func (e *environment) prepare(caller context.Context) (time.Duration, error) {
 	if !e.begun {
 		e.begun = true
+		if e.snap != nil && e.snap.restored {
+			return 0, e.restorePhase(caller)
+		}
 		return e.initPhase(caller)
 	}
 	switch {
 	case !e.alive():
 		e.halt()
-		return 0, nil
+		return 0, e.gone()
 	case e.session.Idle():
 		return 0, nil
 	}
@@ -111,7 +120,15 @@ func (e *environment) prepare(caller context.Context) (time.Duration, error) {
 	if errors.Is(err, ErrDraining) {
 		return 0, err
 	}
-	return 0, nil
+	return 0, e.gone()
+}
+
+// gone says whether a sandbox without its process is of no use any more: one with SnapStart is, the next one is restored.
+func (e *environment) gone() error {
+	if e.snap != nil {
+		return errLost
+	}
+	return nil
 }
 
 // initPhase is the first start of a process in a sandbox. It has its own limit. An attempt that fails is repeated inside the
@@ -119,7 +136,11 @@ func (e *environment) prepare(caller context.Context) (time.Duration, error) {
 // See https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html.
 func (e *environment) initPhase(caller context.Context) (time.Duration, error) {
 	e.log.initStart("init")
-	ctx, cancel := context.WithTimeout(caller, e.pool.initLimit)
+	limit := e.pool.initLimit
+	if e.snap != nil { // what should have been done before the snapshot
+		limit = max(provisionedLimit, e.function.Timeout)
+	}
+	ctx, cancel := context.WithTimeout(caller, limit)
 	defer cancel()
 	err := e.start(ctx)
 	took := time.Since(e.created)
@@ -165,6 +186,10 @@ func (e *environment) startFailure(err error, r *Request) *failure {
 	var posted *runtimeapi.InitError
 	if errors.As(err, &posted) {
 		return &failure{payload: posted.Payload, errorType: posted.ErrorType, status: statusError}
+	}
+	var restore *runtimeapi.RestoreError
+	if errors.As(err, &restore) {
+		return &failure{payload: restore.Payload, errorType: restore.ErrorType, status: statusError}
 	}
 	return e.explain(err, r)
 }
@@ -246,6 +271,8 @@ func (e *environment) exited(r *Request) *failure {
 	exit := e.process.Exit()
 	kind, text := "Runtime.ExitError", "Runtime exited without providing a reason"
 	switch {
+	case noDirectory(exit.Err):
+		kind, text = "Runtime.InvalidWorkingDir", exit.Err.Error() // a path of the function's own
 	case exit.Err != nil:
 		kind, text = "Runtime.InvalidEntrypoint", e.unstartable(exit.Err)
 	case exit.OOM:
@@ -257,6 +284,12 @@ func (e *environment) exited(r *Request) *failure {
 		text = fmt.Sprintf("Runtime exited with error: exit status %d", exit.Code)
 	}
 	return newCrash(r, kind, text)
+}
+
+// noDirectory says that a program could not be started because of its directory.
+func noDirectory(err error) bool {
+	why, ok := errors.AsType[*os.PathError](err)
+	return ok && why.Op == "chdir"
 }
 
 // unstartable words why a program could not be started, the same for every driver and without paths of the host.

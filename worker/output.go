@@ -259,6 +259,16 @@ func (o *output) initReport(how initOutcome) {
 	o.platform(func(at time.Time) []byte { return o.system.initReport(at, how) })
 }
 
+// restoreStart says that a sandbox comes out of a snapshot.
+func (o *output) restoreStart() { o.platform(o.system.restoreStart) }
+
+// restoreReport says how that went.
+func (o *output) restoreReport(how initOutcome) {
+	o.drain()
+	o.platform(func(at time.Time) []byte { return o.system.restoreRuntimeDone(at, how) })
+	o.platform(func(at time.Time) []byte { return o.system.restoreReport(at, how) })
+}
+
 func (o *output) platform(line func(at time.Time) []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

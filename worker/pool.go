@@ -65,8 +65,9 @@ type Stats struct {
 
 // Pool runs invocations in sandboxes. Its methods are safe for concurrent use.
 type Pool struct {
-	deps      Deps
-	initLimit time.Duration // of an Init phase
+	deps         Deps
+	initLimit    time.Duration // of an Init phase
+	restoreLimit time.Duration
 
 	mu       sync.Mutex
 	changed  *sync.Cond                // signalled when what Drain waits for falls to zero
@@ -112,7 +113,7 @@ func New(d Deps) *Pool {
 		d.MaxSandboxes = 1000
 	}
 	p := &Pool{
-		deps: d, initLimit: initLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
+		deps: d, initLimit: initLimit, restoreLimit: restoreLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
 		provisions: map[string]*provision{}, scaling: newScaling(d.ScalingRate),
 	}
 	p.changed = sync.NewCond(&p.mu)

@@ -229,7 +229,6 @@ func (pr *provision) resume() {
 // provision takes a new sandbox through its Init phase, long before anybody asks for it.
 func (e *environment) provision(ctx context.Context) error {
 	e.begun = true
-	e.log.system.initType = provisionedInit
 	e.log.initStart("init")
 	limited, cancel := context.WithTimeout(ctx, max(provisionedLimit, e.function.Timeout))
 	defer cancel()

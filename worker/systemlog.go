@@ -75,6 +75,58 @@ func (s systemLog) initReport(at time.Time, o initOutcome) []byte {
 	return append(b, '\n')
 }
 
+func (s systemLog) restoreStart(at time.Time) []byte {
+	if s.json {
+		rec := map[string]any{"functionName": s.f.Name, "functionVersion": s.f.Version}
+		if s.f.RuntimeVersionArn != "" {
+			rec["runtimeVersion"], rec["runtimeVersionArn"] = s.f.RuntimeVersion, s.f.RuntimeVersionArn
+		}
+		return s.record(at, 1, "platform.restoreStart", rec)
+	}
+	if s.f.RuntimeVersionArn == "" {
+		return nil
+	}
+	return fmt.Appendf(nil, "RESTORE_START Runtime Version: %s\tRuntime Version ARN: %s\n", s.f.RuntimeVersion, s.f.RuntimeVersionArn)
+}
+
+// restoreRecord is what JSON has of how a restore ended.
+func (o initOutcome) restoreRecord() (rec map[string]any, failed bool) {
+	rec = map[string]any{"status": o.status}
+	if o.errorType != "" {
+		rec["errorType"] = o.errorType
+	}
+	return rec, o.status != statusSuccess
+}
+
+func (s systemLog) restoreRuntimeDone(at time.Time, o initOutcome) []byte {
+	if !s.json {
+		return nil
+	}
+	level := 0
+	rec, failed := o.restoreRecord()
+	if failed {
+		level = 2
+	}
+	return s.record(at, level, "platform.restoreRuntimeDone", rec)
+}
+
+func (s systemLog) restoreReport(at time.Time, o initOutcome) []byte {
+	if s.json {
+		level := 1
+		rec, failed := o.restoreRecord()
+		if failed {
+			level = 2
+		}
+		rec["metrics"] = map[string]any{"durationMs": millis(o.took)}
+		return s.record(at, level, "platform.restoreReport", rec)
+	}
+	b := fmt.Appendf(nil, "RESTORE_REPORT Restore Duration: %.2f ms", millis(o.took))
+	if o.status != statusSuccess {
+		b = fmt.Appendf(b, "\tStatus: %s\tError Type: %s", o.status, o.errorType)
+	}
+	return append(b, '\n')
+}
+
 func (s systemLog) start(r *Request, at time.Time) []byte {
 	if s.json {
 		return s.record(at, 1, "platform.start", map[string]any{"requestId": r.RequestID, "version": s.f.Version})
@@ -121,6 +173,13 @@ func (s systemLog) report(r *Request, resp *Response, fail *failure, at time.Tim
 		b = strconv.AppendFloat(b, millis(resp.Init), 'f', 2, 64)
 		b = append(b, " ms\t"...)
 	}
+	if resp.Restore > 0 {
+		b = append(b, "Restore Duration: "...)
+		b = strconv.AppendFloat(b, millis(resp.Restore), 'f', 2, 64)
+		b = append(b, " ms\tBilled Restore Duration: "...)
+		b = strconv.AppendInt(b, int64(math.Ceil(float64(resp.Restore)/1e6)), 10)
+		b = append(b, " ms\t"...)
+	}
 	if fail != nil {
 		b = append(b, "Status: "...)
 		b = append(b, fail.status...)
@@ -140,6 +199,9 @@ func (s systemLog) reportJSON(r *Request, resp *Response, fail *failure, at time
 	}
 	if resp.Init > 0 {
 		metrics["initDurationMs"] = millis(resp.Init)
+	}
+	if resp.Restore > 0 {
+		metrics["restoreDurationMs"], metrics["billedRestoreDurationMs"] = millis(resp.Restore), int64(math.Ceil(float64(resp.Restore)/1e6))
 	}
 	rec := map[string]any{"requestId": r.RequestID, "status": "success", "metrics": metrics}
 	level := 1

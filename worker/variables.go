@@ -3,8 +3,10 @@ package worker
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"strings"
 
+	"github.com/enfold-run/enfold/runtimeapi"
 	"github.com/enfold-run/enfold/runtimes"
 )
 
@@ -17,16 +19,37 @@ type place struct {
 	initType string
 }
 
-// variables is the process environment. The order of precedence is AWS's: what the customer sets wins over what AWS lets
+// variables are what the process of an environment gets. With SnapStart it has to ask for its credentials.
+func (e *environment) variables(l runtimes.Launch) []string {
+	if e.snap == nil {
+		return variables(e.function, l, e.at, map[string]string{
+			"AWS_ACCESS_KEY_ID": e.identity.AccessKeyID, "AWS_SECRET_ACCESS_KEY": e.identity.SecretAccessKey,
+			"AWS_SESSION_TOKEN": e.identity.SessionToken,
+		})
+	}
+	own := map[string]string{
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://" + e.at.endpoint + runtimeapi.CredentialsPath,
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN":  e.snap.token,
+	}
+	if e.snap.signal != "" {
+		own["_ENFOLD_RESTORED"] = e.at.path(e.snap.signal)
+	}
+	return variables(e.function, l, e.at, own)
+}
+
+// variables is the process environment, with own on top. The order of precedence is AWS's: what the customer sets wins over what AWS lets
 // them set, and loses against what AWS reserves.
 // See https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
-func variables(f *Function, l runtimes.Launch, at place, c Credentials) []string {
+func variables(f *Function, l runtimes.Launch, at place, own map[string]string) []string {
 	vars := map[string]string{
 		"LANG": "en_US.UTF-8", "TZ": ":UTC",
 		"AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1:2000",
 	}
 	if at.api != "" { // the SDKs and the CLI go there, unless the customer has another idea
 		vars["AWS_ENDPOINT_URL"] = at.api
+	}
+	if f.Image != nil {
+		delete(vars, "LANG") // the image's own business
 	}
 	for k, v := range l.Env {
 		vars[k] = v
@@ -35,7 +58,7 @@ func variables(f *Function, l runtimes.Launch, at place, c Credentials) []string
 		vars[k] = v
 	}
 	for k, v := range l.Env {
-		if reserved(k) {
+		if reserved(k) && f.Image == nil {
 			vars[k] = v
 		}
 	}
@@ -45,14 +68,21 @@ func variables(f *Function, l runtimes.Launch, at place, c Credentials) []string
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": fmt.Sprint(f.MemoryMB),
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  cmp.Or(at.initType, onDemandInit),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       f.LogGroup, "AWS_LAMBDA_LOG_STREAM_NAME": at.stream,
-		"AWS_LAMBDA_RUNTIME_API": at.endpoint,
-		"AWS_ACCESS_KEY_ID":      c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.SecretAccessKey, "AWS_SESSION_TOKEN": c.SessionToken,
+		"AWS_LAMBDA_RUNTIME_API":   at.endpoint,
 		"_AWS_XRAY_DAEMON_ADDRESS": "169.254.100.1", "_AWS_XRAY_DAEMON_PORT": "2000",
 		"LAMBDA_TASK_ROOT": at.path("/var/task"), "LAMBDA_RUNTIME_DIR": at.path("/var/runtime"),
-		"_HANDLER": f.Handler,
+		"_HANDLER": handler(f),
 	} {
 		vars[k] = v
 	}
+	if f.Image != nil { // only it knows where it has these
+		for _, k := range []string{"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"} {
+			if v, ok := l.Env[k]; ok {
+				vars[k] = v
+			}
+		}
+	}
+	maps.Copy(vars, own)
 	if tmp := at.path("/tmp"); tmp != "/tmp" {
 		vars["TMPDIR"] = tmp
 	}
@@ -64,6 +94,14 @@ func variables(f *Function, l runtimes.Launch, at place, c Credentials) []string
 		env = append(env, k+"="+v)
 	}
 	return env
+}
+
+// handler is what is to be called: in an image, what its command says.
+func handler(f *Function) string {
+	if f.Image != nil {
+		return f.Image.Handler()
+	}
+	return f.Handler
 }
 
 // reserved says that a customer cannot set a variable of the runtime's.

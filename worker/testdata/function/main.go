@@ -44,7 +44,11 @@ func main() {
 	}
 	initialize(os.Getenv("INIT"))
 	f := &function{}
-	f.dial()
+	if how := os.Getenv("SNAP"); how != "" {
+		f.snap(how)
+	} else {
+		f.dial()
+	}
 	for {
 		id, header, body := f.next()
 		f.calls++
@@ -221,6 +225,8 @@ func (f *function) do(id string, e event, header http.Header, body []byte) {
 		f.ok(id, map[string]int{"calls": f.calls, "disk": f.disk(), "pid": os.Getpid()})
 	case "get":
 		f.ok(id, get(os.Getenv("AWS_ENDPOINT_URL")+e.Text))
+	case "credentials":
+		f.ok(id, credentials())
 	case "crowd":
 		f.ok(id, crowd(e.N))
 	case "sleep":
