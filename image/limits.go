@@ -37,6 +37,9 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// stream is how long the tars of all layers may be together: what they hold, and a header of each entry.
+func (l *Limits) stream() int64 { return l.Size + l.Entries<<10 }
+
 func def[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {
