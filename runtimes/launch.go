@@ -76,7 +76,7 @@ func (s *Set) Launch(ctx context.Context, q Request) (Launch, error) {
 // In is the launch with every path of the sandbox replaced by what path says of it, which is sandbox.Sandbox.Path: itself, or
 // a path of the host under a driver that cannot mount.
 func (l Launch) In(path func(string) string) Launch {
-	out := Launch{Args: replaceAll(l.Args, path), Env: make(map[string]string, len(l.Env)), Mounts: l.Mounts}
+	out := Launch{Args: replaceAll(l.Args, path), Env: make(map[string]string, len(l.Env)), Mounts: l.Mounts, Dir: l.Dir, Root: l.Root}
 	for k, v := range l.Env {
 		out.Env[k] = replaceList(v, path)
 	}

@@ -25,6 +25,10 @@ type Launch struct {
 	Env map[string]string
 	// Mounts are what the sandbox needs beyond the host's /usr, /bin and /lib*, the code and the layers.
 	Mounts []Mount
+	// Dir is the working directory, /var/task if it is empty.
+	Dir string
+	// Root is the layers of a container image, the lowest first; empty for what runs with the host's programs.
+	Root []string
 	// Warm is how to start the runtime before it is known for which function, nil if it cannot be: a custom runtime, a wrapper,
 	// variables that the interpreter reads at its own start, or shared libraries that the dynamic linker would not find any more.
 	Warm *Warm

@@ -122,7 +122,7 @@ type Exit struct {
 	Code   int    // exit status if Signal is empty
 	Signal string // "killed", "segmentation fault", … as syscall.Signal prints it
 	OOM    bool   // the kernel killed it for want of memory
-	Err    error  // it could not be started: no such file, permission denied
+	Err    error  // it could not be started: no such file, permission denied; an *os.PathError with Op "chdir" if Command.Dir is why and the driver can tell
 }
 
 // Usage is what a sandbox has used.

@@ -142,7 +142,7 @@ func (s *box) listen() {
 		}
 		switch k {
 		case pid1.KindStarted:
-			s.answered(syscall.Errno(n))
+			s.answered(n)
 		case pid1.KindExited:
 			s.ended(syscall.WaitStatus(n))
 		}
@@ -150,10 +150,13 @@ func (s *box) listen() {
 }
 
 // answered passes the answer to Start on. There is one per Start, and one place for it.
-func (s *box) answered(errno syscall.Errno) {
+func (s *box) answered(n uint64) {
 	var err error
-	if errno != 0 {
+	if errno := syscall.Errno(n &^ pid1.OfDir); errno != 0 {
 		err = errno
+	}
+	if n&pid1.OfDir != 0 {
+		err = &os.PathError{Op: "chdir", Err: err}
 	}
 	answer(s.started, err)
 }
@@ -235,7 +238,11 @@ func (s *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, 
 		return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, err)
 	}
 	if err != nil {
-		p.finish(sandbox.Exit{Err: &os.PathError{Op: "exec", Path: cmd.Args[0], Err: err}})
+		why := &os.PathError{Op: "exec", Path: cmd.Args[0], Err: err}
+		if dir, ok := errors.AsType[*os.PathError](err); ok {
+			why, dir.Path = dir, cmd.Dir
+		}
+		p.finish(sandbox.Exit{Err: why})
 		return p, nil
 	}
 	p.endInitIn(initTime)

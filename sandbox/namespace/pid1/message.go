@@ -24,9 +24,12 @@ const (
 	KindCont                    // no body
 	KindHello                   // a number: Version
 	KindDone                    // an error's text, empty if it is done; after Base, if it had Listen, with the Listeners
-	KindStarted                 // an errno, 0 if the process runs
+	KindStarted                 // an errno, 0 if the process runs; with OfDir if the directory is why
 	KindExited                  // a wait status
 )
+
+// OfDir is added to the errno of a Start whose directory cannot be entered.
+const OfDir = 1 << 16
 
 // MaxMessage is the most bytes a message may have. Linux takes no more than 2 MiB of arguments and environment together.
 const MaxMessage = 4 << 20

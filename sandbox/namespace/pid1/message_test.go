@@ -15,7 +15,7 @@ var ops = []Op{
 func TestMessages(t *testing.T) {
 	base := Base{Hostname: "sandbox", Listen: true, Ops: ops}
 	enter := Enter{Filter: []byte{6, 0, 0, 0, 0, 0, 255, 127}, User: true}
-	mounts := Mounts{Files: 1024, Ops: ops}
+	mounts := Mounts{Files: 1024, Image: ops[1:3], Skeleton: ops[:1], Ops: ops}
 	start := Start{Args: []string{"/bin/sh", "-c", ""}, Env: []string{"A=1", "B=" + string([]byte{255, 0x80})}, Dir: "/tmp"}
 	var base2 Base
 	var enter2 Enter
@@ -35,7 +35,7 @@ func TestMessages(t *testing.T) {
 }
 
 func TestMessagesThatAreCutOffAreRefused(t *testing.T) {
-	whole := Mounts{Files: 1024, Ops: ops}.Marshal()
+	whole := Mounts{Files: 1024, Image: ops[1:3], Ops: ops}.Marshal()
 	for n := range whole {
 		var m Mounts
 		if m.Unmarshal(whole[:n]) == nil {
@@ -52,7 +52,7 @@ func TestMessagesThatAreCutOffAreRefused(t *testing.T) {
 func FuzzMessages(f *testing.F) {
 	f.Add(Base{Hostname: "h", Ops: ops}.Marshal())
 	f.Add(Enter{Filter: []byte("x"), User: true}.Marshal())
-	f.Add(Mounts{Files: 3, Ops: ops}.Marshal())
+	f.Add(Mounts{Files: 3, Image: ops, Ops: ops}.Marshal())
 	f.Add(Start{Args: []string{"a"}, Env: []string{"b"}}.Marshal())
 	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, b []byte) {

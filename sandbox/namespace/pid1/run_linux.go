@@ -70,6 +70,10 @@ func (p *process) spawn(m Start, files []int, flags uintptr) syscall.Errno {
 	pid, err := syscall.ForkExec(program, m.Args, attr)
 	p.setOOMScore("0")
 	if err != nil {
+		var st syscall.Stat_t
+		if err := syscall.Stat(m.Dir, &st); err != nil {
+			return errnoOf(err) | OfDir
+		}
 		return errnoOf(err)
 	}
 	p.pid = pid

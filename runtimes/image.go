@@ -1,0 +1,46 @@
+package runtimes
+
+import (
+	"cmp"
+	"strings"
+)
+
+// Image is a container image as a function uses it. It needs nothing of a Set: what runs is in the image.
+type Image struct {
+	// Layers are directories of the host, the lowest first: sandbox.Root's.
+	Layers []string
+	// EntryPoint, Command and WorkingDirectory are the function's ImageConfig where it has one, each by itself, else the image's.
+	EntryPoint, Command []string
+	WorkingDirectory    string
+	// Env is the image's, "NAME=value".
+	Env []string
+}
+
+// imagePath is PATH in an image that does not set one. It is Docker's.
+const imagePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Handler is _HANDLER: the first word of the command.
+func (i *Image) Handler() string {
+	if len(i.Command) == 0 {
+		return ""
+	}
+	return i.Command[0]
+}
+
+// Launch is how to start the image's own runtime interface client. An *EntrypointError says that the image names no program.
+func (i *Image) Launch() (Launch, error) {
+	args := append(append([]string(nil), i.EntryPoint...), i.Command...)
+	if len(args) == 0 || args[0] == "" {
+		return Launch{}, &EntrypointError{Message: "The container image has neither an entry point nor a command"}
+	}
+	l := Launch{Args: args, Env: map[string]string{"PATH": imagePath}, Dir: cmp.Or(i.WorkingDirectory, "/"), Root: i.Layers}
+	if !strings.HasPrefix(l.Dir, "/") {
+		l.Dir = "/" + l.Dir
+	}
+	for _, entry := range i.Env {
+		if name, value, ok := strings.Cut(entry, "="); ok && name != "" {
+			l.Env[name] = value
+		}
+	}
+	return l, nil
+}
