@@ -401,7 +401,16 @@ func TestRestoredDies(t *testing.T) {
 		t.Error("it is the same process")
 	}
 	w.good(f, `{"do":"next-exit"}`)
-	eventually(t, "it is gone", func() bool { return len(w.processes()) == 0 })
+	eventually(t, "it is gone", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for e := range w.all {
+			if e.alive() {
+				return false
+			}
+		}
+		return true
+	})
 	if resp := w.good(f, "state"); resp.Restore <= 0 {
 		t.Error("what came after a death between two invocations was not restored")
 	}
