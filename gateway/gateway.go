@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -40,6 +41,7 @@ type Deps struct {
 	Metrics      prometheus.Gatherer     // nil: there are none
 	MetricsToken string                  // bearer token that opens the metrics to other machines; empty: none does
 	Internal     map[string]http.Handler // by prefix under /_enfold/; they authenticate their own requests
+	Registry     http.Handler            // what container tools find under /v2/; it authenticates its own requests; nil: there is none
 }
 
 // Gateway is the http.Handler of the AWS API. It is safe for concurrent use.
@@ -56,6 +58,7 @@ type Gateway struct {
 	metricsToken [sha256.Size]byte // its hash; all zero if there is none
 	hasToken     bool
 	internal     map[string]http.Handler
+	registry     http.Handler
 	unverified   *semaphore.Weighted // bytes of large bodies whose signature was not compared yet
 }
 
@@ -69,7 +72,7 @@ func New(d Deps) *Gateway {
 	}
 	g := &Gateway{
 		router: d.Router, verifier: d.Verifier, guard: d.Guard, doer: d.Doer, region: d.Region, log: d.Log,
-		health: d.Health, internal: d.Internal, unverified: semaphore.NewWeighted(maxUnverified),
+		health: d.Health, internal: d.Internal, registry: d.Registry, unverified: semaphore.NewWeighted(maxUnverified),
 	}
 	if d.Metrics != nil {
 		g.metrics = promhttp.HandlerFor(d.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
@@ -87,6 +90,11 @@ func (g *Gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.readDeadline(time.Now().Add(bodyGrace))
 	}
 	if strings.HasPrefix(r.URL.Path, internalPath) && g.serveInternal(w, r) {
+		return
+	}
+	if g.registry != nil && isRegistry(r) {
+		r.Body = io.NopCloser(&pacedBody{w: w, body: r.Body})
+		g.registry.ServeHTTP(w, r)
 		return
 	}
 	q := &request{g: g, w: w, r: r, id: uuid.NewString()}
@@ -136,6 +144,15 @@ func (g *Gateway) serveInternal(w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// isRegistry says that a request is for the registry of container images: below /v2/, and not signed as those to the AWS API.
+func isRegistry(r *http.Request) bool {
+	if r.URL.Path != "/v2" && !strings.HasPrefix(r.URL.Path, "/v2/") {
+		return false
+	}
+	_, _, signed := sigv4.Scope(r)
+	return !signed
 }
 
 func isGet(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

@@ -83,6 +83,10 @@ func (g *Guard) Verify(v *sigv4.Verifier, r *http.Request, body []byte) (id *sig
 	return id, err
 }
 
+// Check runs a step of authentication of handlers of their own that is none of sigv4's. An error with sigv4.ErrRefused in its chain
+// counts for the source of r, and for a suspect is an ErrThrottling.
+func (g *Guard) Check(r *http.Request, step func() error) error { return g.check(r, step) }
+
 // check runs a step of authentication. A failure counts if it tried a key, and for a suspect is an ErrThrottling.
 func (g *Guard) check(r *http.Request, step func() error) error {
 	if g.known.Load() > 0 && g.isSuspect(r.RemoteAddr) {

@@ -196,7 +196,7 @@ func (d *document) checkWithPrincipals() *SyntaxError {
 		if err == nil && d.kind == KindTrust {
 			err = checkTrust(s, d.given[i])
 		} else if err == nil {
-			err = checkResourcePolicy(s)
+			err = checkResourcePolicy(s, d.given[i], d.kind)
 		}
 		if err != nil {
 			return err
@@ -257,11 +257,13 @@ func checkTrust(s *Statement, given map[string]bool) *SyntaxError {
 }
 
 // checkResourcePolicy wants actions and resources. Which ones, each service says for itself.
-func checkResourcePolicy(s *Statement) *SyntaxError {
+func checkResourcePolicy(s *Statement, given map[string]bool, k Kind) *SyntaxError {
 	switch {
 	case len(s.Actions)+len(s.NotActions) == 0:
 		return wrong("Missing required field Action")
-	case len(s.Resources)+len(s.NotResources) == 0:
+	case k == KindRepository && (given["Resource"] || given["NotResource"]):
+		return wrong("Has prohibited field Resource")
+	case k == KindResource && len(s.Resources)+len(s.NotResources) == 0:
 		return wrong("Missing required field Resource")
 	}
 	for _, a := range slices.Concat(s.Actions, s.NotActions) {

@@ -108,7 +108,7 @@ func (s *Statement) coversAction(action string) bool {
 
 // coversResource lacks a key if a variable that has no value might have made a difference.
 func (s *Statement) coversResource(e *eval) outcome {
-	if len(s.resources) == 0 { // trust policies are about the role that has them
+	if len(s.resources) == 0 { // policies of roles and repositories are about what has them
 		return holds
 	}
 	lacking, mark := false, len(e.pending)

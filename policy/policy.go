@@ -15,6 +15,7 @@ const (
 	KindSession              // session policy
 	KindControl              // service control policy
 	KindManaged              // like KindIdentity, and must be of Version 2012-10-17
+	KindRepository           // like KindResource, of a repository of images: its statements are about this repository and name no resources
 )
 
 // Effect is what a statement does to the requests that it matches.
@@ -49,7 +50,7 @@ type Statement struct {
 	Effect Effect
 
 	Actions, NotActions       []string // one of them
-	Resources, NotResources   []string // one of them; none in trust policies
+	Resources, NotResources   []string // one of them; none in policies of roles and repositories
 	Principals, NotPrincipals []Principal
 	Conditions                []*Condition
 

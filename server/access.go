@@ -21,6 +21,7 @@ import (
 	"github.com/enfold-run/enfold/dispatch"
 	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/policy"
+	"github.com/enfold-run/enfold/service/ecr"
 	"github.com/enfold-run/enfold/service/iam"
 	"github.com/enfold-run/enfold/service/sts"
 	"github.com/enfold-run/enfold/sigv4"
@@ -235,7 +236,7 @@ func (a *sandboxAPI) serve(l net.Listener, f *worker.Function) (stop func()) {
 type apiOnly struct{ next http.Handler }
 
 func (h apiOnly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/_enfold/") && !strings.HasPrefix(r.URL.Path, codePath) {
+	if strings.HasPrefix(r.URL.Path, "/_enfold/") && !strings.HasPrefix(r.URL.Path, codePath) && !strings.HasPrefix(r.URL.Path, ecr.LayerPath) {
 		http.NotFound(w, r)
 		return
 	}

@@ -17,6 +17,7 @@ import (
 
 	analyzerapi "github.com/enfold-run/enfold/api/accessanalyzer"
 	cloudtrailapi "github.com/enfold-run/enfold/api/cloudtrail"
+	ecrapi "github.com/enfold-run/enfold/api/ecr"
 	iamapi "github.com/enfold-run/enfold/api/iam"
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
@@ -32,6 +33,7 @@ import (
 	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/service/accessanalyzer"
 	"github.com/enfold-run/enfold/service/cloudtrail"
+	"github.com/enfold-run/enfold/service/ecr"
 	"github.com/enfold-run/enfold/service/iam"
 	"github.com/enfold-run/enfold/service/kms"
 	"github.com/enfold-run/enfold/service/lambda"
@@ -56,6 +58,8 @@ type Server struct {
 	shipper  *lambda.LogShipper
 	lambda   *lambda.Service
 	logs     *logs.Service
+	ecr      *ecr.Service
+	registry *ecr.Registry
 	iam      *iam.Service
 	kms      *kms.Service
 	sns      *sns.Service
@@ -123,6 +127,9 @@ func (s *Server) build(ctx context.Context) error {
 	s.sqs = sqs.New(sqs.Deps{
 		Store: db, Messages: s.store, Seal: root, KMS: kmsapi.NewClient(calls), Endpoint: s.URL(), Log: cfg.Log,
 	})
+	s.ecr = ecr.New(ecr.Deps{
+		Store: db, Blobs: lambda.SealBlobs(s.store.Blobs(), root.Key("ecr layer")), Seal: root.Key("ecr"), Endpoint: s.URL(), Log: cfg.Log,
+	})
 	s.logs = logs.New(logs.Deps{Store: db, Log: cfg.Log})
 	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), cfg.Log)
 
@@ -170,18 +177,22 @@ func (s *Server) build(ctx context.Context) error {
 		{iamapi.Service, s.iam},
 		{stsapi.Service, tokens},
 		{kmsapi.Service, s.kms},
+		{ecrapi.Service, s.ecr},
 		{snsapi.Service, s.sns},
 		{sqsapi.Service, s.sqs},
 		{cloudtrailapi.Service, s.trail},
 		{analyzerapi.Service, s.analyzer},
 	}
-	verifier := sigv4.New(access{newKeys(cfg.Account, key), s.iam, tokens})
+	keys := access{newKeys(cfg.Account, key), s.iam, tokens}
+	verifier := sigv4.New(keys)
 	guard := gateway.NewGuard(cfg.Log, metrics)
+	s.registry = ecr.NewRegistry(s.ecr, calls, registryLogin{s.ecr, keys, guard}.login)
 	inside.front = gateway.New(gateway.Deps{
 		Router: register(calls, s.services), Verifier: verifier, Doer: calls, Region: cfg.Region, Log: cfg.Log, Guard: guard,
-		Metrics: metrics, MetricsToken: cfg.MetricsToken, Health: s.health,
+		Metrics: metrics, MetricsToken: cfg.MetricsToken, Health: s.health, Registry: s.registry,
 		Internal: map[string]http.Handler{
 			codePath:      links,
+			ecr.LayerPath: ecr.Links{Service: s.ecr},
 			sns.LinksPath: sns.Links{Service: s.sns, Doer: calls},
 			AccountsPath:  &accountsHandler{verifier: verifier, guard: guard, first: cfg.Account, keeper: s.iam, log: cfg.Log},
 		},
@@ -215,6 +226,7 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	var running errgroup.Group
 	running.Go(func() error { return s.lambda.Run(background) })
 	running.Go(func() error { return s.logs.Run(background) })
+	running.Go(func() error { return s.ecr.Run(background) })
 	running.Go(func() error { return s.iam.Run(background) })
 	running.Go(func() error { return s.kms.Run(background) })
 	running.Go(func() error { return s.sns.Run(background) })

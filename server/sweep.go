@@ -22,6 +22,11 @@ func (s *Server) sweepAfterCrash(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the blobs in use: %w", err)
 	}
+	layers, err := s.ecr.NamedBlobs(ctx)
+	if err != nil {
+		return fmt.Errorf("list the layers of images: %w", err)
+	}
+	named = append(named, layers...)
 	slices.Sort(named)
 	for id, err := range s.store.Blobs().All() {
 		if err != nil {

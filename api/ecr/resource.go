@@ -148,9 +148,9 @@ func ParseImageURI(uri string) (host string, ref ImageReference, ok bool) {
 	return host, ref, true
 }
 
-// IsImageTag says whether an image may have this tag: 128 letters, digits, "_", "." and "-", not beginning with the last two.
+// IsImageTag says whether an image may have this tag: up to 300 letters, digits, "_", "." and "-", not beginning with the last two.
 func IsImageTag(s string) bool {
-	if s == "" || len(s) > 128 || s[0] == '.' || s[0] == '-' {
+	if s == "" || len(s) > 300 || s[0] == '.' || s[0] == '-' {
 		return false
 	}
 	for _, c := range []byte(s) {

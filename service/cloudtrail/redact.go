@@ -35,7 +35,8 @@ var hiddenOf = map[string]bool{
 	"LayerVersionContentOutput.Location": true, "FunctionCodeLocation.Location": true,
 	"PublishInput.Message": true, "PublishInput.Subject": true,
 	"PublishBatchRequestEntry.Message": true, "PublishBatchRequestEntry.Subject": true,
-	"ConfirmSubscriptionInput.Token": true,
+	"ConfirmSubscriptionInput.Token":       true,
+	"AuthorizationData.AuthorizationToken": true, "GetDownloadUrlForLayerOutput.DownloadURL": true,
 }
 
 // shape is what of a generated struct goes into records.
