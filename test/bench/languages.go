@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -99,7 +99,7 @@ func (l language) measure(ctx context.Context, o *options, p *programs, e *enfol
 				return err
 			}
 			bare = append(bare, ms)
-			ms, init, err := e.claimed(ctx, name, fmt.Sprintf("cold start %d.%d", i, j))
+			ms, init, err := e.claimed(ctx, name, in.Runtime, fmt.Sprintf("cold start %d.%d", i, j))
 			if err != nil {
 				return err
 			}
@@ -140,30 +140,30 @@ func (l language) exec(ctx context.Context, interpreter, dir string) (float64, e
 }
 
 // claimed makes the function's sandboxes obsolete, waits until a runtime has booted, and invokes.
-func (e *enfold) claimed(ctx context.Context, name, description string) (took, init float64, err error) {
+func (e *enfold) claimed(ctx context.Context, name, runtime, description string) (took, init float64, err error) {
 	if err := e.configure(ctx, name, description); err != nil {
 		return 0, 0, err
 	}
-	if err := e.ready(ctx); err != nil {
+	if err := e.ready(ctx, runtime); err != nil {
 		return 0, 0, err
 	}
 	return e.coldInvoke(ctx, name)
 }
 
-// ready waits until a sandbox waits with its runtime booted.
-func (e *enfold) ready(ctx context.Context) error {
+// ready waits until a sandbox waits in which this runtime has booted.
+func (e *enfold) ready(ctx context.Context, runtime string) error {
+	waits := regexp.MustCompile(`(?m)^enfold_sandboxes_ready\{runtime="` + regexp.QuoteMeta(runtime) + `"\} [1-9]`)
 	for deadline := time.Now().Add(patience); ; {
-		resp, err := http.Get("http://" + e.address + "/_enfold/health")
+		resp, err := http.Get("http://" + e.address + "/_enfold/metrics")
 		if err != nil {
 			return err
 		}
-		var h struct{ Sandboxes struct{ Ready int } }
-		err = errors.Join(json.NewDecoder(resp.Body).Decode(&h), resp.Body.Close())
-		if err != nil || h.Sandboxes.Ready > 0 {
+		metrics, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil || waits.Match(metrics) {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return errors.New("no runtime boots ahead")
+			return fmt.Errorf("no %s boots ahead", runtime)
 		}
 		if err := sleep(ctx, 5*time.Millisecond); err != nil {
 			return err

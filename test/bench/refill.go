@@ -94,8 +94,10 @@ func (r *refilling) deploy(ctx context.Context, e *enfold) error {
 
 // idle measures the processor time of a server that has nothing to do, and of all that waits in its pools.
 func (r *refilling) idle(ctx context.Context) error {
-	if err := r.pooled.ready(ctx); err != nil {
-		return err
+	for _, in := range r.p.interpreters {
+		if err := r.pooled.ready(ctx, in.Runtime); err != nil {
+			return err
+		}
 	}
 	n, err := r.pooled.rested(ctx)
 	if err != nil {

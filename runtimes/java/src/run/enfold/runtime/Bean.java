@@ -85,6 +85,11 @@ final class Bean {
         return CACHE.computeIfAbsent(type, Bean::new);
     }
 
+    /** Lets go of all classes. */
+    static void forget() {
+        CACHE.clear();
+    }
+
     private Bean(Class<?> type) {
         this.type = type;
         this.components = Records.components(type);

@@ -7,6 +7,7 @@ import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.LambdaLogger;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 
 /** The Context of one invocation. */
 final class Invocation implements Context {
@@ -128,22 +129,22 @@ final class Invocation implements Context {
 
     @Override
     public String getLogGroupName() {
-        return System.getenv("AWS_LAMBDA_LOG_GROUP_NAME");
+        return Variables.get("AWS_LAMBDA_LOG_GROUP_NAME");
     }
 
     @Override
     public String getLogStreamName() {
-        return System.getenv("AWS_LAMBDA_LOG_STREAM_NAME");
+        return Variables.get("AWS_LAMBDA_LOG_STREAM_NAME");
     }
 
     @Override
     public String getFunctionName() {
-        return System.getenv("AWS_LAMBDA_FUNCTION_NAME");
+        return Variables.get("AWS_LAMBDA_FUNCTION_NAME");
     }
 
     @Override
     public String getFunctionVersion() {
-        return System.getenv("AWS_LAMBDA_FUNCTION_VERSION");
+        return Variables.get("AWS_LAMBDA_FUNCTION_VERSION");
     }
 
     @Override
@@ -169,7 +170,7 @@ final class Invocation implements Context {
 
     @Override
     public int getMemoryLimitInMB() {
-        return Integer.parseInt(System.getenv().getOrDefault("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"));
+        return Integer.parseInt(Objects.requireNonNullElse(Variables.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), "128"));
     }
 
     @Override

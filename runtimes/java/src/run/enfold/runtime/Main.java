@@ -42,14 +42,14 @@ public final class Main {
         System.setOut(stream(FileDescriptor.out));
         System.setErr(stream(FileDescriptor.err));
         RuntimeClient client = System.clearProperty("run.enfold.wait") == null ? null : Waiting.await(args[0]);
-        String endpoint = System.getenv("AWS_LAMBDA_RUNTIME_API");
+        String endpoint = Variables.get("AWS_LAMBDA_RUNTIME_API");
         if (client == null || !client.endpoint.equals(endpoint)) {
             client = new RuntimeClient(endpoint);
         }
-        Logger logger = new Logger(System.getenv("AWS_LAMBDA_LOG_FORMAT"), System.getenv("AWS_LAMBDA_LOG_LEVEL"),
-                System.getenv("_LAMBDA_TELEMETRY_LOG_FD"));
+        Logger logger = new Logger(Variables.get("AWS_LAMBDA_LOG_FORMAT"), Variables.get("AWS_LAMBDA_LOG_LEVEL"),
+                Variables.get("_LAMBDA_TELEMETRY_LOG_FD"));
         // The system class loader is the parent, so that function and runtime share the interfaces of aws-lambda-java-core.
-        ClassLoader loader = new URLClassLoader(classPath(System.getenv("LAMBDA_TASK_ROOT"), args[0]), ClassLoader.getSystemClassLoader());
+        ClassLoader loader = new URLClassLoader(classPath(Variables.get("LAMBDA_TASK_ROOT"), args[0]), ClassLoader.getSystemClassLoader());
         Thread.currentThread().setContextClassLoader(loader);
         new Main(client, logger, loader).run();
     }
@@ -94,7 +94,7 @@ public final class Main {
     /** Finds the handler. A fault that is not fatal becomes the answer to every event; a fatal one ends the process. */
     private Handler load() throws IOException {
         try {
-            return Handler.find(System.getenv("_HANDLER"), loader);
+            return Handler.find(Variables.get("_HANDLER"), loader);
         } catch (Fault f) {
             if (!f.fatal) {
                 return (event, context) -> {
@@ -140,7 +140,7 @@ public final class Main {
     }
 
     private void log(Throwable t) {
-        logger.log(Fault.report(t), "JSON".equalsIgnoreCase(System.getenv("AWS_LAMBDA_LOG_FORMAT"))
+        logger.log(Fault.report(t), "JSON".equalsIgnoreCase(Variables.get("AWS_LAMBDA_LOG_FORMAT"))
                 ? com.amazonaws.services.lambda.runtime.logging.LogLevel.ERROR
                 : com.amazonaws.services.lambda.runtime.logging.LogLevel.UNDEFINED);
     }

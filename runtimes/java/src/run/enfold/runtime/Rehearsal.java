@@ -8,13 +8,17 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /** Functions that a waiting runtime loads and runs ahead of the one that it will have. */
 public final class Rehearsal {
     private Rehearsal() {}
 
     /** A function of streams. */
-    public static final class OfStreams implements RequestStreamHandler {
+    public static class OfStreams implements RequestStreamHandler {
         @Override
         public void handleRequest(InputStream in, OutputStream out, Context context) throws IOException {
             in.transferTo(out);
@@ -22,7 +26,7 @@ public final class Rehearsal {
     }
 
     /** A function of plain values. */
-    public static final class OfMaps implements RequestHandler<Map<String, Object>, Object> {
+    public static class OfMaps implements RequestHandler<Map<String, Object>, Object> {
         @Override
         public Object handleRequest(Map<String, Object> event, Context context) {
             return event;
@@ -30,7 +34,7 @@ public final class Rehearsal {
     }
 
     /** An event of its own class. */
-    public static final class Event {
+    public static class Event {
         private String text;
         private List<Object> list;
 
@@ -51,8 +55,41 @@ public final class Rehearsal {
         }
     }
 
+    /** An event with public fields. */
+    public static class Fields {
+        public String text;
+        public List<Object> list;
+        public int count;
+        public long size;
+        public double share;
+        public boolean fresh;
+        public Map<String, String> names;
+    }
+
+    /** A function that is a method. */
+    public static class OfFields {
+        public Fields run(Fields event, Context context) {
+            event.text = habits(event.text, event.count, event.list);
+            return event;
+        }
+
+        /** What most functions do: each shape of these is made by the virtual machine when it first comes. */
+        private static String habits(String text, int count, List<Object> list) {
+            String s = "a" + text;
+            s = text + "b" + s.length();
+            s = "a" + s + "b";
+            s = "a" + text + "b" + s + "c";
+            s = "a" + count + "b" + list;
+            s = s + text + count;
+            Supplier<String> supplier = () -> text;
+            Function<Object, String> function = String::valueOf;
+            List<String> strings = list.stream().filter(Objects::nonNull).map(function).collect(Collectors.toList());
+            return String.format("%s %d %s", supplier.get(), count, strings) + s;
+        }
+    }
+
     /** A function of objects. */
-    public static final class OfObjects implements RequestHandler<Event, Event> {
+    public static class OfObjects implements RequestHandler<Event, Event> {
         @Override
         public Event handleRequest(Event event, Context context) {
             return event;

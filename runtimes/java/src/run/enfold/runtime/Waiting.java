@@ -23,8 +23,15 @@ import java.nio.charset.StandardCharsets;
  * System.getenv before, which keeps what it first saw.
  */
 final class Waiting {
-    private static final int EVENTS = 15; // how many are rehearsed
-    private static final String BODY = "{\"text\":\"x\",\"list\":[1,2.5,{}]}";
+    // How often functions are loaded anew, and how many events each then gets. What a function does for the first time is a long way
+    // through the class library, which is interpreted until it was taken often.
+    private static final int ROUNDS = 10;
+    private static final int EVENTS = 2;
+    private static final String[] NAMES = {
+        Rehearsal.class.getName() + "$OfStreams", Rehearsal.class.getName() + "$OfMaps", Rehearsal.class.getName() + "$OfObjects",
+        Rehearsal.class.getName() + "$OfFields::run",
+    };
+    private static final String BODY = "{\"text\":\"x\",\"list\":[1,2.5,{}],\"count\":1,\"size\":1,\"share\":1.5,\"fresh\":true,\"names\":{\"a\":\"b\"}}";
     private static final String EVENT = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: 0\r\n"
             + "Lambda-Runtime-Deadline-Ms: 1\r\nContent-Length: " + BODY.length() + "\r\n\r\n" + BODY;
     private static final String ACCEPTED = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
@@ -42,6 +49,7 @@ final class Waiting {
     static RuntimeClient await(String opt) throws Throwable {
         Memory memory = new Memory();
         Environment environment = new Environment(memory);
+        Variables.know(environment.content()); // System.getenv keeps what it first saw
         rehearse(opt);
         environment.replace(environment.content());
         RuntimeClient client = connectAhead(environment.get("AWS_LAMBDA_RUNTIME_API"));
@@ -54,6 +62,7 @@ final class Waiting {
             Runtime.getRuntime().halt(0); // nobody is left to send a configuration
         }
         environment.replace(config);
+        Variables.know(config);
         memory.emptyInput();
         System.clearProperty("sun.misc.unsafe.memory.access"); // how an option reached Unsafe
         return client;
@@ -82,12 +91,11 @@ final class Waiting {
         }
     }
 
-    /** Loads and runs functions of ours, so that all classes that a function needs are loaded, and compiled if they are many times. */
+    /** Loads and runs functions of ours, so that all classes that a function needs are loaded, and compiled what runs many times. */
     private static void rehearse(String opt) throws Exception {
         String jar = new File(System.getProperty("java.class.path")).getAbsolutePath();
         URL[] path = {new URL("file", null, new File(jar).getParent() + "/"), new URL("file", null, jar)};
         try (URLClassLoader apart = new URLClassLoader(path, ClassLoader.getPlatformClassLoader())) {
-            Class.forName(Rehearsal.OfMaps.class.getName(), true, apart);
             apart.findResource(new File(jar).getName()); // from the directory
         }
         for (String name : CLASSES) {
@@ -97,18 +105,22 @@ final class Waiting {
             Thread api = new Thread(() -> serve(server), "enfold");
             api.setDaemon(true);
             api.start();
-            URLClassLoader loader = new URLClassLoader(Main.classPath(new File(jar).getParent(), opt), ClassLoader.getSystemClassLoader());
             RuntimeClient client = new RuntimeClient("127.0.0.1:" + server.getLocalPort());
-            Main main = new Main(client, new Logger(null, null, null), loader);
-            main.shareLogger();
             RuntimeClient.Response event = client.next();
-            for (Class<?> c : new Class<?>[] {Rehearsal.OfStreams.class, Rehearsal.OfMaps.class, Rehearsal.OfObjects.class}) {
-                Handler handler = Handler.find(c.getName(), loader);
-                for (int i = 0; i < EVENTS; i++) {
-                    event = main.answer(handler, event);
+            for (int round = 0; round < ROUNDS; round++) {
+                Main.classPath(new File(jar).getParent(), opt);
+                try (Anew loader = new Anew(path, ClassLoader.getSystemClassLoader())) {
+                    Main main = new Main(client, new Logger(null, null, null), loader);
+                    main.shareLogger();
+                    for (String name : NAMES) {
+                        Handler handler = Handler.find(name, loader);
+                        for (int i = 0; i < EVENTS; i++) {
+                            event = main.answer(handler, event);
+                        }
+                    }
                 }
+                Bean.forget();
             }
-            loader.close();
             client.close();
             api.join();
         }
