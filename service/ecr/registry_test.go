@@ -322,24 +322,36 @@ func TestPuller(t *testing.T) {
 	s := w.serve()
 	check(t, remote.Write(reference(t, s.URL, "app:1"), image, login(w.password(aws.RootOf(account, "AKIAROOT")))), "")
 	p := Puller{Registry: w.registry, Service: aws.ServicePrincipal("lambda.amazonaws.com")}
-	pull := func(by string) (v1.Image, error) {
+	pullAs := func(who *aws.Principal, by string) (v1.Image, error) {
 		ref, err := name.ParseReference(account + ".dkr.ecr." + region + ".amazonaws.com/app:1")
 		check(t, err, "")
 		ctx := aws.WithCall(t.Context(), &aws.Call{
-			Account: by, Region: region, Principal: &aws.Principal{}, SourceArn: "arn:aws:lambda:" + region + ":" + by + ":function:f",
+			Account: by, Region: region, Principal: who, SourceArn: "arn:aws:lambda:" + region + ":" + by + ":function:f",
 		})
 		return remote.Image(ref, remote.WithTransport(p), remote.WithContext(ctx))
 	}
+	pull := func(by string) (v1.Image, error) { return pullAs(p.Service, by) }
 	got, err := pull(account)
 	check(t, err, "")
 	check(t, validate.Image(got), "")
 	_, err = pull(other)
 	code, _ := codeOf(err)
 	equal(t, "of another account", code, "DENIED")
-	_, err = pull("")
-	if err == nil || !strings.Contains(err.Error(), "nobody's account") {
-		t.Errorf("for nobody: %v", err)
+	for _, nobody := range []*aws.Principal{nil, p.Service} {
+		if _, err = pullAs(nobody, ""); err == nil || !strings.Contains(err.Error(), "in nobody's name") {
+			t.Errorf("for nobody: %v", err)
+		}
 	}
+	_, err = pullAs(userOf(account), account)
+	code, _ = codeOf(err)
+	equal(t, "for a client that may not", code, "DENIED")
+	w.user = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"*",` +
+		`"Condition":{"ForAnyValue:StringEquals":{"aws:CalledVia":"lambda.amazonaws.com"}}}]}`
+	_, err = pullAs(userOf(account), account)
+	check(t, err, "")
+	_, err = pullAs(userOf(other), account)
+	code, _ = codeOf(err)
+	equal(t, "for a client of another account", code, "DENIED")
 	set := func(text string) {
 		_, err := w.SetRepositoryPolicy(w.ctx, &api.SetRepositoryPolicyInput{RepositoryName: new("app"), PolicyText: &text})
 		check(t, err, "")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,12 +15,12 @@ import (
 	"github.com/enfold-run/enfold/aws"
 )
 
-// Puller is an http.RoundTripper to the registry of this process, for a service of it that pulls images: Lambda. It pulls as
-// this service, for the account of the call that a request's context belongs to. What is of another account needs the consent of
-// the repository's policy.
+// Puller is an http.RoundTripper to the registry of this process, for a service of it that pulls images: Lambda. Whom a request
+// asks in the name of says the call that its context belongs to: a client, through the service, or the service itself for the
+// call's account. What is of another account than theirs needs the consent of the repository's policy.
 type Puller struct {
 	Registry *Registry
-	Service  *aws.Principal // such as lambda.amazonaws.com
+	Service  *aws.Principal // lambda.amazonaws.com
 }
 
 // RoundTrip implements http.RoundTripper. A request without a call is refused, and so is what would change something.
@@ -28,8 +29,8 @@ func (p Puller) RoundTrip(r *http.Request) (*http.Response, error) {
 		defer r.Body.Close()
 	}
 	behalf := aws.CallFrom(r.Context())
-	if behalf.Account == "" {
-		return nil, errors.New("pull from the registry: nobody's account")
+	if behalf.Account == "" || behalf.Principal == nil {
+		return nil, errors.New("pull from the registry: in nobody's name")
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return nil, fmt.Errorf("pull from the registry: %s", r.Method)
@@ -42,10 +43,7 @@ func (p Puller) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok { // by the address of the server: the account's own registry
 		account, region = behalf.Account, behalf.Region
 	}
-	call := &aws.Call{
-		Principal: p.Service, Account: behalf.Account, Region: region, RequestID: uuid.NewString(), SourceIP: p.Service.Service,
-		UserAgent: p.Service.Service, Secure: true, SourceAccount: behalf.Account, SourceArn: behalf.SourceArn, BaseURL: "https://" + host,
-	}
+	call := p.call(behalf, region, host)
 	in := r.Clone(r.Context())
 	in.Body, in.RequestURI, in.Host = http.NoBody, r.URL.RequestURI(), host
 	body, out := io.Pipe()
@@ -61,6 +59,20 @@ func (p Puller) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, r.Context().Err()
 	}
 	return w.response(body), nil
+}
+
+// call is what the calls of a pull are copies of.
+func (p Puller) call(behalf *aws.Call, region, host string) *aws.Call {
+	call := &aws.Call{
+		Principal: behalf.Principal, Account: behalf.Principal.Account, Region: region, RequestID: uuid.NewString(), SourceIP: p.Service.Service,
+		UserAgent: p.Service.Service, Secure: true, BaseURL: "https://" + host,
+	}
+	if behalf.Principal.Service == p.Service.Service {
+		call.Account, call.SourceAccount, call.SourceArn = behalf.Account, behalf.Account, behalf.SourceArn
+		return call
+	}
+	call.Via = append(slices.Clone(behalf.Via), p.Service.Service)
+	return call
 }
 
 // answer is an http.ResponseWriter whose body is read while it is written.
