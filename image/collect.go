@@ -27,30 +27,66 @@ func (s *Store) Keep(named func(digest string) bool) (Freed, error) {
 	for _, h := range hexes {
 		doomed[h] = !named("sha256:" + h)
 	}
-	trash, freed, err := s.unlink(doomed)
-	for _, dir := range trash {
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
-	return freed, err
+	return s.remove(doomed, func(string) bool { return true })
 }
 
-// unlink takes images from the store, and puts the layers that nobody has into temporary directories.
-func (s *Store) unlink(doomed map[string]bool) (trash []string, freed Freed, err error) {
+// remove takes images out of the store, and those layers that no image has and that may go.
+func (s *Store) remove(doomed map[string]bool, may func(hex string) bool) (Freed, error) {
+	trash, err := os.MkdirTemp(filepath.Join(s.dir, tmpDir), "gone-")
+	if err != nil {
+		return Freed{}, fmt.Errorf("remove images: %w", err)
+	}
+	freed, err := s.unlink(doomed, may, trash)
+	return freed, errors.Join(err, os.RemoveAll(trash))
+}
+
+// unlink is remove's quick part: it moves the layers to trash.
+func (s *Store) unlink(doomed map[string]bool, may func(hex string) bool, trash string) (freed Freed, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	hexes, err := s.images() // with those that came in between
+	used, err := s.used(doomed, &freed)
 	if err != nil {
-		return nil, freed, err
+		return freed, err
+	}
+	layers, err := os.ReadDir(filepath.Join(s.dir, layersDir))
+	if err != nil {
+		return freed, fmt.Errorf("list layers: %w", err)
+	}
+	for _, l := range layers {
+		hex := l.Name()
+		if used[hex] || s.pinned[hex] > 0 || !may(hex) {
+			continue
+		}
+		rec, err := s.readLayer(hex)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return freed, err
+		}
+		if err := os.Rename(s.layerPath(hex), filepath.Join(trash, hex)); err != nil {
+			return freed, fmt.Errorf("remove layer: %w", err)
+		}
+		freed.Layers++
+		if rec != nil {
+			freed.Bytes += rec.Size
+		}
+	}
+	return freed, nil
+}
+
+// used removes the doomed images, and answers the layers of the others: of all there are now, which may be more than Keep has seen.
+func (s *Store) used(doomed map[string]bool, freed *Freed) (map[string]bool, error) {
+	hexes, err := s.images()
+	if err != nil {
+		return nil, err
 	}
 	used := map[string]bool{}
 	for _, h := range hexes {
 		rec, err := s.readImage(h)
 		if err != nil {
-			return nil, freed, err
+			return nil, err
 		}
 		if doomed[h] && time.Since(rec.Pulled) > s.limits.Grace {
 			if err := os.Remove(s.imagePath(h)); err != nil {
-				return nil, freed, fmt.Errorf("remove image: %w", err)
+				return nil, fmt.Errorf("remove image: %w", err)
 			}
 			freed.Images++
 			continue
@@ -59,32 +95,7 @@ func (s *Store) unlink(doomed map[string]bool) (trash []string, freed Freed, err
 			used[l] = true
 		}
 	}
-	layers, err := os.ReadDir(filepath.Join(s.dir, layersDir))
-	if err != nil {
-		return nil, freed, fmt.Errorf("list layers: %w", err)
-	}
-	for _, l := range layers {
-		if used[l.Name()] || s.pinned[l.Name()] > 0 {
-			continue
-		}
-		rec, err := s.readLayer(l.Name())
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return trash, freed, err
-		}
-		to, err := os.MkdirTemp(filepath.Join(s.dir, tmpDir), "gone-")
-		if err != nil {
-			return trash, freed, fmt.Errorf("remove layer: %w", err)
-		}
-		trash = append(trash, to)
-		if err := os.Rename(s.layerPath(l.Name()), filepath.Join(to, l.Name())); err != nil {
-			return trash, freed, fmt.Errorf("remove layer: %w", err)
-		}
-		freed.Layers++
-		if rec != nil {
-			freed.Bytes += rec.Size
-		}
-	}
-	return trash, freed, nil
+	return used, nil
 }
 
 // images are the digests of what is in the store, in hexadecimal.

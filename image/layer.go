@@ -37,25 +37,44 @@ const (
 	attempts   = 3
 )
 
+// fetching is the work of one Pull: what is fetched, for whom, and what it may use up.
+type fetching struct {
+	source source
+	layers map[string]*layerOf // by diff id
+	owner  string
+	budget *budget
+}
+
 // fetch brings an image's layers to disk, and then the image.
 func (s *Store) fetch(ctx context.Context, f *found, owner string) (*Image, error) {
 	rec := &imageRecord{Image: *f.image(), Pulled: time.Now().UTC()}
-	byID := map[string]*layerOf{}
+	w := &fetching{source: f.source, layers: map[string]*layerOf{}, owner: owner, budget: newBudget(&s.limits)}
 	for i, l := range f.layers {
 		// A layer that comes twice is as good as its uppermost: that one says again whatever the lower one said.
-		if old := byID[l.diffID]; old != nil {
+		if w.layers[l.diffID] != nil {
 			rec.DiffIDs = slices.DeleteFunc(rec.DiffIDs, func(hex string) bool { return hex == l.diffID })
 		}
-		byID[l.diffID] = &f.layers[i]
+		w.layers[l.diffID] = &f.layers[i]
 		rec.DiffIDs = append(rec.DiffIDs, l.diffID)
 	}
-	defer s.pin(rec.DiffIDs)()
-	b := newBudget(&s.limits)
+	unpin := s.pin(rec.DiffIDs)
+	img, err := s.fetchAll(ctx, w, rec)
+	unpin()
+	if err != nil {
+		// What of it is whole stays only if others have it.
+		_, e := s.remove(nil, func(hex string) bool { return w.layers[hex] != nil })
+		return nil, errors.Join(err, e)
+	}
+	return img, nil
+}
+
+// fetchAll brings the layers, and writes the image down.
+func (s *Store) fetchAll(ctx context.Context, w *fetching, rec *imageRecord) (*Image, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(sideBySide)
-	for _, l := range byID {
+	for _, l := range w.layers {
 		g.Go(func() error {
-			if err := s.ensure(gctx, f.source, l, fetching{owner: owner, budget: b}); err != nil {
+			if err := s.ensure(gctx, l, w); err != nil {
 				return fmt.Errorf("layer sha256:%s: %w", l.diffID, err)
 			}
 			return nil
@@ -67,7 +86,7 @@ func (s *Store) fetch(ctx context.Context, f *found, owner string) (*Image, erro
 		}
 		return nil, err
 	}
-	rec.Size = s.limits.Size - b.size.Load()
+	rec.Size = s.limits.Size - w.budget.size.Load()
 	if err := s.writeImage(rec); err != nil {
 		return nil, err
 	}
@@ -97,14 +116,8 @@ func (s *Store) pin(hexes []string) func() {
 	}
 }
 
-// fetching is for whom a layer is fetched, and what it may use up.
-type fetching struct {
-	owner  string
-	budget *budget
-}
-
 // ensure has a layer on disk, and its owner among those who have brought it.
-func (s *Store) ensure(ctx context.Context, src source, l *layerOf, f fetching) error {
+func (s *Store) ensure(ctx context.Context, l *layerOf, f *fetching) error {
 	leave, err := s.only(ctx, f.owner+" "+l.diffID)
 	if err != nil {
 		return err
@@ -114,7 +127,7 @@ func (s *Store) ensure(ctx context.Context, src source, l *layerOf, f fetching) 
 		return errors.Join(take(&f.budget.size, rec.Size, "bytes"), take(&f.budget.entries, rec.Entries, "entries"))
 	}
 	for try := 1; ; try++ {
-		err = s.bring(ctx, src, l, f)
+		err = s.bring(ctx, l, f)
 		if err == nil || try == attempts || !errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
 			return err
 		}
@@ -127,8 +140,8 @@ func (s *Store) ensure(ctx context.Context, src source, l *layerOf, f fetching) 
 }
 
 // bring reads a layer. If it is on disk already its bytes are proof enough, else it is unpacked.
-func (s *Store) bring(ctx context.Context, src source, l *layerOf, f fetching) error {
-	body, err := src.blob(ctx, l.sent)
+func (s *Store) bring(ctx context.Context, l *layerOf, f *fetching) error {
+	body, err := f.source.blob(ctx, l.sent)
 	if err != nil {
 		return err
 	}
@@ -210,7 +223,7 @@ func (s *Store) settle(hex, dir string, rec *layerRecord) error {
 }
 
 // share adds an owner to a layer, and takes it from the budget.
-func (s *Store) share(hex string, f fetching) error {
+func (s *Store) share(hex string, f *fetching) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rec, err := s.readLayer(hex)

@@ -89,7 +89,7 @@ func Open(dir string, o Options) (*Store, error) {
 // Resolve finds an image and reads its manifest and configuration, and none of its layers: Layers is nil and Size 0. Its answer's Ref
 // can be pulled later.
 func (s *Store) Resolve(ctx context.Context, r Request) (*Image, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.limits.Total)
+	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	f, err := s.find(ctx, r)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Store) Resolve(ctx context.Context, r Request) (*Image, error) {
 // Pull finds an image, unpacks what is not on disk yet, and answers when all of it is durable. It costs one request for the manifest
 // and one for the configuration if all of it is there.
 func (s *Store) Pull(ctx context.Context, r Request) (*Image, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.limits.Total)
+	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	leave, err := s.places.enter(ctx, r.Owner)
 	if err != nil {
@@ -121,6 +121,11 @@ func (s *Store) Pull(ctx context.Context, r Request) (*Image, error) {
 	}
 	s.log.InfoContext(ctx, "image pulled", "image", img.Ref, "layers", len(img.Layers), "bytes", img.Size, "took", time.Since(start))
 	return img, nil
+}
+
+// limit is the context of a pull, which takes only so long.
+func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, s.limits.Total, fmt.Errorf("%w: it takes longer than %v", ErrUnreachable, s.limits.Total))
 }
 
 // Get is an image that was pulled before, from disk. It is ErrNotFound if any of it is missing: then it has to be pulled again. Whoever
@@ -179,7 +184,7 @@ func (s *Store) complete(rec *imageRecord) (*Image, error) {
 	return &img, nil
 }
 
-// host is the architecture that a request without one asks for.
+// architecture is what a request asks for.
 func (r *Request) architecture() string {
 	if r.Architecture == "" {
 		return runtime.GOARCH
