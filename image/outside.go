@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -35,11 +34,11 @@ func newOutside(allow []netip.Prefix, own func(netip.AddrPort) bool, stall time.
 func (o *outside) control(_, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotAllowed, err)
+		return refuse(ErrNotAllowed, "the registry leads to an address of an unknown kind")
 	}
 	ip := a.Addr().Unmap().WithZone("")
 	if o.own != nil && o.own(netip.AddrPortFrom(ip, a.Port())) {
-		return fmt.Errorf("%w: the registry leads to this server itself", ErrNotAllowed)
+		return refuse(ErrNotAllowed, "the registry leads to this server itself")
 	}
 	for _, p := range o.allow {
 		if p.Contains(ip) {
@@ -47,7 +46,7 @@ func (o *outside) control(_, address string, _ syscall.RawConn) error {
 		}
 	}
 	if !isPublic(ip) {
-		return fmt.Errorf("%w: the registry leads to an address that is not public", ErrNotAllowed)
+		return refuse(ErrNotAllowed, "the registry leads to an address that is not public")
 	}
 	return nil
 }
@@ -87,7 +86,7 @@ type encrypted struct {
 // RoundTrip implements http.RoundTripper.
 func (e *encrypted) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" && !e.plain(r.URL.Host) {
-		return nil, fmt.Errorf("%w: %s is to be spoken to without TLS", ErrNotAllowed, r.URL.Host)
+		return nil, refuse(ErrNotAllowed, "the registry, or what it leads to, is to be spoken to without TLS")
 	}
 	return e.inner.RoundTrip(r)
 }
@@ -101,8 +100,6 @@ type patient struct {
 	stall time.Duration
 	most  int64
 }
-
-var errStalled = errors.New("nothing came for too long")
 
 // RoundTrip implements http.RoundTripper.
 func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -154,7 +151,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 
 func (b *patientBody) explain(err error) error {
 	if b.stalled.Load() {
-		return fmt.Errorf("%w: %w", ErrUnreachable, errStalled)
+		return refuse(ErrUnreachable, "nothing came for too long")
 	}
 	return err
 }

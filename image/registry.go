@@ -70,7 +70,7 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 func fewRedirects(_ *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
-		return fmt.Errorf("%w: it redirects more than %d times", ErrUnreachable, maxRedirects)
+		return refuse(ErrUnreachable, fmt.Sprintf("it redirects more than %d times", maxRedirects))
 	}
 	return nil
 }
@@ -106,8 +106,8 @@ func (r *registry) document(ctx context.Context, identifier string) (data []byte
 		return nil, "", err
 	}
 	defer resp.Body.Close()
-	if data, err = readAtMost(resp.Body, r.most); err != nil {
-		return nil, "", registryError(ctx, err)
+	if data, err = readAtMost(&blobBody{ctx: ctx, body: resp.Body}, r.most); err != nil {
+		return nil, "", err
 	}
 	return data, resp.Header.Get("Content-Type"), nil
 }
@@ -139,6 +139,17 @@ func (r *registry) get(ctx context.Context, path, accept string) (*http.Response
 	}
 	return resp, nil
 }
+
+// refusal is an error of ours that comes through a client of somebody else's, which puts URLs around it.
+type refusal struct{ err error }
+
+func refuse(kind error, text string) error { return &refusal{fmt.Errorf("%w: %s", kind, text)} }
+
+// Error implements error.
+func (r *refusal) Error() string { return r.err.Error() }
+
+// Unwrap is for errors.Is.
+func (r *refusal) Unwrap() error { return r.err }
 
 // blobBody is a body whose errors are ours.
 type blobBody struct {
@@ -178,10 +189,9 @@ func registryError(ctx context.Context, err error) error {
 	if errors.As(err, &answered) {
 		return statusError(answered.StatusCode)
 	}
-	for _, ours := range []error{ErrNotAllowed, ErrTooLarge, ErrUnreachable, ErrInvalid} {
-		if errors.Is(err, ours) {
-			return bare(err)
-		}
+	var ours *refusal
+	if errors.As(err, &ours) {
+		return ours
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -207,15 +217,4 @@ func network(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return errors.New("its answer cannot be understood")
-}
-
-// bare takes the URLs from an error.
-func bare(err error) error {
-	for {
-		var u *url.Error
-		if !errors.As(err, &u) {
-			return err
-		}
-		err = u.Err
-	}
 }

@@ -1,0 +1,390 @@
+package image_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/enfold-run/enfold/image"
+	"github.com/enfold-run/enfold/image/imagetest"
+)
+
+const password = "correct-horse-battery"
+
+// onlyRegistry allows one address of loopback, and nothing else that is not public.
+func onlyRegistry(o *image.Options) {
+	o.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	o.Limits.Stall = 2 * time.Second
+}
+
+// inside is a server that a registry must not lead to: it is no address that is allowed.
+func inside(t *testing.T) (url string, asked *atomic.Int32) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Skipf("this needs a second address of loopback: %v", err)
+	}
+	asked = new(atomic.Int32)
+	srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		fmt.Fprint(w, `{"token":"x"}`)
+	})}}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return srv.URL, asked
+}
+
+// blobs answers requests for blobs, and leaves others to the registry.
+func blobs(answer http.HandlerFunc) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+				answer(w, r)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+}
+
+// TestRegistryInside never lets a registry lead to what is not public.
+func TestRegistryInside(t *testing.T) {
+	secret, asked2 := inside(t)
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	redirect := func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, secret+"/latest/meta-data", http.StatusTemporaryRedirect)
+	}
+	challenge := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="`+secret+`/token",service="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	for _, c := range []struct {
+		name   string
+		around func(http.Handler) http.Handler
+		change func(*image.Options)
+		want   error
+	}{
+		{"a redirect of blobs", blobs(redirect), onlyRegistry, image.ErrNotAllowed},
+		{"the same, without TLS being refused", blobs(redirect), func(o *image.Options) {
+			onlyRegistry(o)
+			o.PlainHost = func(string) bool { return true }
+		}, image.ErrNotAllowed},
+		{"a redirect in circles", blobs(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }), onlyRegistry, image.ErrUnreachable},
+		{"a realm of tokens", nil, onlyRegistry, nil}, // its handler is below
+		{"the registry itself", nil, func(o *image.Options) { o.Allow = nil }, image.ErrNotAllowed},
+		{"this server", nil, func(o *image.Options) {
+			onlyRegistry(o)
+			o.Own = func(a netip.AddrPort) bool { return a.Addr() == netip.MustParseAddr("127.0.0.1") && a.Port() != 0 }
+		}, image.ErrNotAllowed},
+		{"a registry that nobody allows", nil, func(o *image.Options) { o.AllowHost = nil }, image.ErrNotAllowed},
+		{"a registry without TLS", nil, func(o *image.Options) { o.PlainHost = nil }, image.ErrNotAllowed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var closed atomic.Bool
+			host := newRegistry(t, func(h http.Handler) http.Handler {
+				if c.around != nil {
+					h = c.around(h)
+				}
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if closed.Load() {
+						challenge(w, r)
+						return
+					}
+					h.ServeHTTP(w, r)
+				})
+			})
+			push(t, host+"/x:1", img)
+			if c.want == nil {
+				closed.Store(true)
+			}
+			f := open(t, c.change)
+			r := asked(host + "/x:1")
+			r.Auth = &image.Auth{Username: "me", Password: password}
+			_, err := f.Pull(t.Context(), r)
+			if err == nil || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if n := asked2.Load(); n != 0 {
+				t.Errorf("what lies inside was asked %d times", n)
+			}
+			if strings.Contains(fmt.Sprint(err), password) || strings.Contains(fmt.Sprint(err), "meta-data") {
+				t.Errorf("the error says too much: %v", err)
+			}
+			f.clean(t, 0, 0)
+		})
+	}
+}
+
+// TestRegistryAnswers tells what went wrong at a registry.
+func TestRegistryAnswers(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	always := func(status int) func(http.Handler) http.Handler {
+		return blobs(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			fmt.Fprint(w, "hostile words")
+		})
+	}
+	for _, c := range []struct {
+		name, ref string
+		around    func(http.Handler) http.Handler
+		want      error
+	}{
+		{"no such tag", "x:2", nil, image.ErrNotFound},
+		{"no such digest", "x@sha256:" + strings.Repeat("0", 64), nil, image.ErrNotFound},
+		{"no such repository", "y:1", nil, image.ErrNotFound},
+		{"no reference", "X Y:1", nil, image.ErrInvalid},
+		{"a blob that is gone", "x:1", always(404), image.ErrNotFound},
+		{"a blob that is refused", "x:1", always(403), image.ErrDenied},
+		{"a registry that is broken", "x:1", always(500), image.ErrUnreachable},
+		{"a registry that is busy", "x:1", always(429), image.ErrUnreachable},
+		{"an answer that makes no sense", "x:1", always(418), image.ErrInvalid},
+		{"another blob", "x:1", blobs(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "other") }), image.ErrInvalid},
+		{"a blob without end", "x:1", blobs(func(w http.ResponseWriter, _ *http.Request) {
+			for {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					return
+				}
+			}
+		}), image.ErrInvalid},
+		{"a blob that stops", "x:1", blobs(func(w http.ResponseWriter, r *http.Request) {
+			w.Write([]byte("x"))
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}), image.ErrUnreachable},
+		{"no answer", "x:1", blobs(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), image.ErrUnreachable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			host := newRegistry(t, c.around)
+			push(t, host+"/x:1", img)
+			f := open(t, func(o *image.Options) { o.Limits.Stall = 300 * time.Millisecond })
+			_, err := f.Pull(t.Context(), asked(host+"/"+c.ref))
+			if !errors.Is(err, c.want) || strings.Contains(fmt.Sprint(err), "hostile words") {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			f.clean(t, 0, 0)
+		})
+	}
+}
+
+// TestRegistryLogin shows credentials to the registry alone, and tells wrong ones.
+func TestRegistryLogin(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	protected := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if u, p, _ := r.BasicAuth(); r.Method == http.MethodGet && (u != "me" || p != password) && r.Header.Get("User-Agent") != "push" {
+				w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+	host := newRegistry(t, protected)
+	if err := imagetest.Push(t.Context(), host+"/x:1", img, &image.Auth{Username: "me", Password: password}, &http.Transport{DisableKeepAlives: true}); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t)
+	for _, c := range []struct {
+		name string
+		auth *image.Auth
+		want error
+	}{
+		{"nobody", nil, image.ErrDenied},
+		{"a wrong password", &image.Auth{Username: "me", Password: "wrong-password"}, image.ErrDenied},
+		{"the right one", &image.Auth{Username: "me", Password: password}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := f.Pull(t.Context(), image.Request{Ref: host + "/x:1", Architecture: "amd64", Auth: c.auth})
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if c.auth != nil && (strings.Contains(fmt.Sprint(err), c.auth.Password) || strings.Contains(fmt.Sprintf("%v %+v %#v", c.auth, *c.auth, c.auth), c.auth.Password)) {
+				t.Errorf("the password is told: %v, %#v", err, c.auth)
+			}
+		})
+	}
+}
+
+// TestRegistryRetried goes on after a registry that hung up.
+func TestRegistryRetried(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", strings.Repeat("some text ", 1000))))
+	var hungUp atomic.Bool
+	host := newRegistry(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			layers, _ := img.Layers()
+			d, _ := layers[0].Digest()
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/blobs/"+d.String()) && !hungUp.Swap(true) {
+				w.Header().Set("Content-Length", "1000")
+				io.WriteString(w, "\x1f\x8b")
+				panic(http.ErrAbortHandler)
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	push(t, host+"/x:1", img)
+	f := open(t)
+	if _, err := f.Pull(t.Context(), asked(host+"/x:1")); err != nil {
+		t.Fatal(err)
+	}
+	if !hungUp.Load() {
+		t.Error("the registry has not hung up")
+	}
+	f.clean(t, 1, 1)
+}
+
+// through is a registry in this process.
+type through struct {
+	t       *testing.T
+	handler http.Handler
+}
+
+type callKey struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (x through) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Context().Value(callKey{}) != "the call" {
+		x.t.Errorf("%s %s does not come with the call's context", r.Method, r.URL)
+	}
+	rec := httptest.NewRecorder()
+	r = r.Clone(r.Context())
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	x.handler.ServeHTTP(rec, r)
+	return rec.Result(), nil
+}
+
+// TestRegistryInProcess asks a registry of this process without a network, and goes nowhere else for it.
+func TestRegistryInProcess(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	var handler http.Handler
+	host := newRegistry(t, func(h http.Handler) http.Handler { handler = h; return h })
+	push(t, host+"/x:1", img)
+	secret, asked2 := inside(t)
+	var away atomic.Bool
+	const ecr = "111111111111.dkr.ecr.eu-west-1.amazonaws.com"
+	f := open(t, func(o *image.Options) {
+		o.AllowHost = nil
+		o.Transport = func(h string) http.RoundTripper {
+			if h != ecr {
+				return nil
+			}
+			return through{t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if away.Load() && strings.Contains(r.URL.Path, "/blobs/") {
+					http.Redirect(w, r, secret, http.StatusTemporaryRedirect)
+					return
+				}
+				handler.ServeHTTP(w, r)
+			})}
+		}
+	})
+	ctx := context.WithValue(t.Context(), callKey{}, "the call")
+	got, err := f.Pull(ctx, asked(ecr+"/x:1"))
+	if err != nil || got.Digest != digest(t, img) || got.Ref != ecr+"/x@"+got.Digest {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if _, err := f.Pull(ctx, asked(host+"/x:1")); !errors.Is(err, image.ErrNotAllowed) {
+		t.Errorf("another registry: %v", err)
+	}
+	away.Store(true)
+	if _, err := f.Pull(ctx, image.Request{Ref: ecr + "/x:1", Architecture: "amd64", Owner: "another"}); err == nil || asked2.Load() != 0 {
+		t.Errorf("a redirect was followed: %v", err)
+	}
+}
+
+// TestTogether pulls one image many times at once: each blob is fetched once.
+func TestTogether(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")), layer(t, imagetest.File("b", "b")))
+	var layers sync.Map
+	host := newRegistry(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if _, d, ok := strings.Cut(r.URL.Path, "/blobs/"); ok && r.Method == http.MethodGet {
+				n, _ := layers.LoadOrStore(d, new(atomic.Int32))
+				n.(*atomic.Int32).Add(1)
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	push(t, host+"/x:1", img)
+	f := open(t)
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			if _, err := f.Pull(t.Context(), asked(host+"/x:1")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	all, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range all {
+		d, _ := l.Digest()
+		if n, ok := layers.Load(d.String()); !ok || n.(*atomic.Int32).Load() != 1 {
+			t.Errorf("the layer %s was not fetched exactly once", d)
+		}
+	}
+	f.clean(t, 1, 2)
+}
+
+// TestCancelled ends a pull when its caller has gone, one that waits for its turn too.
+func TestCancelled(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	began := make(chan struct{}, 8)
+	host := newRegistry(t, blobs(func(_ http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		<-r.Context().Done()
+	}))
+	push(t, host+"/x:1", img)
+	f := open(t, func(o *image.Options) { o.Limits.PullsPerOwner, o.Limits.Pulls = 1, 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	errs := make(chan error, 2)
+	go func() { _, err := f.Pull(ctx, asked(host+"/x:1")); errs <- err }()
+	<-began
+	waiting, stop := context.WithCancel(t.Context())
+	go func() { _, err := f.Pull(waiting, asked(host+"/x:1")); errs <- err }()
+	stop()
+	if err := <-errs; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one that waits: %v", err)
+	}
+	cancel()
+	if err := <-errs; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one that was under way: %v", err)
+	}
+	f.clean(t, 0, 0)
+}
+
+// TestTooSlow gives up a registry that sends something all the time and never ends.
+func TestTooSlow(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	host := newRegistry(t, blobs(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			w.Write([]byte("\x1f"))
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}))
+	push(t, host+"/x:1", img)
+	f := open(t, func(o *image.Options) { o.Limits.Total = 500 * time.Millisecond })
+	if _, err := f.Pull(t.Context(), asked(host+"/x:1")); !errors.Is(err, image.ErrUnreachable) || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("%v, want that it takes too long", err)
+	}
+	f.clean(t, 0, 0)
+}
