@@ -137,8 +137,6 @@ func (s *settings) refuse() error {
 		return unsupported("FileSystemConfigs")
 	case s.image != nil && (len(s.image.Command) > 0 || len(s.image.EntryPoint) > 0 || str(s.image.WorkingDirectory) != ""):
 		return unsupported("ImageConfig")
-	case s.snapStart != nil && str(s.snapStart.ApplyOn) == api.SnapStartApplyOnPublishedVersions:
-		return unsupported("SnapStart on PublishedVersions")
 	case s.durable != nil:
 		return unsupported("DurableConfig")
 	case s.capacity != nil:
@@ -255,8 +253,11 @@ func (s *settings) apply(c *config, name string) error {
 	if s.vpc != nil {
 		c.VPC = true
 	}
+	if s.snapStart != nil && s.snapStart.ApplyOn != nil {
+		c.SnapStart = *s.snapStart.ApplyOn == api.SnapStartApplyOnPublishedVersions
+	}
 	c.ID = uuid.NewString()
-	return s.applyLogging(c, name)
+	return cmpErr(c.checkSnapStart(), s.applyLogging(c, name))
 }
 
 // applyLogging merges a LoggingConfig into what there was. Levels are of the JSON format only, where they default to INFO.

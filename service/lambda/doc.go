@@ -26,11 +26,15 @@
 // concurrency is a row of a version or an alias; the worker is told, in the background and again after every start, how many
 // sandboxes of which version that makes.
 //
+// With SnapStart a published version is Pending until its Init phase has run and its sandbox is stored, which its cold starts are restored
+// from. The snapshot is a directory of the data directory, with the function's memory in clear as it was then, secrets and all: only this
+// process and root get at it. It goes with its version. One that is not whole when the server starts is made again.
+//
 // # Not like AWS
 //
 // These are refused with InvalidParameterValueException, never accepted and ignored: PackageType Image and ImageConfig,
 // code in S3 (as AWS answers when there is no such bucket), VpcConfig with subnets or security groups, FileSystemConfigs,
-// CodeSigningConfigArn, SourceKMSKeyArn, SnapStart on PublishedVersions, TenancyConfig, DurableConfig,
+// CodeSigningConfigArn, SourceKMSKeyArn, TenancyConfig, DurableConfig,
 // CapacityProviderConfig, PublishTo, and any architecture but the host's, which is also the default. These are accepted,
 // stored and shown, and not acted on yet: TracingConfig.
 //
@@ -66,6 +70,11 @@
 // A runtime has one version, the host's; RuntimeVersionArn stands for it. Files of a package are made readable for everybody
 // and get no set-user-ID bits. Packages with more than 100,000 entries, with names longer than 1,024 bytes or with backslashes,
 // with more than 64 directories in a row, or with links that lead out of the package or are absolute, do not unpack.
+//
+// SnapStart needs sandboxes that can be stored, those of gVisor; where there are none it is refused. Its memory in the snapshot is not
+// sealed. A snapshot that cannot be restored, because the host's interpreter was updated for instance, is no reason not to run: the
+// function has ordinary cold starts then, with the hooks before and after the snapshot one after the other. It has no network
+// connections that survive: clients of the AWS API connect anew.
 //
 // Provisioned concurrency counts as available when it is allocated. An invocation that comes while it is being allocated has its
 // place already, and may have to wait for a cold start. Allocation that failed is tried again, after a while that doubles up to five

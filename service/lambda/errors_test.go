@@ -507,7 +507,7 @@ func TestUnsupported(t *testing.T) {
 		{"a key of the code", func(in *api.CreateFunctionInput) { in.Code.SourceKMSKeyArn = new("x") }, "Enfold does not support SourceKMSKeyArn."},
 		{
 			"SnapStart", func(in *api.CreateFunctionInput) { in.SnapStart = &api.SnapStart{ApplyOn: new("PublishedVersions")} },
-			"Enfold does not support SnapStart on PublishedVersions.",
+			"SnapStart is not available on this host: this server stores no sandboxes",
 		},
 		{"tenants", func(in *api.CreateFunctionInput) { in.TenancyConfig = &api.TenancyConfig{} }, "Enfold does not support TenancyConfig."},
 		{"durable executions", func(in *api.CreateFunctionInput) { in.DurableConfig = &api.DurableConfig{} }, "Enfold does not support DurableConfig."},

@@ -30,7 +30,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 	}
 	c := newConfig(r.name)
 	given := settingsOfCreate(in)
-	if err := cmpErr(s.absent(ctx, r), s.checkRole(ctx, r, in.Role)); err != nil {
+	if err := cmpErr(s.checkSnapStart(in.SnapStart), s.absent(ctx, r), s.checkRole(ctx, r, in.Role)); err != nil {
 		return nil, err
 	}
 	if in.DeadLetterConfig != nil {
@@ -341,6 +341,7 @@ func (s *Service) DeleteFunction(ctx context.Context, in *api.DeleteFunctionInpu
 	s.settle()
 	for i := range gone {
 		s.deps.Runner.Retire(workerKey(r.scope, &gone[i], gone[i].serving()))
+		s.dropSnapshot(r.scope, &gone[i])
 	}
 	s.keeper.look(functionKey{r.scope, r.name})
 	if r.qualifier == "" {

@@ -173,6 +173,12 @@ func platformError(err error) error {
 	if errors.Is(err, worker.ErrDraining) {
 		return aws.ErrUnavailable.New("The server is shutting down. Retry the request.").Because(err)
 	}
+	if errors.Is(err, worker.ErrRestore) {
+		return api.ErrSnapStart.New("The afterRestore() runtime hook encountered an error. For more information, check the Amazon CloudWatch logs.").Because(err)
+	}
+	if errors.Is(err, worker.ErrRestoreTimeout) {
+		return api.ErrSnapStartTimeout.New("Lambda couldn't restore the snapshot within the timeout limit.").Because(err)
+	}
 	if errors.Is(err, worker.ErrRole) {
 		return aws.ErrAccessDenied.New("The role defined for the function cannot be assumed by Lambda.").Because(err)
 	}

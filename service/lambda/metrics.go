@@ -89,7 +89,7 @@ func (m *metrics) ran(f *worker.Function, resp *worker.Response) {
 	if resp.Provisioned {
 		m.onProvisioned.WithLabelValues(f.Account, f.Region, f.Name).Inc()
 	}
-	if resp.Init > 0 && !resp.Provisioned {
+	if resp.Restore > 0 || resp.Init > 0 && !resp.Provisioned {
 		fm.cold.Inc()
 	}
 	if resp.Init > 0 {

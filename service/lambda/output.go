@@ -40,9 +40,7 @@ func (s *Service) listed(ctx context.Context, sc store.Scope, v *version, qualif
 		KMSKeyArn: given(c.KMSKey), Timeout: new(c.Timeout), MemorySize: new(c.Memory), PackageType: new(api.PackageTypeZip), Architectures: []string{c.Arch},
 		EphemeralStorage: &api.EphemeralStorage{Size: new(c.Tmp)},
 		TracingConfig:    &api.TracingConfigResponse{Mode: new(c.Tracing)},
-		SnapStart: &api.SnapStartResponse{
-			ApplyOn: new(api.SnapStartApplyOnNone), OptimizationStatus: new(api.SnapStartOptimizationStatusOff),
-		},
+		SnapStart:        v.snapStart(),
 		LoggingConfig: &api.LoggingConfig{
 			LogFormat: new(c.Logging.Format), LogGroup: new(c.Logging.Group),
 			ApplicationLogLevel: given(c.Logging.App), SystemLogLevel: given(c.Logging.System),

@@ -92,6 +92,9 @@ func (e *edit) provisionable(r ref) (*function, []string, error) {
 	if err == nil && slices.Contains(versions, latest) {
 		err = errUnpublished
 	}
+	if err == nil {
+		err = e.checkUnsnapped(r, versions)
+	}
 	return f, versions, err
 }
 

@@ -30,6 +30,7 @@ type target struct {
 	state                       status
 	lineage                     string // stands for the function in trace headers
 	loops                       bool   // it may run in a circle
+	snapped                     bool   // it starts from a snapshot
 }
 
 // resolved is what a function's name with a qualifier means: one target, or two by chance.
@@ -185,11 +186,19 @@ func (s *Service) resolveCold(ctx context.Context, r ref) (*target, error) {
 		select {
 		case <-changes:
 		case <-deadline.C:
-			return nil, wrongState(api.StatePending)
+			return nil, t.pending()
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// pending is the answer to an invocation of a function that is still being created.
+func (t *target) pending() error {
+	if t.snapped {
+		return api.ErrSnapStartNotReady.New("Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE.")
+	}
+	return wrongState(api.StatePending)
 }
 
 // unusable is the answer to an invocation of a function that will not run as it is. Unlike AWS it says why.
@@ -255,13 +264,26 @@ func (s *Service) load(ctx context.Context, r ref) (*resolved, error) {
 func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*target, error) {
 	t := &target{
 		InvokedArn: r.qualifiedArn(), FunctionArn: r.arn(), Version: v.Version, Reserved: f.Reserved, allProvisioned: f.Provisioned, state: v.State,
-		lineage: lineageOf(r.arn()), loops: f.Recursion == api.RecursiveLoopAllow,
+		lineage: lineageOf(r.arn()), loops: f.Recursion == api.RecursiveLoopAllow, snapped: v.snapped(),
 	}
 	if v.State.Is != api.StateActive {
 		return t, nil
 	}
+	var err error
+	t.Function, err = s.runnable(ctx, r, v)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// runnable is what the worker needs to run a version, its code unpacked.
+func (s *Service) runnable(ctx context.Context, r ref, v *version) (*worker.Function, error) {
 	c := v.serving()
 	w := bareFunction(r, v)
+	if w.SnapStart = v.snapped(); w.SnapStart {
+		w.Snapshot = s.snapshotDir(w.Key)
+	}
 	var err error
 	if w.Env, err = s.openEnvironment(ctx, r, c, c.Role); err != nil {
 		return nil, undecryptable(err)
@@ -276,8 +298,7 @@ func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*
 	if opt != "" {
 		w.Layers = []string{opt}
 	}
-	t.Function = w
-	return t, nil
+	return w, nil
 }
 
 // bareFunction is what the worker needs to run a version, without its code and variables.

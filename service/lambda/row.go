@@ -97,6 +97,7 @@ type config struct {
 	DeadLetter  string // ARN of the queue or topic
 	Tracing     string
 	VPC         bool // a VpcConfig without subnets was given
+	SnapStart   bool `json:",omitempty"` // on published versions
 }
 
 // logging is a LoggingConfig with its defaults filled in.

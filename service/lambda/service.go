@@ -24,6 +24,8 @@ type Deps struct {
 	DataDir  string
 	Runtimes Runtimes
 	Runner   worker.Runner
+	// Snapshots is for SnapStart, which is refused without.
+	Snapshots Snapshots
 	// Seal is the key of what lies on the disk and KMS has no key for: deployment packages, as SealBlobs does it.
 	Seal   *seal.Key
 	Outbox *event.Outbox // of events that are invoked later: see Async
@@ -56,8 +58,10 @@ type Service struct {
 	limiter *limiter
 	metrics *metrics
 	jobs    *jobs
-	keeper  *keeper
-	feeders *feeders
+	// snapshots are activations that make one. Others do not wait for them.
+	snapshots *jobs
+	keeper    *keeper
+	feeders   *feeders
 
 	dataKeys dataKeys
 
@@ -85,7 +89,7 @@ func New(d Deps) (*Service, error) {
 	}
 	s := &Service{
 		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(d.AccountConcurrency), metrics: newMetrics(d.Metrics), jobs: newJobs(),
-		keeper:  newKeeper(),
+		snapshots: newJobs(), keeper: newKeeper(),
 		feeders: newFeeders(), settled: make(chan struct{}),
 	}
 	if d.Metrics != nil {
@@ -103,6 +107,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { s.jobs.run(ctx, s.activate) })
+	running.Go(func() { s.snapshots.run(ctx, s.activate) })
 	running.Go(func() { s.keeper.run(ctx, s.keep) })
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -123,18 +128,25 @@ func (s *Service) Close() error { return s.code.close() }
 
 // recover finishes what an earlier process began, has the provisioned concurrency made again, and says which functions are
 // likely to be invoked soon: those that were changed last. Functions that failed only
-// because this host had no runtime for them get another chance: it may have been installed since.
+// because this host had no runtime for them, or no SnapStart, get another chance: it may have been installed since. Snapshots that
+// are not whole are made again.
 func (s *Service) recover(ctx context.Context) error {
 	var todo []job
 	var recent recentVersions
 	var provisioned []functionKey
+	named := map[string]bool{}
 	err := s.deps.Store.View(ctx, func(tx store.Tx) (err error) {
 		todo, recent = nil, nil
+		clear(named)
 		if provisioned, err = everyProvisioned(tx); err != nil {
 			return err
 		}
 		return everyVersion(tx, func(sc store.Scope, v *version) {
-			if v.unsettled() || v.State.Code == api.StateReasonCodeInvalidRuntime {
+			snapped := v.snapped() && v.State.Is == api.StateActive // its snapshot may be gone
+			if snapped {
+				named[s.snapshotDir(workerKey(sc, v, &v.Config))] = true
+			}
+			if v.unsettled() || v.hostsFault() || snapped {
 				todo = append(todo, job{scope: sc, function: v.Function, version: v.Version})
 			} else if v.Version == latest && v.State.Is == api.StateActive {
 				recent.add(sc, v)
@@ -142,6 +154,9 @@ func (s *Service) recover(ctx context.Context) error {
 		})
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.sweepSnapshots(named); err != nil {
 		return err
 	}
 	for _, j := range todo {

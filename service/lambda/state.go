@@ -51,6 +51,7 @@ func wrongState(state string) *aws.Error {
 type job struct {
 	scope             store.Scope
 	function, version string
+	snapshot          bool // it may take as long as an Init phase
 }
 
 // jobs is the queue of activations. It is in memory: what is in it can be told from the rows.
@@ -109,16 +110,25 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 	if err != nil || v == nil {
 		return err
 	}
+	if v.snapped() && !j.snapshot {
+		j.snapshot = true
+		s.snapshots.add(j) // others do not wait for it
+		return nil
+	}
 	failure, err := s.prepare(ctx, &v.Config)
+	if err == nil && failure.Is == "" && v.snapped() {
+		failure, err = s.snapshot(ctx, ref{scope: j.scope, name: j.function}, v)
+	}
 	if err != nil {
 		return err
 	}
 	var retired string
 	var next version
+	var gone bool
 	err = s.updateFunction(ctx, ref{scope: j.scope, name: j.function}, func(e *edit) error {
 		retired = ""
 		now, err := e.version(j.function, j.version)
-		if err != nil || now == nil || now.Config.ID != v.Config.ID {
+		if gone = err == nil && (now == nil || now.Config.ID != v.Config.ID); err != nil || gone {
 			return err // deleted, or another function by now
 		}
 		next = *now
@@ -133,17 +143,25 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
+	if gone {
+		s.dropSnapshot(j.scope, v)
+	}
 	s.settle()
 	if retired != "" {
 		s.deps.Runner.Retire(retired)
 	}
-	if next.State.Is == api.StateActive {
+	if next.State.Is == api.StateActive && !next.snapped() {
 		s.deps.Runner.Expect(bareFunction(ref{scope: j.scope, name: j.function}, &next))
 	}
 	if j.version != latest {
 		s.keeper.look(functionKey{j.scope, j.function}) // it may have been provisioned while it was Pending
 	}
 	return nil
+}
+
+// hostsFault says that a version failed for want of something on the host.
+func (v *version) hostsFault() bool {
+	return v.State.Code == api.StateReasonCodeInvalidRuntime || v.snapped() && v.State.Code == api.StateReasonCodeInvalidConfiguration
 }
 
 // finish takes a version to its final state and says whether that changed anything.

@@ -129,7 +129,7 @@ func (s *Service) UpdateFunctionConfiguration(
 		return nil, err
 	}
 	given := settingsOfUpdate(in)
-	if err := cmpErr(given.check(), checkLayerList(in.Layers)); err != nil {
+	if err := cmpErr(given.check(), checkLayerList(in.Layers), s.checkSnapStart(in.SnapStart)); err != nil {
 		return nil, err
 	}
 	now, err := s.updatable(ctx, r, in.RevisionID)

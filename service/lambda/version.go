@@ -91,7 +91,7 @@ func (e *edit) publish(f *function, from *version, description *string) (*versio
 	v := *from
 	v.Version, v.Revision, v.Serving = strconv.FormatInt(f.Versions, 10), uuid.NewString(), nil
 	set(&v.Config.Description, description)
-	if from.unsettled() || from.Serving != nil { // an update that is not through, or failed
+	if from.unsettled() || from.Serving != nil || v.snapped() { // an update that is not through, or failed; or a snapshot to be made
 		v.State, v.LastUpdate = statePending, status{}
 	}
 	return &v, e.putVersion(&v, nil)

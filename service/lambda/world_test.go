@@ -50,6 +50,7 @@ type world struct {
 	roles *roles
 	kms   *kms
 	root  *seal.Root
+	snaps Snapshots // nil: no SnapStart
 	stop  func()
 
 	outbox *event.Outbox
@@ -85,7 +86,7 @@ func (w *world) open() {
 	}
 	w.store, w.outbox = db, event.NewOutbox(w.root.Key("event"), nil)
 	w.Service, err = New(Deps{
-		Store: db, DataDir: w.data, Runtimes: w.host, Runner: w.pool, Seal: w.root.Key("lambda"), Outbox: w.outbox,
+		Store: db, DataDir: w.data, Runtimes: w.host, Runner: w.pool, Snapshots: w.snaps, Seal: w.root.Key("lambda"), Outbox: w.outbox,
 		Roles: w.roles, KMS: w.kms, Log: slog.New(slog.DiscardHandler),
 		CodeURL: func(_ context.Context, blob string) string { return "http://host/code/" + blob },
 	})
