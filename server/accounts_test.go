@@ -25,6 +25,7 @@ var (
 		"iam:ListInstanceProfilesForRole", "iam:ListPolicyVersions", "iam:SimulateCustomPolicy", "kms:GenerateRandom",
 		"kms:ListKeyPolicies", "kms:ListKeyRotations", "sts:GetSessionToken", "accessanalyzer:CheckAccessNotGranted",
 		"accessanalyzer:CheckNoPublicAccess", "accessanalyzer:ValidatePolicy", "cloudtrail:GetTrailStatus",
+		"ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability",
 	}
 	// knowing are the ops that tell whose something is to whoever asks, as AWS's do.
 	knowing = []string{"sts:GetAccessKeyInfo"}

@@ -3,12 +3,15 @@ package server
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	analyzerapi "github.com/enfold-run/enfold/api/accessanalyzer"
+	ecrapi "github.com/enfold-run/enfold/api/ecr"
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
 	logsapi "github.com/enfold-run/enfold/api/logs"
@@ -22,10 +25,11 @@ import (
 const marker = "mark7q9x"
 
 const (
-	allowEverything = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
-	allowMarked     = `{"Version":"2012-10-17","Statement":[{"Sid":"` + marker + `","Effect":"Allow","Action":"lambda:*","Resource":"*"}]}`
-	openToAll       = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"lambda:*","Resource":"*"}]}`
-	trustLambda     = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	allowEverything  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+	allowMarked      = `{"Version":"2012-10-17","Statement":[{"Sid":"` + marker + `","Effect":"Allow","Action":"lambda:*","Resource":"*"}]}`
+	openToAll        = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"lambda:*","Resource":"*"}]}`
+	pullableByLambda = `{"Version":"2012-10-17","Statement":[{"Sid":"` + marker + `","Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"ecr:BatchGetImage"}]}`
+	trustLambda      = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 )
 
 // world is what account A made: how to name it by names and ids, and by ARNs where that is another way.
@@ -50,6 +54,7 @@ func populate(a *tenant, tokens *sts.Service) *world {
 	w.makeLogs(a)
 	w.makeKMS(a)
 	w.makeTrail(a)
+	w.makeRepository(a)
 	w.makeQueues(a)
 	w.makeTopic(a)
 	w.makeMapping(a)
@@ -238,6 +243,28 @@ func (w *world) makeTrail(a *tenant) {
 		"accessanalyzer:Access":                  &analyzerapi.Access{Actions: []string{"lambda:GetFunction"}},
 		"accessanalyzer:PolicyGenerationDetails": subject, "accessanalyzer:PrincipalArn": w.role,
 	}, spelling{"cloudtrail:Name": trail, "cloudtrail:TrailName": trail, "cloudtrail:TrailNameList": trail})
+}
+
+// makeRepository makes a repository with an image, whose layers are one, and an upload that goes on.
+func (w *world) makeRepository(a *tenant) {
+	arn := text(a.do("ecr:CreateRepository", members{
+		"RepositoryName": marker, "Tags": &ecrapi.Tag{Key: new("k"), Value: new(marker)},
+	}), "Repository.RepositoryArn")
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(marker)))
+	upload := func() string {
+		return text(a.do("ecr:InitiateLayerUpload", members{"RepositoryName": marker}), "UploadID")
+	}
+	part := members{"RepositoryName": marker, "UploadID": upload(), "PartFirstByte": 0, "PartLastByte": len(marker) - 1, "LayerPartBlob": []byte(marker)}
+	a.do("ecr:UploadLayerPart", part)
+	a.do("ecr:CompleteLayerUpload", members{"RepositoryName": marker, "UploadID": part["UploadID"], "LayerDigests": digest})
+	manifest := fmt.Sprintf(`{"schemaVersion":2,"config":{"digest":"%s","size":%d},"layers":[]}`, digest, len(marker))
+	a.do("ecr:PutImage", members{"RepositoryName": marker, "ImageManifest": manifest, "ImageTag": marker})
+	a.do("ecr:SetRepositoryPolicy", members{"RepositoryName": marker, "PolicyText": pullableByLambda})
+	w.add(spelling{
+		"ecr:RepositoryName": marker, "ecr:RepositoryNames": marker, "ecr:ImageIDs": &ecrapi.ImageIdentifier{ImageTag: new(marker)},
+		"ecr:LayerDigest": digest, "ecr:LayerDigests": digest, "ecr:UploadID": upload(), "ecr:ResourceArn": arn, "ecr:ImageManifest": manifest,
+		"ecr:PolicyText": pullableByLambda, "ecr:TagKeys": "k",
+	}, spelling{"ecr:RegistryID": a.account, "ecr:RegistryIDs": a.account})
 }
 
 // makeQueues makes a queue and the one of its dead letters, of which a task moves what is there back.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/enfold-run/enfold/api/accessanalyzer"
 	"github.com/enfold-run/enfold/api/cloudtrail"
+	"github.com/enfold-run/enfold/api/ecr"
 	"github.com/enfold-run/enfold/api/iam"
 	"github.com/enfold-run/enfold/api/kms"
 	"github.com/enfold-run/enfold/api/lambda"
@@ -29,7 +30,7 @@ import (
 // tables are the ops of every service.
 var tables = []*enfold.Service{
 	lambda.Service, logs.Service, iam.Service, sts.Service, kms.Service, cloudtrail.Service, accessanalyzer.Service,
-	sqs.Service, sns.Service,
+	sqs.Service, sns.Service, ecr.Service,
 }
 
 // rootUser is that of an account of a server.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/ecr"
@@ -99,7 +98,7 @@ func (l Links) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var to link
-	err := l.Service.unseal(strings.TrimPrefix(r.URL.Path, LayerPath), linkUse, &to)
+	err := l.Service.unseal(r.URL.Query().Get("token"), linkUse, &to)
 	if err != nil || !l.Service.deps.Now().Before(to.Expires) {
 		http.Error(w, "This link is not valid or has expired. Ask for a new one with GetDownloadUrlForLayer.", http.StatusForbidden)
 		return

@@ -182,8 +182,10 @@ func TestRegistryDenies(t *testing.T) {
 		{"manifests alone", `"ecr:BatchGetImage"`, pull, true},
 		{"all that a pull needs", `"ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"`, pull, false},
 		{"a push by who may pull", `"ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"`, push, true},
-		{"a push without PutImage", `"ecr:BatchCheckLayerAvailability","ecr:InitiateLayerUpload","ecr:UploadLayerPart","ecr:CompleteLayerUpload"`,
-			push, true},
+		{
+			"a push without PutImage", `"ecr:BatchCheckLayerAvailability","ecr:InitiateLayerUpload","ecr:UploadLayerPart","ecr:CompleteLayerUpload"`,
+			push, true,
+		},
 		{"a deletion", `"ecr:BatchGetImage"`, func() error { return remote.Delete(ref, user) }, true},
 		{"tags", `"ecr:BatchGetImage"`, func() error { _, err := remote.List(ref.Context(), user); return err }, true},
 	} {

@@ -131,8 +131,9 @@ type link struct {
 	Expires            time.Time
 }
 
-// link is a link to a layer of the call's account.
+// link is a link to a layer of the call's account. Its path is for people; who may follow it says the token.
 func (s *Service) link(ctx context.Context, repository, digest string) (string, error) {
-	token, err := s.seal(link{scopeOf(ctx), repository, digest, s.clock().Add(linkTime)}, linkUse)
-	return s.base(aws.CallFrom(ctx)) + LayerPath + token, err
+	sc := scopeOf(ctx)
+	token, err := s.seal(link{sc, repository, digest, s.clock().Add(linkTime)}, linkUse)
+	return s.base(aws.CallFrom(ctx)) + LayerPath + sc.Account + "/" + sc.Region + "/" + digest + "?token=" + token, err
 }
