@@ -221,7 +221,9 @@ func nodeModules(t *testing.T, runtime string) {
 		"type above": {"lib/app.js": esm, "lib/other.mjs": "", "package.json": `{"type":"module"}`},
 		"cjs":        {"app.cjs": "exports.handler = async (e) => ({ esm: true, e })"},
 		"own module": {"node_modules/app/index.js": "exports.handler = async (e) => ({ esm: true, e })"},
-		"top await":  {"app.mjs": "await new Promise((r) => setTimeout(r, 20)); export const handler = async (e) => ({ esm: true, e })"},
+		"top await": {"app.mjs": "globalThis.ran = (globalThis.ran ?? 0) + 1; await new Promise((r) => setTimeout(r, 20)); " +
+			"export const handler = async (e) => ({ esm: ran === 1, e })"},
+		"for require": {"app.mjs": "export const handler = async (e) => ({ esm: true, e }); const other = {}; export { other as 'module.exports' }"},
 		"layer by require": {
 			"app.js": "const x = require('fromlayer'); exports.handler = async (e) => ({ esm: x, e })",
 			"opt/nodejs/node_modules/fromlayer/index.js": "module.exports = true",

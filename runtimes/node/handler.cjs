@@ -4,9 +4,12 @@
 const fs = require('fs');
 const path = require('path');
 const { pathToFileURL } = require('url');
+const { isModuleNamespaceObject } = require('util').types;
 const errors = require('./errors.cjs');
+const { hasAsyncHooks } = require('./resolve.cjs');
 
 const MAJOR = Number(process.versions.node.split('.')[0]);
+const REQUIRES_MODULES = process.features.require_module && !process.versions.node.startsWith('22.12.'); // which warns of it
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
 const CALLBACK_REMOVED =
@@ -86,9 +89,22 @@ async function resolveModule(root, folder, module) {
   if (MAJOR >= 24) tries.push(['.ts', esm], ['.mts', true], ['.cts', false]);
   for (const [extension, asModule] of tries) {
     if (!fs.existsSync(file + extension)) continue;
-    return asModule ? import(pathToFileURL(file + extension).href) : require(file + extension);
+    return asModule ? loadESModule(file + extension) : require(file + extension);
   }
   return require(require.resolve(module, { paths: [root, folder] }));
+}
+
+/** Loads an ES module: at once where that is possible, which takes half as long as import. It is not if a module waits at its top level. */
+function loadESModule(file) {
+  if (REQUIRES_MODULES && !hasAsyncHooks()) {
+    try {
+      const app = require(file);
+      if (isModuleNamespaceObject(app)) return app; // else it exports something as 'module.exports', which import does not mind
+    } catch (e) {
+      if (e?.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw e;
+    }
+  }
+  return import(pathToFileURL(file).href);
 }
 
 /** Whether the nearest package.json says "type": "module". */

@@ -4,6 +4,13 @@
 const fs = require('fs');
 const { pathToFileURL } = require('url');
 
+let asyncHooks = false;
+
+/** Whether modules are looked for by another thread, which require does not ask. */
+function hasAsyncHooks() {
+  return asyncHooks;
+}
+
 /** Makes import look in NODE_PATH after Node's own search. Costs nothing if no directory of layers or of the SDK is there. */
 function searchNodePath() {
   const folders = fullFolders();
@@ -14,6 +21,7 @@ function searchNodePath() {
     module.registerHooks({ resolve: resolveSync(parents) });
   } else if (module.register) {
     module.register(pathToFileURL(require.resolve('./resolve-hook.mjs')), { data: parents });
+    asyncHooks = true;
   }
 }
 
@@ -50,4 +58,4 @@ function resolveSync(parents) {
   };
 }
 
-module.exports = { fullFolders, searchNodePath };
+module.exports = { fullFolders, hasAsyncHooks, searchNodePath };

@@ -35,6 +35,7 @@ async function wait(rehearse, start) {
     server.close();
   }
   forget('rehearsal.cjs');
+  forget('rehearsal-module.mjs');
   rehearseLogs();
   fullFolders();
   fs.closeSync(takeInput(fs.openSync('/dev/null', 'r')).empty);
