@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
@@ -12,11 +13,12 @@ type backlog[T any] struct {
 	wake  <-chan struct{} // there is more
 	take  func() []T      // all of it
 	pause time.Duration   // before what failed is done again
+	slots int             // how many at once; twice the processors if zero
 }
 
 // run does it, a few at once, until ctx ends. do returns how to have it done again, nil if that need not be.
 func (b backlog[T]) run(ctx context.Context, do func(T) (again func())) {
-	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	slots := make(chan struct{}, cmp.Or(b.slots, 2*runtime.GOMAXPROCS(0)))
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {

@@ -111,6 +111,9 @@ func (s *settings) check() error {
 			return err
 		}
 	}
+	if err := checkImageConfig(s.image); err != nil {
+		return err
+	}
 	return s.checkDeadLetter()
 }
 
@@ -135,8 +138,6 @@ func (s *settings) refuse() error {
 		return unsupported("VpcConfig with Ipv6AllowedForDualStack")
 	case len(s.files) > 0:
 		return unsupported("FileSystemConfigs")
-	case s.image != nil && (len(s.image.Command) > 0 || len(s.image.EntryPoint) > 0 || str(s.image.WorkingDirectory) != ""):
-		return unsupported("ImageConfig")
 	case s.durable != nil:
 		return unsupported("DurableConfig")
 	case s.capacity != nil:
@@ -256,6 +257,7 @@ func (s *settings) apply(c *config, name string) error {
 	if s.snapStart != nil && s.snapStart.ApplyOn != nil {
 		c.SnapStart = *s.snapStart.ApplyOn == api.SnapStartApplyOnPublishedVersions
 	}
+	s.applyImage(c)
 	c.ID = uuid.NewString()
 	return cmpErr(c.checkSnapStart(), s.applyLogging(c, name))
 }

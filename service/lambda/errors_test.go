@@ -481,14 +481,11 @@ func TestUnsupported(t *testing.T) {
 		change func(*api.CreateFunctionInput)
 		want   string
 	}{
-		{"an image", func(in *api.CreateFunctionInput) { in.PackageType = new("Image") }, "Enfold does not support functions of PackageType Image."},
 		{
-			"an image's URI", func(in *api.CreateFunctionInput) { in.Code = &api.FunctionCode{ImageURI: new("x")} },
-			"Enfold does not support functions of PackageType Image.",
-		},
-		{
-			"an image's configuration", func(in *api.CreateFunctionInput) { in.ImageConfig = &api.ImageConfig{Command: []string{"x"}} },
-			"Enfold does not support ImageConfig.",
+			"an image where there are none", func(in *api.CreateFunctionInput) {
+				in.PackageType, in.Code, in.Runtime, in.Handler = new("Image"), &api.FunctionCode{ImageURI: new("x")}, nil, nil
+			},
+			"Enfold does not support functions of PackageType Image here: they want isolation by namespaces or gVisor.",
 		},
 		{
 			"subnets", func(in *api.CreateFunctionInput) { in.VpcConfig = &api.VpcConfig{SubnetIDs: []string{"subnet-1"}} },

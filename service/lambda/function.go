@@ -44,9 +44,10 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 	if err := given.apply(&c, r.name); err != nil {
 		return nil, err
 	}
-	if c.Code, err = s.upload(ctx, in.Code.ZipFile); err != nil {
+	if c.Code, c.Image, err = s.codeOf(ctx, r, in.Code); err != nil {
 		return nil, err
 	}
+	given.applyImage(&c)
 	var created *version
 	err = s.updateFunction(ctx, r, func(e *edit) error {
 		if f, err := e.function(r.name); f != nil || err != nil {
@@ -113,11 +114,9 @@ func checkCreate(r ref, in *api.CreateFunctionInput) error {
 	if r.qualifier != "" {
 		return invalid("A function cannot be created with a qualifier: %s", r.qualifiedArn())
 	}
-	if str(in.PackageType) == api.PackageTypeImage || in.Code != nil && str(in.Code.ImageURI) != "" {
-		return unsupported("functions of PackageType Image")
-	}
-	if in.Runtime == nil || str(in.Handler) == "" {
-		return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+	isImage, err := checkPackage(in)
+	if err != nil {
+		return err
 	}
 	switch {
 	case in.TenancyConfig != nil:
@@ -133,6 +132,9 @@ func checkCreate(r ref, in *api.CreateFunctionInput) error {
 	}
 	if err := cmpErr(checkArchitectures(in.Architectures), checkTags(in.Tags), checkLayerList(in.Layers)); err != nil {
 		return err
+	}
+	if isImage {
+		return nil
 	}
 	if in.Code == nil {
 		return invalid("Please provide a source for function code.")
@@ -166,6 +168,19 @@ func (s *Service) absent(ctx context.Context, r ref) error {
 	})
 }
 
+// codeOf is the code that a function is created with: an archive, which is stored, or an image, which is pulled later.
+func (s *Service) codeOf(ctx context.Context, r ref, in *api.FunctionCode) (pkg, *imageCode, error) {
+	if uri := str(in.ImageURI); uri != "" {
+		found, err := s.resolveImage(ctx, r, uri)
+		if err != nil {
+			return pkg{}, nil, err
+		}
+		return pkg{code: found.code()}, found, nil
+	}
+	p, err := s.upload(ctx, in.ZipFile)
+	return p, nil, err
+}
+
 // upload checks, unpacks and stores an archive. What no row names afterwards is to be discarded.
 func (s *Service) upload(ctx context.Context, zip []byte) (pkg, error) {
 	c, err := s.code.add(ctx, zip)
@@ -182,6 +197,9 @@ func (s *Service) upload(ctx context.Context, zip []byte) (pkg, error) {
 // discard deletes an archive that no row came to name, because the op was refused or given up. What a failing disk leaves is
 // found at start-up: then nobody can tell what is stored.
 func (s *Service) discard(p pkg, why error) {
+	if p.Blob == "" {
+		return
+	}
 	var refused *aws.Error
 	if !errors.As(why, &refused) && !errors.Is(why, context.Canceled) && !errors.Is(why, context.DeadlineExceeded) {
 		return
@@ -225,9 +243,7 @@ func (s *Service) GetFunction(ctx context.Context, in *api.GetFunctionInput) (*a
 	}
 	out := &api.GetFunctionOutput{
 		Configuration: shown,
-		Code: &api.FunctionCodeLocation{
-			RepositoryType: new("S3"), Location: new(s.deps.CodeURL(ctx, v.Config.Code.Blob)),
-		},
+		Code:          s.codeLocation(ctx, &v.Config),
 	}
 	if len(f.Tags) > 0 {
 		out.Tags = f.Tags
@@ -236,6 +252,14 @@ func (s *Service) GetFunction(ctx context.Context, in *api.GetFunctionInput) (*a
 		out.Concurrency = &api.Concurrency{ReservedConcurrentExecutions: f.Reserved}
 	}
 	return out, nil
+}
+
+// codeLocation is where a function's code is.
+func (s *Service) codeLocation(ctx context.Context, c *config) *api.FunctionCodeLocation {
+	if i := c.Image; i != nil {
+		return &api.FunctionCodeLocation{RepositoryType: new("ECR"), ImageURI: new(i.URI), ResolvedImageURI: new(i.resolvedURI())}
+	}
+	return &api.FunctionCodeLocation{RepositoryType: new("S3"), Location: new(s.deps.CodeURL(ctx, c.Code.Blob))}
 }
 
 // GetFunctionConfiguration shows a version's configuration.

@@ -24,6 +24,9 @@ func (s *Service) configuration(ctx context.Context, sc store.Scope, v *version,
 	out.StateReason, out.StateReasonCode = given(v.State.Reason), given(v.State.Code)
 	out.LastUpdateStatus = given(v.LastUpdate.Is)
 	out.LastUpdateStatusReason, out.LastUpdateStatusReasonCode = given(v.LastUpdate.Reason), given(v.LastUpdate.Code)
+	if v.Config.Image != nil {
+		return out, nil
+	}
 	out.RuntimeVersionConfig = &api.RuntimeVersionConfig{RuntimeVersionArn: new(runtimeVersionArn(sc.Region, v.Config.Runtime))}
 	return out, nil
 }
@@ -35,9 +38,9 @@ func (s *Service) listed(ctx context.Context, sc store.Scope, v *version, qualif
 	out := &api.FunctionConfiguration{
 		FunctionName: new(v.Function), FunctionArn: new(qualify(functionArn(sc, v.Function), qualifier)), Version: new(v.Version),
 		RevisionID: new(v.Revision), LastModified: timestamp(v.Modified),
-		CodeSha256: new(base64Of(c.Code.SHA256)), CodeSize: new(c.Code.Size),
-		Runtime: new(c.Runtime), Handler: new(c.Handler), Role: new(c.Role), Description: new(c.Description),
-		KMSKeyArn: given(c.KMSKey), Timeout: new(c.Timeout), MemorySize: new(c.Memory), PackageType: new(api.PackageTypeZip), Architectures: []string{c.Arch},
+		CodeSha256: new(c.showSHA256()), CodeSize: new(c.Code.Size),
+		Runtime: given(c.Runtime), Handler: given(c.Handler), ImageConfigResponse: c.imageConfigResponse(), Role: new(c.Role), Description: new(c.Description),
+		KMSKeyArn: given(c.KMSKey), Timeout: new(c.Timeout), MemorySize: new(c.Memory), PackageType: new(c.packageType()), Architectures: []string{c.Arch},
 		EphemeralStorage: &api.EphemeralStorage{Size: new(c.Tmp)},
 		TracingConfig:    &api.TracingConfigResponse{Mode: new(c.Tracing)},
 		SnapStart:        v.snapStart(),

@@ -197,7 +197,7 @@ func (q *keeper) set(k functionKey, told map[string]kept) {
 
 // run looks at functions, a few at once, until ctx ends. One that fails is looked at again after keepAgain.
 func (q *keeper) run(ctx context.Context, keep func(context.Context, functionKey) error) {
-	backlog[functionKey]{q.wake, q.take, keepAgain}.run(ctx, func(k functionKey) (again func()) {
+	backlog[functionKey]{wake: q.wake, take: q.take, pause: keepAgain}.run(ctx, func(k functionKey) (again func()) {
 		if q.done(k, keep(ctx, k)) {
 			return func() { q.lookAgain(k) }
 		}

@@ -288,6 +288,10 @@ func (s *Service) runnable(ctx context.Context, r ref, v *version) (*worker.Func
 	if w.Env, err = s.openEnvironment(ctx, r, c, c.Role); err != nil {
 		return nil, undecryptable(err)
 	}
+	if c.Image != nil {
+		w.Image, err = s.runImage(ctx, r, c)
+		return w, err
+	}
 	if w.Task, err = s.code.ensure(ctx, c.Code); err != nil {
 		return nil, ours(err)
 	}

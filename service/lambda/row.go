@@ -80,8 +80,9 @@ type runtimeUpdate struct{ On, Arn string }
 
 // config is the code and configuration of one version.
 type config struct {
-	ID          string // unique per change: sandboxes are pooled by it
-	Code        pkg
+	ID          string     // unique per change: sandboxes are pooled by it
+	Code        pkg        // of an image only the hash
+	Image       *imageCode `json:",omitempty"` // nil for a deployment package
 	Runtime     string
 	Handler     string
 	Role        string
@@ -110,7 +111,10 @@ type layerRef struct {
 }
 
 func (c *config) blobs(sc store.Scope) []blobKey {
-	ids := []blobKey{{sc, c.Code.Blob}}
+	var ids []blobKey
+	if c.Image == nil {
+		ids = append(ids, blobKey{sc, c.Code.Blob})
+	}
 	for _, l := range c.Layers {
 		id, _ := parseLayerArn(l.Arn)
 		ids = append(ids, blobKey{id.scope, l.Code.Blob})
@@ -120,7 +124,10 @@ func (c *config) blobs(sc store.Scope) []blobKey {
 
 // dirs lists the directories of the code cache that the configuration needs.
 func (c *config) dirs() []string {
-	dirs := []string{codeDir(c.Code.SHA256)}
+	var dirs []string
+	if c.Image == nil {
+		dirs = append(dirs, codeDir(c.Code.SHA256))
+	}
 	for _, l := range c.Layers {
 		dirs = append(dirs, codeDir(l.Code.SHA256))
 	}
@@ -134,6 +141,11 @@ func (c *config) dirs() []string {
 // digest given. Where only KMS could tell, both are nil: then they are equal if they are the ones that were set by the same op.
 func (c config) fingerprint(vars map[string]string, digest []byte) ([]byte, error) {
 	c.ID, c.Code.Blob = "", ""
+	if c.Image != nil {
+		same := *c.Image
+		same.Pulled = false
+		c.Image = &same
+	}
 	if vars != nil || digest != nil {
 		c.Env = &environment{Digest: digest}
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/enfold-run/enfold/worker"
 )
 
-// Deps is what the service needs. Every field but KMS, Metrics, AccountConcurrency and Now is required.
+// Deps is what the service needs. Every field but Images, KMS, Metrics, AccountConcurrency and Now is required.
 type Deps struct {
 	Store store.Store
 	// DataDir is where unpacked code is kept, in "code" and "layers". All of it can be made again from the store.
@@ -33,7 +33,8 @@ type Deps struct {
 	Sources  map[string]event.Source
 	Sessions Sessions
 	Roles    Roles
-	KMS      KMS // nil: KMSKeyArn is refused, and Seal seals environment variables
+	Images   Images // nil: functions of PackageType Image are refused
+	KMS      KMS    // nil: KMSKeyArn is refused, and Seal seals environment variables
 	// CodeURL is a link from which the blob can be downloaded for ten minutes, at the address that the caller reached us by.
 	CodeURL func(ctx context.Context, blob string) string
 	Metrics prometheus.Registerer
@@ -58,8 +59,10 @@ type Service struct {
 	limiter *limiter
 	metrics *metrics
 	jobs    *jobs
-	// snapshots are activations that make one. Others do not wait for them.
+	// snapshots are activations that make one, and pulls those that pull an image. Others do not wait for them.
 	snapshots *jobs
+	pulls     *jobs
+	leaving   leaving
 	keeper    *keeper
 	feeders   *feeders
 
@@ -88,8 +91,8 @@ func New(d Deps) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(d.AccountConcurrency), metrics: newMetrics(d.Metrics), jobs: newJobs(),
-		snapshots: newJobs(), keeper: newKeeper(),
+		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(d.AccountConcurrency), metrics: newMetrics(d.Metrics), jobs: newJobs(), snapshots: newJobs(), pulls: newPulls(),
+		keeper:  newKeeper(),
 		feeders: newFeeders(), settled: make(chan struct{}),
 	}
 	if d.Metrics != nil {
@@ -108,6 +111,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer running.Wait()
 	running.Go(func() { s.jobs.run(ctx, s.activate) })
 	running.Go(func() { s.snapshots.run(ctx, s.activate) })
+	running.Go(func() { s.pulls.run(ctx, s.activate) })
 	running.Go(func() { s.keeper.run(ctx, s.keep) })
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -171,6 +175,11 @@ func (s *Service) recover(ctx context.Context) error {
 
 // sweep removes unpacked code that no row has named for a while.
 func (s *Service) sweep(ctx context.Context, now time.Time) error {
+	if s.leaving.due(now) {
+		if err := s.sweepImages(ctx); err != nil {
+			return err
+		}
+	}
 	due := s.code.due(now)
 	if len(due) == 0 {
 		return nil
@@ -182,15 +191,13 @@ func (s *Service) sweep(ctx context.Context, now time.Time) error {
 	return s.code.sweep(due, named, now)
 }
 
-// SweepAll removes all unpacked code that no row names. It is for start-up, before anything is served.
+// SweepAll removes all unpacked code and all images that no row names. It is for start-up, before anything is served.
 func (s *Service) SweepAll(ctx context.Context) error {
 	named, err := s.namedDirs(ctx)
-	return errors.Join(err, func() error {
-		if err != nil {
-			return nil
-		}
-		return s.code.sweepAll(named)
-	}())
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.code.sweepAll(named), s.sweepImages(ctx))
 }
 
 // settle wakes whoever waits for a version's state.

@@ -52,13 +52,15 @@ type job struct {
 	scope             store.Scope
 	function, version string
 	snapshot          bool // it may take as long as an Init phase
+	pull              bool // it may take as long as a registry likes
 }
 
 // jobs is the queue of activations. It is in memory: what is in it can be told from the rows.
 type jobs struct {
-	mu   sync.Mutex
-	todo []job
-	wake chan struct{}
+	mu    sync.Mutex
+	todo  []job
+	wake  chan struct{}
+	slots int // how many at once, see backlog
 }
 
 func newJobs() *jobs { return &jobs{wake: make(chan struct{}, 1)} }
@@ -83,7 +85,7 @@ func (q *jobs) take() []job {
 
 // run does the jobs, a few at once, until ctx ends. One that fails is done again after retryAfter.
 func (q *jobs) run(ctx context.Context, do func(context.Context, job) error) {
-	backlog[job]{q.wake, q.take, retryAfter}.run(ctx, func(j job) (again func()) {
+	backlog[job]{wake: q.wake, take: q.take, pause: retryAfter, slots: q.slots}.run(ctx, func(j job) (again func()) {
 		if err := do(ctx, j); err != nil && ctx.Err() == nil {
 			return func() { q.add(j) }
 		}
@@ -110,12 +112,17 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 	if err != nil || v == nil {
 		return err
 	}
+	if i := v.Config.Image; i != nil && !i.Pulled && !j.pull {
+		j.pull = true
+		s.pulls.add(j) // how many go on at a time is left to Images, which knows whose they are
+		return nil
+	}
 	if v.snapped() && !j.snapshot {
 		j.snapshot = true
 		s.snapshots.add(j) // others do not wait for it
 		return nil
 	}
-	failure, err := s.prepare(ctx, &v.Config)
+	failure, err := s.prepare(ctx, ref{scope: j.scope, name: j.function}, &v.Config)
 	if err == nil && failure.Is == "" && v.snapped() {
 		failure, err = s.snapshot(ctx, ref{scope: j.scope, name: j.function}, v)
 	}
@@ -135,6 +142,11 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 		if !next.finish(failure) {
 			return nil
 		}
+		if next.Config.Image != nil && failure.Is == "" {
+			here := *next.Config.Image
+			here.Pulled = true
+			next.Config.Image = &here
+		}
 		if now.Serving != nil && next.Serving == nil {
 			retired = workerKey(j.scope, now, now.Serving)
 		}
@@ -145,6 +157,7 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 	}
 	if gone {
 		s.dropSnapshot(j.scope, v)
+		s.leaving.add(time.Now(), v.images()...)
 	}
 	s.settle()
 	if retired != "" {
@@ -187,7 +200,10 @@ func (v *version) finish(failure status) bool {
 }
 
 // prepare makes sure that a configuration can run here. failure says why it cannot; its Is is empty if it can.
-func (s *Service) prepare(ctx context.Context, c *config) (failure status, err error) {
+func (s *Service) prepare(ctx context.Context, r ref, c *config) (failure status, err error) {
+	if c.Image != nil {
+		return s.prepareImage(ctx, r, c)
+	}
 	if reason := s.deps.Runtimes.Check(ctx, c.Runtime); ctx.Err() != nil {
 		return status{}, ctx.Err()
 	} else if reason != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/seal"
@@ -53,6 +54,7 @@ type edit struct {
 	was   accountUse
 	dead  []string // blobs that no row needs any more
 	dirs  []string // directories of the code cache that a row stopped needing
+	gone  []string // digests of images that one did
 }
 
 // update runs fn in a transaction and, once that is durable, lets go of what no row needs any more. fn may run twice.
@@ -83,6 +85,7 @@ func (s *Service) update(ctx context.Context, scope store.Scope, fn func(e *edit
 	for _, dir := range last.dirs {
 		s.code.doom(dir)
 	}
+	s.leaving.add(time.Now(), last.gone...)
 	if last.usage.Reserved != last.was.Reserved {
 		s.cache.forgetScope(scope)
 	}
@@ -166,6 +169,7 @@ func (e *edit) forget(v *version) {
 	if v.Serving != nil {
 		e.dirs = append(e.dirs, v.Serving.dirs()...)
 	}
+	e.gone = append(e.gone, v.images()...)
 }
 
 func (e *edit) putLayerVersion(l *layerVersion) error {
@@ -328,6 +332,20 @@ func everyVersion(tx store.Tx, visit func(store.Scope, *version)) error {
 		}
 	}
 	return nil
+}
+
+// namedImages is the digest of every image that a row needs.
+func (s *Service) namedImages(ctx context.Context) (map[string]bool, error) {
+	named := map[string]bool{}
+	err := s.deps.Store.View(ctx, func(tx store.Tx) error {
+		clear(named)
+		return everyVersion(tx, func(_ store.Scope, v *version) {
+			for _, digest := range v.images() {
+				named[digest] = true
+			}
+		})
+	})
+	return named, err
 }
 
 // namedDirs is every directory of the code cache that a row needs.

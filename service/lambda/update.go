@@ -43,22 +43,26 @@ func (s *Service) UpdateFunctionCode(ctx context.Context, in *api.UpdateFunction
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCodeUpdate(in); err != nil {
+	now, err := s.updatable(ctx, r, in.RevisionID)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := s.updatable(ctx, r, in.RevisionID); err != nil {
+	if err := checkCodeUpdate(&now.Config, in); err != nil {
 		return nil, err
 	}
 	if in.DryRun != nil && *in.DryRun {
 		return s.dryRun(ctx, r, in)
 	}
-	code, err := s.upload(ctx, in.ZipFile)
+	code, img, err := s.codeOf(ctx, r, &api.FunctionCode{ZipFile: in.ZipFile, ImageURI: in.ImageURI})
 	if err != nil {
 		return nil, err
 	}
 	publish := in.Publish != nil && *in.Publish
 	out, err := s.change(ctx, r, change{revision: in.RevisionID, publish: publish, apply: func(e *edit, c *config) error {
-		c.Code, c.ID = code, uuid.NewString()
+		if img != nil {
+			img.Override = c.Image.Override
+		}
+		c.Code, c.Image, c.ID = code, img, uuid.NewString()
 		if len(in.Architectures) > 0 {
 			c.Arch = in.Architectures[0]
 		}
@@ -70,15 +74,20 @@ func (s *Service) UpdateFunctionCode(ctx context.Context, in *api.UpdateFunction
 	return out, err
 }
 
-func checkCodeUpdate(in *api.UpdateFunctionCodeInput) error {
+func checkCodeUpdate(c *config, in *api.UpdateFunctionCodeInput) error {
 	switch {
-	case str(in.ImageURI) != "":
+	case c.Image == nil && str(in.ImageURI) != "":
 		return invalid("Please don't provide ImageUri when updating a function with packageType Zip.")
+	case c.Image != nil && (str(in.ImageURI) == "" || in.ZipFile != nil || in.S3Bucket != nil || in.S3Key != nil):
+		return invalid("Please provide ImageUri when updating a function with packageType Image.")
 	case in.PublishTo != nil:
 		return unsupported("PublishTo")
 	}
 	if err := checkArchitectures(in.Architectures); err != nil {
 		return err
+	}
+	if c.Image != nil {
+		return nil
 	}
 	return checkSource(in.ZipFile, in.S3Bucket, in.S3Key, in.SourceKMSKeyArn)
 }
@@ -104,19 +113,29 @@ func (v *version) checkUpdate(r ref, revision *string) error {
 
 // dryRun answers what an update would, and changes nothing.
 func (s *Service) dryRun(ctx context.Context, r ref, in *api.UpdateFunctionCodeInput) (*api.UpdateFunctionCodeOutput, error) {
-	code, err := s.code.check(ctx, in.ZipFile)
-	if err != nil {
-		return nil, err
-	}
 	_, v, err := s.find(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	v.Config.Code.code = code
+	if v.Config.Code.code, err = s.checkCode(ctx, r, in); err != nil {
+		return nil, err
+	}
 	if err := checkTotal(&v.Config); err != nil {
 		return nil, err
 	}
 	return s.configuration(ctx, r.scope, v, "")
+}
+
+// checkCode is the code of an update that is not made.
+func (s *Service) checkCode(ctx context.Context, r ref, in *api.UpdateFunctionCodeInput) (code, error) {
+	if uri := str(in.ImageURI); uri != "" {
+		found, err := s.resolveImage(ctx, r, uri)
+		if err != nil {
+			return code{}, err
+		}
+		return found.code(), nil
+	}
+	return s.code.check(ctx, in.ZipFile)
 }
 
 // UpdateFunctionConfiguration changes $LATEST's configuration. Invocations use what was before until the update is through.
@@ -134,6 +153,9 @@ func (s *Service) UpdateFunctionConfiguration(
 	}
 	now, err := s.updatable(ctx, r, in.RevisionID)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkImageUpdate(&now.Config, in); err != nil {
 		return nil, err
 	}
 	if err := cmpErr(s.checkRole(ctx, r, in.Role), s.sealSettings(ctx, r, &now.Config, &given)); err != nil {

@@ -38,7 +38,7 @@ func (s *Service) PublishVersion(ctx context.Context, in *api.PublishVersionInpu
 		if now.State.Is != api.StateActive {
 			return unusable(now.State)
 		}
-		if cur := base64Of(now.Config.Code.SHA256); str(in.CodeSha256) != "" && *in.CodeSha256 != cur {
+		if cur := now.Config.showSHA256(); str(in.CodeSha256) != "" && *in.CodeSha256 != cur {
 			return invalid("CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). "+
 				"Please try again with the CodeSHA256 in $LATEST.", *in.CodeSha256, cur)
 		}

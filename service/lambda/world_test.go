@@ -49,9 +49,11 @@ type world struct {
 	host  *host
 	roles *roles
 	kms   *kms
-	root  *seal.Root
-	snaps Snapshots // nil: no SnapStart
-	stop  func()
+	// images has the images of the host, nil for a host without; it counts from the next open on.
+	images Images
+	root   *seal.Root
+	snaps  Snapshots // nil: no SnapStart
+	stop   func()
 
 	outbox *event.Outbox
 }
@@ -87,7 +89,7 @@ func (w *world) open() {
 	w.store, w.outbox = db, event.NewOutbox(w.root.Key("event"), nil)
 	w.Service, err = New(Deps{
 		Store: db, DataDir: w.data, Runtimes: w.host, Runner: w.pool, Snapshots: w.snaps, Seal: w.root.Key("lambda"), Outbox: w.outbox,
-		Roles: w.roles, KMS: w.kms, Log: slog.New(slog.DiscardHandler),
+		Roles: w.roles, KMS: w.kms, Images: w.images, Log: slog.New(slog.DiscardHandler),
 		CodeURL: func(_ context.Context, blob string) string { return "http://host/code/" + blob },
 	})
 	if err != nil {
