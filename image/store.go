@@ -86,6 +86,9 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// Close lets idle connections to registries go. Nobody may be pulling.
+func (s *Store) Close() { s.client.transport.CloseIdleConnections() }
+
 // Resolve finds an image and reads its manifest and configuration, and none of its layers: Layers is nil and Size 0. Its answer's Ref
 // can be pulled later.
 func (s *Store) Resolve(ctx context.Context, r Request) (*Image, error) {

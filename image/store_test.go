@@ -45,6 +45,7 @@ func open(t *testing.T, change ...func(*image.Options)) *fixture {
 		t.Fatal(err)
 	}
 	f.Store = s
+	t.Cleanup(s.Close)
 	return f
 }
 
