@@ -42,10 +42,18 @@ func hostPids(word string) []int {
 	return pids
 }
 
+// pids are the processes that have a word among their arguments, as far as they can be seen from outside.
+func (s *suite) pids(word string) []int {
+	if s.expect.Pids != nil {
+		return s.expect.Pids(word)
+	}
+	return hostPids(word)
+}
+
 // noneLeft wants no process with the word.
-func noneLeft(t *testing.T, word string) {
+func (s *suite) noneLeft(t *testing.T, word string) {
 	t.Helper()
-	if left := hostPids(word); len(left) > 0 {
+	if left := s.pids(word); len(left) > 0 {
 		t.Errorf("%d processes are left: %v", len(left), left)
 	}
 }
@@ -55,14 +63,14 @@ func testKill(t *testing.T, s *suite) {
 	h := s.create(t, nil)
 	word := newID()
 	r := h.beginSleeping("daemons", "stay", word)
-	if n := len(hostPids(word)); n != 4 {
+	if n := len(s.pids(word)); n != 4 {
 		t.Fatalf("%d processes run, want the first and three daemons", n)
 	}
 	r.Kill()
 	if e := r.wait(); e.Signal != "killed" || e.OOM {
 		t.Errorf("exit %+v", e)
 	}
-	noneLeft(t, word)
+	s.noneLeft(t, word)
 	r.out.all(t) // nobody has the pipe
 	r.Kill()     // no harm
 }
@@ -73,7 +81,7 @@ func testExitKillsDaemons(t *testing.T, s *suite) {
 	if e := h.begin(h.command("daemons", "go", word)).wait(); e.Code != 0 || e.Signal != "" {
 		t.Errorf("exit %+v", e)
 	}
-	noneLeft(t, word)
+	s.noneLeft(t, word)
 }
 
 func testTerminate(t *testing.T, s *suite) {
@@ -111,7 +119,7 @@ func testRestart(t *testing.T, s *suite) {
 	}
 	r.Kill()
 	r.wait()
-	noneLeft(t, word)
+	s.noneLeft(t, word)
 	if got := h.run("read", h.Path("/tmp/kept")); got != "from before" {
 		t.Errorf("/tmp has %q", got)
 	}
@@ -151,7 +159,7 @@ func testDestroy(t *testing.T, s *suite) {
 		})
 	}
 	wg.Wait()
-	noneLeft(t, word)
+	s.noneLeft(t, word)
 	if e := r.wait(); e.Signal != "killed" {
 		t.Errorf("exit %+v", e)
 	}
@@ -209,7 +217,7 @@ func testParallel(t *testing.T, s *suite) {
 		for !strings.Contains(r.out.String(), "sleeping") && time.Since(begun) < 30*time.Second {
 			time.Sleep(time.Millisecond)
 		}
-		for _, pid := range hostPids(word) {
+		for _, pid := range s.pids(word) {
 			uids[i] = status("/proc/" + strconv.Itoa(pid) + "/status")["Uid"]
 		}
 	}
@@ -238,7 +246,7 @@ func testForkBomb(t *testing.T, s *suite) {
 	bomb.EndInit()
 	n := 0
 	for deadline := time.Now().Add(30 * time.Second); n < 10 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		n = len(hostPids("forkbomb"))
+		n = len(s.pids("forkbomb"))
 	}
 	if n < 10 {
 		t.Errorf("the bomb has only %d processes: it is none", n)
@@ -253,7 +261,7 @@ func testForkBomb(t *testing.T, s *suite) {
 	}
 	r.Kill()
 	r.wait()
-	noneLeft(t, "forkbomb")
+	s.noneLeft(t, "forkbomb")
 	if got := bomb.run("echo", "calm", ""); got != "calm" {
 		t.Errorf("after its bomb the sandbox said %q", got)
 	}

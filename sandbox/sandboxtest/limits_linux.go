@@ -162,6 +162,9 @@ func testFloods(t *testing.T, s *suite) {
 			r := bad.begin(cmd)
 			bad.EndInit()
 			for deadline := time.Now().Add(time.Minute); r.out.String() == ""; time.Sleep(time.Millisecond) {
+				if s.expect.OwnKernel && r.isOver() {
+					break // its kernel is one process to the host, and dies with the first of its processes that takes too much
+				}
 				if time.Now().After(deadline) {
 					t.Fatalf("the flood does not begin: %q", r.err.String())
 				}

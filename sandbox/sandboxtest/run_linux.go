@@ -20,6 +20,14 @@ type Expect struct {
 	Limited  bool // memory, processes, processor time
 	OwnIDs   bool // each sandbox has a host user id of its own
 	Stock    bool // sandboxes wait ready, which come and go as they like: what is left is counted without
+	// OwnKernel says that functions run on a kernel that is not the host's: where the two differ in what they show, the kernel's
+	// own way is expected.
+	OwnKernel bool
+	// Harmless are attempts to escape that succeed and gain nothing, each with the reason. One that fails is to be taken off the list.
+	Harmless map[string]string
+	// Pids are, for each running process with a word among its arguments, a process of the host that has its host user id. Nil is for
+	// drivers whose processes the host sees.
+	Pids func(word string) []int
 	// Why says why something is missing on this host, for the lines that say what was skipped.
 	Why string
 
@@ -256,6 +264,15 @@ func (r *running) wait() sandbox.Exit {
 		r.t.Fatalf("the process does not end; it wrote %q %q", r.out.String(), r.err.String())
 	}
 	return r.Exit()
+}
+
+func (r *running) isOver() bool {
+	select {
+	case <-r.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // run runs a probe to its end, which must be good, and is what it wrote.

@@ -67,7 +67,7 @@ func aim(t *testing.T, s *suite) target {
 	near.run("write", near.Path("/tmp/secret"), tg.Secret)
 	tg.NearFile = near.Path("/tmp/secret")
 	near.begin(cmd)
-	for deadline := time.Now().Add(10 * time.Second); len(hostPids(tg.Word)) == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); len(s.pids(tg.Word)) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the neighbour does not come up")
 		}

@@ -1,0 +1,30 @@
+package gvisor
+
+import "log/slog"
+
+// Options of New. The zero value works.
+type Options struct {
+	// Program is enfold-gvisor. If empty it is looked for beside the running binary, and then in PATH.
+	Program string
+	// Platform is how gVisor gets at system calls: "systrap" if empty, which works everywhere, or "kvm".
+	Platform string
+	Log      *slog.Logger // slog.Default if nil
+	// Stock is how many sandboxes wait ready: 1 if zero, none if negative. Each takes some 40 MB.
+	Stock int
+	// FirstID is the first of the host user and group ids that sandboxes get, one each: 2,000,000 if zero.
+	FirstID int
+}
+
+// Defaults of a Spec's limits that are zero, AWS's.
+const (
+	defaultTmp    = 512 << 20
+	defaultMemory = 128 << 20
+	defaultCPU    = 72 // thousandths of a core: what 128 MB give
+	defaultPids   = 1024
+	defaultFiles  = 1024
+	defaultStock  = 1
+	defaultID     = 2_000_000
+)
+
+// programName is the binary that cmd/enfold-gvisor makes.
+const programName = "enfold-gvisor"
