@@ -35,6 +35,11 @@ type Config struct {
 	PrivateIssuers []string
 	// SNSAllow are addresses, or blocks of them, that are not public and to which SNS may post all the same.
 	SNSAllow []string
+	// ImageRegistries are the registries, besides this server's own, that functions of PackageType Image may come from: HOST, HOST:PORT,
+	// with http:// before those without TLS. ImageAllow are addresses, or blocks of them, that are not public and at which one may be.
+	ImageRegistries, ImageAllow []string
+	// ImageDirs are directories in which OCI layouts and docker-archives may be, for oci:PATH and docker-archive:PATH.
+	ImageDirs []string
 	// SMTP is the mail server for SNS, as a URL, and MailFrom who sends; without them there is no mail.
 	SMTP, MailFrom string
 	// Where the key comes from that everything at rest is sealed with; with neither it is made beside the data.
@@ -74,7 +79,7 @@ func (c *Config) check() error {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
 	}
-	if err := c.checkIssuers(); err != nil {
+	if err := cmp.Or(c.checkIssuers(), c.checkImages()); err != nil {
 		return err
 	}
 	return c.checkListen()

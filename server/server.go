@@ -145,8 +145,12 @@ func (s *Server) build(ctx context.Context) error {
 	inRoles := newSessions(assume.assume, tokens, s.iam)
 	sealLambda := root.Key("lambda")
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
+	images, err := s.images()
+	if err != nil {
+		return err
+	}
 	if s.lambda, err = lambda.New(lambda.Deps{
-		Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, Snapshots: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
+		Images: images, Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, Snapshots: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
 		AccountConcurrency: cfg.AccountConcurrency, Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: executionRoles{assume, inRoles, policies, s}, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
 	}); err != nil {
 		return err

@@ -38,18 +38,7 @@ func (s *Server) newSNS(d sns.Deps, calls aws.Doer) (*sns.Service, error) {
 
 // snsAllow are the addresses that are not public and to which SNS may post.
 func (c *Config) snsAllow() ([]netip.Prefix, error) {
-	all := make([]netip.Prefix, 0, len(c.SNSAllow))
-	for _, text := range c.SNSAllow {
-		p, err := netip.ParsePrefix(text)
-		if a, e := netip.ParseAddr(text); e == nil {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("--sns-allow %q: want an address or ADDRESS/BITS: %w", text, err)
-		}
-		all = append(all, p.Masked())
-	}
-	return all, nil
+	return prefixes("--sns-allow", c.SNSAllow)
 }
 
 // isOwn tells the addresses at which this server listens.

@@ -41,6 +41,10 @@ type serveCmd struct {
 
 	SNSAllow []string `help:"Addresses that are not public and that SNS may post to, such as 10.1.0.0/16." env:"ENFOLD_SNS_ALLOW" placeholder:"CIDR"`
 
+	ImageRegistries []string `help:"Registries, besides the embedded one, that functions of PackageType Image may be pulled from: public.ecr.aws, HOST:PORT, http://HOST:PORT without TLS." env:"ENFOLD_IMAGE_REGISTRIES" placeholder:"HOST"`
+	ImageAllow      []string `help:"Addresses that are not public and at which such a registry may be, such as 10.1.0.0/16." env:"ENFOLD_IMAGE_ALLOW" placeholder:"CIDR"`
+	ImageDir        []string `help:"Directories in which OCI layouts and docker-archives may be, for ImageUri oci:PATH and docker-archive:PATH." env:"ENFOLD_IMAGE_DIR" placeholder:"DIR"`
+
 	SMTP     string `help:"Mail server for subscriptions by mail: smtp://USER:PASSWORD@HOST:PORT, or smtps://. Better given by the environment." env:"ENFOLD_SMTP" placeholder:"URL"`
 	MailFrom string `help:"Address that mail is sent from." env:"ENFOLD_MAIL_FROM" placeholder:"ADDRESS"`
 
@@ -82,6 +86,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 		FunctionScalingRate: c.FunctionScalingRate,
 		RootAccessKeyID:     c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
 		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, SNSAllow: c.SNSAllow, SMTP: c.SMTP, MailFrom: c.MailFrom,
+		ImageRegistries: c.ImageRegistries, ImageAllow: c.ImageAllow, ImageDirs: c.ImageDir,
 		Log: log,
 	})
 	if err != nil {
