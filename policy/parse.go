@@ -88,7 +88,9 @@ func parse(text []byte, k Kind) (*Policy, *SyntaxError) {
 }
 
 // namesPrincipals says whether statements must have a Principal.
-func (k Kind) namesPrincipals() bool { return k == KindTrust || k == KindResource || k == KindRepository }
+func (k Kind) namesPrincipals() bool {
+	return k == KindTrust || k == KindResource || k == KindRepository
+}
 
 // syntax is the error that tells nothing.
 func (k Kind) syntax() *SyntaxError {

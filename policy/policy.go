@@ -9,13 +9,13 @@ type Kind uint8
 
 // The kinds.
 const (
-	KindIdentity Kind = iota // inline policy of a user, group or role
-	KindResource             // policy of a queue, a key, a function …
-	KindTrust                // assume role policy of a role
-	KindSession              // session policy
-	KindControl              // service control policy
-	KindManaged              // like KindIdentity, and must be of Version 2012-10-17
-	KindRepository           // like KindResource, of a repository of images: its statements are about this repository and name no resources
+	KindIdentity   Kind = iota // inline policy of a user, group or role
+	KindResource               // policy of a queue, a key, a function …
+	KindTrust                  // assume role policy of a role
+	KindSession                // session policy
+	KindControl                // service control policy
+	KindManaged                // like KindIdentity, and must be of Version 2012-10-17
+	KindRepository             // like KindResource, of a repository of images: its statements are about this repository and name no resources
 )
 
 // Effect is what a statement does to the requests that it matches.

@@ -119,14 +119,6 @@ func (r *repository) where() string {
 	return fmt.Sprintf("repository with name '%s' in the registry with id '%s'", r.name, r.scope.Account)
 }
 
-// deleteIfThere deletes a row that may be gone already.
-func deleteIfThere[T any](tx store.Tx, t store.Table[T], sc store.Scope, key string) error {
-	if err := t.Delete(tx, sc, key); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return nil
-}
-
 // deleteAll deletes the rows of a prefix and answers what was in them.
 func deleteAll[T any](tx store.Tx, t store.Table[T], sc store.Scope, prefix string) (gone []store.Row[T], err error) {
 	for row, err := range t.Scan(tx, sc, store.Range{Prefix: prefix}) {
