@@ -114,6 +114,7 @@ type fakeAPI struct {
 	events  chan event
 	answers chan answer
 	stop    chan struct{}
+	restore http.HandlerFunc // of restore/next
 }
 
 func newFakeAPI(t *testing.T) *fakeAPI {
@@ -138,6 +139,10 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.answers <- answer{path: path, body: string(body), header: r.Header, trailer: r.Trailer}
 		w.WriteHeader(http.StatusAccepted)
 		io.WriteString(w, `{"status":"OK"}`)
+		return
+	}
+	if path == "restore/next" && a.restore != nil {
+		a.restore(w, r)
 		return
 	}
 	select {

@@ -15,7 +15,7 @@ import (
 
 // bootstraps are the files of /var/runtime, a folder per family.
 //
-//go:embed python/bootstrap.py python/enfold_*.py node/*.mjs node/*.cjs java/enfold-runtime.jar
+//go:embed python/bootstrap.py python/enfold_*.py python/snapshot_restore_py.py node/*.mjs node/*.cjs java/enfold-runtime.jar
 var bootstraps embed.FS
 
 // mountPoints are empty directories in the bootstraps, for what is mounted into /var/runtime.

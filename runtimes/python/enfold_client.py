@@ -4,7 +4,9 @@ It writes HTTP by hand: http.client takes 663 microseconds for a round trip that
 and the request for the next go out together, and _socket is used because importing socket takes 8 milliseconds.
 """
 
+import os
 import sys
+import time
 
 try:
     import _socket as socket
@@ -12,6 +14,7 @@ except ImportError:  # an interpreter that hides it
     import socket
 
 PREFIX = b"/2018-06-01/runtime/"
+RESTORE_NEXT = b"GET " + PREFIX + b"restore/next HTTP/1.1\r\nHost: %s\r\n\r\n"
 NEXT = b"GET " + PREFIX + b"invocation/next HTTP/1.1\r\nHost: %s\r\n\r\n"
 POST = b"POST " + PREFIX + b"%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
 MAX_HEAD = 1 << 20
@@ -76,6 +79,31 @@ class Client:
     def post_init_error(self, body, error_type):
         self.send(self.post(b"init/error", body, "application/json", error_type))
         self.receive()
+
+    def post_restore_error(self, body, error_type):
+        self.send(self.post(b"restore/error", body, "application/json", error_type))
+        self.receive()
+
+    def restore_next(self, signal):
+        """Wait to be restored, if this process is to be stored. Returns the name of the log stream, or None.
+
+        The platform cuts the connection when it begins to store, because none survives that. signal is a path that exists as soon
+        as this process is a restored one; it then asks once more."""
+        while True:
+            try:
+                self.send(RESTORE_NEXT % self.host)
+                response = self.receive()
+                if response.status != 200:
+                    raise RuntimeError("the Runtime API answered %d to restore/next" % response.status)
+                return response.header("enfold-log-stream")
+            except (Disconnected, OSError):
+                self.close()
+                if not signal:
+                    raise
+            for _ in range(5000):
+                if os.path.exists(signal):
+                    break
+                time.sleep(0.001)
 
     def post(self, path, body, content_type, error_type):
         extra = b""

@@ -413,6 +413,14 @@ def init(client):
         sys.exit(1)
 
 
+def logged_error(e):
+    """Log an exception that is about no event, and answer its error document."""
+    doc = error_of(e, None)
+    Log.error(doc)
+    flush_streams()
+    return Encoder().encode_text(doc).encode("utf-8", "backslashreplace")
+
+
 def warn_of_updates():
     """The record that AWS writes before the error of an init that failed."""
     try:
@@ -466,7 +474,14 @@ def main():
     endpoint = os.environ["AWS_LAMBDA_RUNTIME_API"]
     if client is None or client.endpoint != endpoint:
         client = Client(endpoint)
-    run(client, init(client))
+    signal = os.environ.pop("_ENFOLD_RESTORED", "")
+    handler = init(client)
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        import enfold_snapstart
+
+        enfold_snapstart.pause(client, signal, logged_error)
+    run(client, handler)
 
 
-OWN_FILES = {__file__, os.path.join(os.path.dirname(__file__), "bootstrap.py"), load_handler.__code__.co_filename}
+OWN_FILES = {os.path.join(os.path.dirname(__file__), name) for name in ("bootstrap.py", "enfold_snapstart.py")}
+OWN_FILES |= {__file__, load_handler.__code__.co_filename}
