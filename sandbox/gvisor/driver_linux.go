@@ -102,19 +102,24 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 }
 
 func (d *Driver) create(ctx context.Context, spec sandbox.Spec, from image) (*box, error) {
-	spec = withDefaults(spec)
-	if err := check(spec); err != nil {
-		return nil, err
+	s := &box{d: d, spec: withDefaults(spec), open: map[uint32]*process{}, answers: make(chan syscall.Errno, 1)}
+	err := errors.Join(check(s.spec), ctx.Err())
+	if err == nil {
+		err = d.register(s)
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s := &box{d: d, spec: spec, open: map[uint32]*process{}, answers: make(chan syscall.Errno, 1)}
-	if err := d.register(s); err != nil {
+	if err != nil {
+		closeOutputs(sandbox.Command{Stdout: from.stdout, Stderr: from.stderr})
 		return nil, err
 	}
 	defer d.done.Done()
+	if from.dir != "" {
+		s.resume(from)
+	}
 	if err := s.fill(ctx, from); err != nil {
+		if p := s.process; p != nil {
+			p.endOutput()
+			p.finish(sandbox.Exit{Err: err})
+		}
 		d.forget(s)
 		return nil, errors.Join(err, s.remove())
 	}

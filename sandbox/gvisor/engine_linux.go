@@ -34,9 +34,6 @@ type engine struct {
 	sending sync.Mutex
 }
 
-// How an engine comes up: with nothing in it, or as it was stored in a directory.
-type image struct{ dir string }
-
 // flags are gVisor's. Its network is the keeper's namespace, which has a loopback device and nothing else; its own cgroups are ours;
 // nothing is written to the function's file system, which is read-only.
 func (d *Driver) flags() []string {
@@ -53,7 +50,7 @@ func (d *Driver) startEngine(ctx context.Context, k *keeper, from image, ready f
 	e = &engine{errors: &tail{}, gone: make(chan struct{})}
 	args := append(d.flags(), "run", "--bundle="+bundleDir, "box")
 	if from.dir != "" {
-		args = append(d.flags(), "restore", "--bundle="+bundleDir, "--image-path="+from.dir, "--background", "box")
+		args = append(d.flags(), "restore", "--bundle="+bundleDir, "--image-path="+imageDir, "--background", "box")
 	}
 	if err := e.spawn(d, k, args, ready); err != nil {
 		return nil, err
@@ -63,10 +60,7 @@ func (d *Driver) startEngine(ctx context.Context, k *keeper, from image, ready f
 		<-e.gone
 		return nil, fmt.Errorf("start gVisor: %w; it said: %s", err, e.errors)
 	}
-	return e, k.do(func() error {
-		k.used = true
-		return nil
-	})
+	return e, nil
 }
 
 // spawn starts the process. What it is to inherit is closed here in the end.
@@ -88,10 +82,6 @@ func (e *engine) spawn(d *Driver, k *keeper, args []string, ready func(pid int) 
 	defer func() { closeFiles(theirs[:]) }()
 	e.orders, e.said, e.frames = ours[0], ours[1], bufio.NewReaderSize(ours[1], 64<<10)
 	err := k.do(func() (err error) {
-		if k.used {
-			_ = unix.Unmount("/proc", unix.MNT_DETACH) // of the engine before
-		}
-		k.used = false
 		e.process, err = os.StartProcess(d.programPath(), args, &os.ProcAttr{
 			Env: []string{"ENFOLD_GVISOR_WAITS=1"}, Dir: "/", Files: theirs[:],
 			Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL},
@@ -135,16 +125,14 @@ func (e *engine) reap() {
 // kill ends all of it: the kernel ends a pid namespace with its first process.
 func (e *engine) kill() { e.process.Kill() }
 
-// hello waits for the first process. One that was stored has said it long ago: then the answer to an order that changes nothing will do.
+// hello waits for the first process. One that was stored has said it long ago; it will answer the first order.
 func (e *engine) hello(ctx context.Context, from image) error {
 	late := time.AfterFunc(patience, e.kill)
 	defer late.Stop()
 	stop := context.AfterFunc(ctx, e.kill)
 	defer stop()
 	if from.dir != "" {
-		if err := e.send(guest.Frame{Kind: guest.KindCredit, Body: guest.Number(0)}); err != nil {
-			return err
-		}
+		return nil
 	}
 	f, err := guest.Read(e.frames)
 	if err != nil {

@@ -41,6 +41,11 @@ func (s *box) fill(ctx context.Context, from image) (err error) {
 	if err := s.build(); err != nil {
 		return err
 	}
+	if from.dir != "" {
+		if err := s.mountImage(from); err != nil {
+			return err
+		}
+	}
 	return s.run(ctx, from)
 }
 
@@ -116,6 +121,9 @@ func (s *box) run(ctx context.Context, from image) error {
 	}
 	s.mu.Lock()
 	s.engine = e
+	if p := s.process; from.dir != "" && p != nil {
+		p.engine = e
+	}
 	s.mu.Unlock()
 	go s.listen(e)
 	return s.limit(from)
@@ -123,8 +131,8 @@ func (s *box) run(ctx context.Context, from image) error {
 
 // limit sets the limits of the Spec. What gVisor has taken by now is not the function's.
 func (s *box) limit(from image) error {
-	if err := s.ask(guest.Frame{Kind: guest.KindLimit, Body: guest.Number(uint32(s.spec.Pids + guestPids))}); err != nil {
-		return fmt.Errorf("limit the number of processes: %w", err)
+	if err := s.limitPids(); err != nil {
+		return err
 	}
 	if s.group == nil {
 		return nil
@@ -132,6 +140,9 @@ func (s *box) limit(from image) error {
 	base, err := s.group.Current()
 	if err != nil {
 		return fmt.Errorf("read the memory in use: %w", err)
+	}
+	if from.dir != "" {
+		base = from.stored.Base
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,6 +153,14 @@ func (s *box) limit(from image) error {
 	}
 	s.throttled = false
 	return s.group.LimitCPU(initShare(s.spec))
+}
+
+func (s *box) limitPids() error {
+	err := s.ask(guest.Frame{Kind: guest.KindLimit, Body: guest.Number(uint32(s.spec.Pids + guestPids))})
+	if err != nil {
+		return fmt.Errorf("limit the number of processes: %w", err)
+	}
+	return nil
 }
 
 // ask says something to the first process and waits for the answer.
@@ -185,6 +204,9 @@ func (s *box) revive(ctx context.Context) error {
 		<-p.done
 	}
 	err := s.keeper.do(func() error {
+		if _, err := os.Stat(controlSocket); err == nil { // it has got as far as to mount its own /proc
+			_ = unix.Unmount("/proc", unix.MNT_DETACH)
+		}
 		_ = unix.Unmount(stateDir+"/null-netns", unix.MNT_DETACH) // gVisor's, if it got as far
 		return errors.Join(os.RemoveAll(stateDir), os.Mkdir(stateDir, 0o755))
 	})

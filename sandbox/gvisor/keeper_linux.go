@@ -19,7 +19,6 @@ import (
 type keeper struct {
 	jobs chan func()
 	gone chan struct{} // closed when the thread has ended
-	used bool          // an engine has mounted its /proc; for jobs
 
 	runtimeAPI, awsAPI net.Listener
 }

@@ -173,6 +173,13 @@ func (s *sink) put(b []byte) bool {
 	return true
 }
 
+// isEmpty says that all has been written.
+func (s *sink) isEmpty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size == 0
+}
+
 // end closes the file once it has everything.
 func (s *sink) end() {
 	s.mu.Lock()
