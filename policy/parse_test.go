@@ -186,6 +186,13 @@ func TestParseTrust(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { checkParse(t, KindTrust, tt.text, tt.want) })
 	}
+	t.Run("policy of a repository", func(t *testing.T) {
+		checkParse(t, KindRepository, st(`"Effect":"Allow","Action":"ecr:*",`+lambda), "")
+		checkParse(t, KindRepository, st(`"Effect":"Allow",`+lambda), "Missing required field Action")
+		checkParse(t, KindRepository, st(`"Effect":"Allow","Action":"ecr:*","Resource":"*",`+lambda), "Has prohibited field Resource")
+		checkParse(t, KindRepository, st(`"Effect":"Allow","Action":"ecr:*","NotResource":"*",`+lambda), "Has prohibited field Resource")
+		checkParse(t, KindRepository, st(`"Effect":"Allow","Action":"ecr:*"`), "Missing required field Principal")
+	})
 	t.Run("policy of a resource", func(t *testing.T) {
 		checkParse(t, KindResource, to(`"*"`), "Missing required field Resource")
 		checkParse(t, KindResource, st(`"Effect":"Allow","Resource":"*",`+lambda), "Missing required field Action")
