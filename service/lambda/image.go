@@ -36,7 +36,7 @@ type imageCode struct {
 	Digest string // of the manifest, "sha256:…"
 	Ref    string // from where exactly this image can be pulled
 	Pulled bool   // it was, for this account: from then on the registry need not have it any more
-	// Override is the function's ImageConfig, nil if it was never given.
+	// Override is the function's ImageConfig, nil without.
 	Override *imageConfig `json:",omitempty"`
 }
 
@@ -130,7 +130,10 @@ func (s *settings) applyImage(c *config) {
 		return
 	}
 	next := *c.Image
-	next.Override = &imageConfig{s.image.EntryPoint, s.image.Command, str(s.image.WorkingDirectory)}
+	next.Override = nil
+	if !emptyImageConfig(s.image) {
+		next.Override = &imageConfig{s.image.EntryPoint, s.image.Command, str(s.image.WorkingDirectory)}
+	}
 	c.Image = &next
 }
 
@@ -259,7 +262,7 @@ func (s *Service) runImage(ctx context.Context, r ref, c *config) (*runtimes.Ima
 	return run, nil
 }
 
-// imageConfigResponse is a function's ImageConfig as the API shows it; nil if it was never given.
+// imageConfigResponse is a function's ImageConfig as the API shows it; nil without.
 func (c *config) imageConfigResponse() *api.ImageConfigResponse {
 	if c.Image == nil || c.Image.Override == nil {
 		return nil
@@ -295,7 +298,11 @@ func newPulls() *jobs {
 	return q
 }
 
-// leaving are images that a row stopped needing: they stay for lingering, as code does.
+// imageLingering is how long an image stays after the last version that names it is gone: as long as code does, and as image.Store keeps
+// what was pulled just now.
+const imageLingering = lingering + time.Hour
+
+// leaving are images that a row stopped needing.
 type leaving struct {
 	mu sync.Mutex
 	at map[string]time.Time // digest -> when it may go
@@ -308,7 +315,7 @@ func (l *leaving) add(now time.Time, digests ...string) {
 		l.at = map[string]time.Time{}
 	}
 	for _, d := range digests {
-		l.at[d] = now.Add(lingering)
+		l.at[d] = now.Add(imageLingering)
 	}
 }
 

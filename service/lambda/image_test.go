@@ -223,6 +223,15 @@ func TestImageKeepsItsDigest(t *testing.T) {
 	if run, err = w.ran("f"); err != nil || run.Image.Layers[0] != "/layers/22" || run.Image.EntryPoint[0] != "/own" {
 		t.Errorf("after the update it runs %+v, %v", run, err)
 	}
+	must(w.UpdateFunctionConfiguration(w.ctx, &api.UpdateFunctionConfigurationInput{
+		FunctionName: new("f"), ImageConfig: &api.ImageConfig{},
+	}))(t)
+	if shown := w.wait("f"); shown.ImageConfigResponse != nil {
+		t.Errorf("an empty ImageConfig leaves %+v", shown.ImageConfigResponse.ImageConfig)
+	}
+	if run, err = w.ran("f"); err != nil || run.Image.EntryPoint[0] != "/lambda-entrypoint.sh" {
+		t.Errorf("with an empty ImageConfig it runs %+v, %v", run, err)
+	}
 }
 
 // Layers that are missing when the server starts are pulled again; if they cannot be, whoever invokes hears why.
@@ -432,7 +441,7 @@ func TestImagesAreSwept(t *testing.T) {
 	if got := onDisk(); len(got) != 2 {
 		t.Errorf("a sandbox may still use one, but only these are left: %v", got)
 	}
-	if err := w.sweep(w.ctx, time.Now().Add(lingering+time.Second)); err != nil {
+	if err := w.sweep(w.ctx, time.Now().Add(imageLingering+time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if got := onDisk(); !slices.Equal(got, []string{digest("1")}) {
