@@ -15,4 +15,6 @@ func TestConformanceAhead(t *testing.T) {
 }
 
 // Nor are those of an ordinary user, as far as the host lets one.
-func TestConformanceAsUser(t *testing.T) { sandboxtest.AsUser(t, "^TestConformance(Ahead|WithImage)?$") }
+func TestConformanceAsUser(t *testing.T) {
+	sandboxtest.AsUser(t, "^TestConformance(Ahead|WithImage)?$")
+}
