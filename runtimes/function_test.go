@@ -99,6 +99,7 @@ func newFunction(t *testing.T, c code) (f *function, l Launch, entries []string)
 	}
 	l, err := hostSet(t).Launch(context.Background(), Request{
 		Runtime: c.runtime, Task: f.dir, Layers: []string{f.opt}, MemoryMB: 512, Wrapper: c.wrapper, Env: custom,
+		SnapStart: custom["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,8 @@ type Request struct {
 	Wrapper string
 	// Env is the customer's variables. It decides whether a waiting process can serve the function.
 	Env map[string]string
+	// SnapStart says that the process is to be stored, and others restored from it.
+	SnapStart bool
 }
 
 // EntrypointError says that a provided runtime has no bootstrap that can be started. The function fails with its ErrorType
@@ -65,6 +67,9 @@ func (s *Set) Launch(ctx context.Context, q Request) (Launch, error) {
 		args = b.node()
 	case Java:
 		args = b.java()
+		if q.SnapStart {
+			args = slices.Concat(args[:1], b.unsafeJava(), args[1:])
+		}
 	}
 	l := Launch{Args: wrap(q.Wrapper, args), Env: b.env, Mounts: b.mounts}
 	if beforeConfiguration(r.family, q) == "" {

@@ -30,7 +30,10 @@ func snapshotted(signal string) http.HandlerFunc {
 // startSnap starts a function with SnapStart.
 func startSnap(t *testing.T, c code, signal string) *function {
 	t.Helper()
-	c.env = map[string]string{"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+	if c.env == nil {
+		c.env = map[string]string{}
+	}
+	c.env["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
 	if signal != "" {
 		c.env["_ENFOLD_RESTORED"] = signal
 	}
@@ -149,4 +152,56 @@ func differ(t *testing.T, log string, n int) {
 			t.Errorf("field %d of both is %s", i, twins[0][i])
 		}
 	}
+}
+
+func TestJavaHooks(t *testing.T) {
+	eachInterpreter(t, Java, func(t *testing.T, runtime string) {
+		classes := javac(t, runtime, "testdata/java/snap/Hooks.java", "testdata/java/snap/Seeds.java")
+		const want = `["before 2","before 1","after 1 in ` + restoredStream + `","after 2 in ` + restoredStream + `","` + restoredStream + `",null]`
+		for name, signal := range map[string]string{"stored": filepath.Join(t.TempDir(), "restored"), "not stored": ""} {
+			t.Run(name, func(t *testing.T) {
+				f := startSnap(t, code{runtime: runtime, handler: "snap.Hooks", task: classes}, signal)
+				f.ok(f.invoke("{}"), want)
+			})
+		}
+		for _, tt := range []struct{ when, path, kind, class string }{
+			{"before", "init/error", "Runtime.BeforeCheckpointError", "CheckpointException"},
+			{"after", "restore/error", "Runtime.AfterRestoreError", "RestoreException"},
+		} {
+			t.Run("error "+tt.when, func(t *testing.T) {
+				f := startSnap(t, code{
+					runtime: runtime, handler: "snap.Hooks$Failing", task: classes, env: map[string]string{"FAIL": tt.when},
+				}, "")
+				a := f.answer()
+				if want := `{"errorMessage":"java.lang.IllegalStateException: no luck","errorType":"org.crac.` + tt.class + `"`; a.path != tt.path || !strings.HasPrefix(a.body, want) {
+					t.Errorf("posted %s %s, want %s", a.path, a.body, want)
+				}
+				if got := a.header.Get("Lambda-Runtime-Function-Error-Type"); got != tt.kind {
+					t.Errorf("error type %q", got)
+				}
+				if status := f.exit(); status != 64 {
+					t.Errorf("it ended with %d", status)
+				}
+				if log := f.logged(); !strings.Contains(log, "IllegalStateException: no luck") || !strings.Contains(log, "Hooks.java:") ||
+					strings.Contains(log, "WARNING") {
+					t.Errorf("the log is\n%s", log)
+				}
+			})
+		}
+	})
+}
+
+// TestJavaTwins differ in all that is random. They are two processes that have the same seeds before the snapshot.
+func TestJavaTwins(t *testing.T) {
+	eachInterpreter(t, Java, func(t *testing.T, runtime string) {
+		classes := javac(t, runtime, "testdata/java/snap/Hooks.java", "testdata/java/snap/Seeds.java")
+		var said string
+		for range 2 {
+			f := startSnap(t, code{runtime: runtime, handler: "snap.Hooks$Twin", task: classes, env: map[string]string{
+				"JAVA_TOOL_OPTIONS": "--add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED",
+			}}, "")
+			said += strings.Trim(f.invoke("{}").body, `"`) + "\n"
+		}
+		differ(t, said, 5)
+	})
 }

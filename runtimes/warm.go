@@ -136,15 +136,20 @@ func (b *builder) warm(args []string) *Warm {
 // javaWarm is the command line and the room in the environment of a Java that waits. It writes its configuration over its own
 // environment, where the class library has it from, when it is first asked for it, and children and native code too.
 func (b *builder) javaWarm(args []string) (warm, env []string) {
-	options := []string{"-Drun.enfold.wait=true"} // the bootstrap removes it
-	if compareVersions(b.in.version, "23") >= 0 {
-		options = append(options, "--sun-misc-unsafe-memory-access=allow") // says nothing on standard error
-	}
+	options := append(b.unsafeJava(), "-Drun.enfold.wait=true") // the bootstrap removes the last
 	for i := range javaSlots {
 		env = append(env, fmt.Sprintf("_ENFOLD_%d=", i))
 	}
 	env = append(env, "_ENFOLD="+strings.Repeat(".", javaRoom))
 	return slices.Concat(args[:1], options, args[1:]), env
+}
+
+// unsafeJava is what makes a Java say nothing on standard error of a bootstrap that reaches into the class library.
+func (b *builder) unsafeJava() []string {
+	if compareVersions(b.in.version, "23") < 0 {
+		return nil
+	}
+	return []string{"--sun-misc-unsafe-memory-access=allow"}
 }
 
 func digest(parts ...any) string {

@@ -38,6 +38,7 @@ var (
 type environment struct {
 	pool     *Pool
 	function *Function
+	driver   sandbox.Driver // that made the box
 	box      sandbox.Sandbox
 	session  *runtimeapi.Session
 	launch   runtimes.Launch
@@ -81,6 +82,11 @@ func (p *Pool) create(ctx context.Context, f *Function, of *provision) (*environ
 // furnish makes the sandbox of an environment.
 func (p *Pool) furnish(ctx context.Context, e *environment) (*environment, error) {
 	f := e.function
+	driver, err := p.driver(f)
+	if err != nil {
+		return nil, err
+	}
+	e.driver = driver
 	launch, err := p.deps.launch(ctx, f)
 	unfit := notLaunchable(err)
 	if err != nil && unfit == nil {
@@ -114,7 +120,7 @@ func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtim
 	if e.snap != nil {
 		return e.moveSnap(ctx, spec, launch)
 	}
-	if w := e.pool.ready.take(launch); w != nil {
+	if w := e.ready(launch); w != nil {
 		err := e.claim(ctx, w, spec, launch)
 		if err == nil {
 			return nil
@@ -122,13 +128,21 @@ func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtim
 		e.pool.ready.spoilt(w, err)
 	}
 	spec.Mounts = append(spec.Mounts, mounts(launch)...)
-	box, err := e.pool.deps.Driver.Create(ctx, spec)
+	box, err := e.driver.Create(ctx, spec)
 	if err != nil {
 		return err
 	}
 	e.box = box
 	e.settle(launch)
 	return nil
+}
+
+// ready is a sandbox that waits with the runtime booted, nil if there is none: they are all of the server's own kind.
+func (e *environment) ready(launch runtimes.Launch) *waiting {
+	if e.driver != e.pool.deps.Driver {
+		return nil
+	}
+	return e.pool.ready.take(launch)
 }
 
 // claim takes a sandbox in which the runtime waits. It goes on at once: start finds it under way.
@@ -168,7 +182,7 @@ func (d Deps) launch(ctx context.Context, f *Function) (runtimes.Launch, error) 
 		return f.Image.Launch()
 	}
 	return d.Runtimes.Launch(ctx, runtimes.Request{
-		Runtime: f.Runtime, Task: f.Task, Layers: f.Layers, MemoryMB: f.MemoryMB, Wrapper: f.Env["AWS_LAMBDA_EXEC_WRAPPER"], Env: f.Env,
+		Runtime: f.Runtime, Task: f.Task, Layers: f.Layers, MemoryMB: f.MemoryMB, Wrapper: f.Env["AWS_LAMBDA_EXEC_WRAPPER"], Env: f.Env, SnapStart: f.SnapStart,
 	})
 }
 

@@ -75,9 +75,14 @@ public final class Main {
         return out.toArray(new URL[0]);
     }
 
-    private void run() throws Exception {
+    private void run() throws Throwable {
         shareLogger();
+        boolean snapStart = "snap-start".equals(Variables.get("AWS_LAMBDA_INITIALIZATION_TYPE"));
+        String signal = snapStart ? SnapStart.signal() : null;
         Handler handler = load();
+        if (snapStart) {
+            SnapStart.pause(client, signal, this::log);
+        }
         RuntimeClient.Response event = client.next();
         while (true) {
             event = answer(handler, event);
@@ -102,7 +107,7 @@ public final class Main {
                 };
             }
             log(f);
-            client.lastError(null, Fault.document(f).getBytes(StandardCharsets.UTF_8), BAD_CODE);
+            client.lastError("init/error", Fault.document(f).getBytes(StandardCharsets.UTF_8), BAD_CODE);
             System.exit(1);
             return null;
         }
@@ -129,7 +134,7 @@ public final class Main {
             body = Fault.document(t).getBytes(StandardCharsets.UTF_8);
             type = t instanceof Fault ? BAD_CODE : USER_ERROR;
             if (t instanceof VirtualMachineError || t instanceof IOError || t instanceof Fault && ((Fault) t).fatal) {
-                client.lastError(event.id(), body, type);
+                client.lastError("invocation/" + event.id() + "/error", body, type);
                 System.exit(1);
             }
         }

@@ -31,7 +31,7 @@ final class Memory {
         Method base = c.getMethod("arrayBaseOffset", Class.class);
         bytes = ((Number) base.invoke(unsafe, byte[].class)).longValue();
         longs = ((Number) base.invoke(unsafe, long[].class)).longValue();
-        MethodHandles.Lookup all = trusted(c);
+        MethodHandles.Lookup all = trusted(c, unsafe);
         Class<?> descriptors = Class.forName("sun.nio.ch.InheritedChannel");
         dup2 = all.findStatic(descriptors, "dup2", MethodType.methodType(void.class, int.class, int.class));
         MethodHandle open = all.findStatic(descriptors, "open0", MethodType.methodType(int.class, String.class, int.class));
@@ -40,7 +40,15 @@ final class Memory {
         replace((int) open.invokeExact("/dev/null", 0), emptyInput); // so that this has been done once
     }
 
-    private MethodHandles.Lookup trusted(Class<?> c) throws ReflectiveOperationException {
+    /** A lookup that may do everything. */
+    static MethodHandles.Lookup trusted() throws ReflectiveOperationException {
+        Class<?> c = Class.forName("sun.misc.Unsafe");
+        Field the = c.getDeclaredField("theUnsafe");
+        the.setAccessible(true);
+        return trusted(c, the.get(null));
+    }
+
+    private static MethodHandles.Lookup trusted(Class<?> c, Object unsafe) throws ReflectiveOperationException {
         Field f = MethodHandles.Lookup.class.getDeclaredField("IMPL_LOOKUP");
         Object base = c.getMethod("staticFieldBase", Field.class).invoke(unsafe, f);
         long offset = (long) c.getMethod("staticFieldOffset", Field.class).invoke(unsafe, f);

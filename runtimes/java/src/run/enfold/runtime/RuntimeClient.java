@@ -2,6 +2,7 @@ package run.enfold.runtime;
 
 import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.Socket;
@@ -70,10 +71,37 @@ final class RuntimeClient {
         }
     }
 
-    /** Posts the last error of this process, for an invocation or, if id is null, for its init. */
-    void lastError(String id, byte[] body, String errorType) throws IOException {
-        send(post(id == null ? "init/error" : "invocation/" + id + "/error", body, errorType));
+    /** Posts the last error of this process. */
+    void lastError(String path, byte[] body, String errorType) throws IOException {
+        send(post(path, body, errorType));
         receive();
+    }
+
+    /**
+     * Waits to be restored, if this process is to be stored. Returns the name of the log stream, or null. The platform cuts the
+     * connection when it begins to store, because none survives that. signal is a path that exists as soon as this process is a
+     * restored one; it then asks once more.
+     */
+    String restoreNext(String signal) throws IOException, InterruptedException {
+        while (true) {
+            try {
+                send(("GET" + PREFIX + "restore/next HTTP/1.1\r\nHost: " + endpoint + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+                Response r = receive();
+                if (r.status != 200) {
+                    throw new IllegalStateException("the Runtime API answered " + r.status + " to restore/next");
+                }
+                return r.header("enfold-log-stream");
+            } catch (IOException e) {
+                close();
+                if (signal == null) {
+                    throw e;
+                }
+            }
+            File restored = new File(signal);
+            for (int i = 0; i < 5000 && !restored.exists(); i++) {
+                Thread.sleep(1);
+            }
+        }
     }
 
     private byte[] nextRequest() {
