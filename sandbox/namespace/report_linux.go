@@ -121,6 +121,11 @@ func Report() sandbox.Report {
 	}
 	add("a sandbox", true, "made, used and removed in "+round(t.cold), "")
 	add("a waiting sandbox", true, "becomes a function's in "+round(t.claim)+": its language runtime has booted by then", "")
+	if t.image == nil {
+		add("container images", true, "their layers are mounted by overlayfs, in "+round(t.imageTime)+" with the rest of a sandbox", "")
+	} else {
+		add("container images", false, t.image.Error(), "functions of PackageType Image want the overlay file system: modprobe overlay")
+	}
 	if v := pid1.Landlock(); v > 0 {
 		add("Landlock", true, fmt.Sprintf("version %d: one more lock on mounts, devices and abstract sockets", v), "")
 	} else {
@@ -153,6 +158,9 @@ type trialRun struct {
 	cold    time.Duration // all of a sandbox's life, and the driver's
 	claim   time.Duration
 	freezes bool
+
+	image     error // why a container image cannot be the root, nil if it can
+	imageTime time.Duration
 }
 
 // trial makes a sandbox, runs a program that every host has, and removes the sandbox; and again with one that waits.
@@ -169,6 +177,9 @@ func trial() (t trialRun, err error) {
 	if err == nil {
 		err = d.tryWaiting(ctx, &t)
 	}
+	start = time.Now()
+	t.image = d.tryImage(ctx)
+	t.imageTime = time.Since(start)
 	return t, errors.Join(err, d.Close())
 }
 
@@ -182,6 +193,23 @@ func (d *Driver) tryOnce(ctx context.Context) error {
 		return err
 	}
 	return exited(p, 7)
+}
+
+// tryImage makes an empty directory a sandbox's root.
+func (d *Driver) tryImage(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "enfold-layer")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // as the root of an image is
+		return err
+	}
+	s, err := d.Create(ctx, sandbox.Spec{ID: "image", Owner: "trial", Root: &sandbox.Root{Layers: []string{dir}}})
+	if err != nil {
+		return err
+	}
+	return s.Destroy()
 }
 
 // tryWaiting claims a shell that waits for a line.
