@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -201,6 +203,49 @@ func TestHealthMetricsInternal(t *testing.T) {
 	if w := serve(newHouse(), with(from(metrics(), "192.0.2.1:1"), "Authorization", "Bearer ")); w.Code == 200 {
 		t.Error("an empty token opens the metrics where there is none")
 	}
+}
+
+// TestRegistry: what is below /v2/ and not signed is the registry's; its bodies must come as fast as others.
+func TestRegistry(t *testing.T) {
+	registry := func(d *Deps) {
+		d.Registry = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b, err := io.ReadAll(r.Body)
+			fmt.Fprintf(w, "registry %d %t", len(b), errors.Is(err, os.ErrDeadlineExceeded))
+		})
+	}
+	for _, c := range []struct {
+		name string
+		r    *http.Request
+		want string
+	}{
+		{"the registry", newRequest("GET", "/v2/", ""), "registry 0 false"},
+		{"without the slash", newRequest("GET", "/v2", ""), "registry 0 false"},
+		{"with a login", with(newRequest("PUT", "/v2/a/manifests/b", "xyz"), "Authorization", "Basic QVdTOng="), "registry 3 false"},
+		{"signed", sign(newRequest("GET", "/v2/apis", ""), "fake", ""), "UnknownOperationException"},
+		{"another path", newRequest("GET", "/v20/", ""), "Missing Authentication Token"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := serve(newHouse(registry), c.r)
+			if got := w.Body.String() + w.Header().Get("X-Amzn-Errortype"); !strings.Contains(got, c.want) {
+				t.Errorf("answer = %d %s, want %q", w.Code, got, c.want)
+			}
+			if w := serve(newHouse(), newRequest("GET", "/v2/", "")); w.Code != 403 {
+				t.Errorf("where there is no registry: %d", w.Code)
+			}
+		})
+	}
+	t.Run("a slow body", func(t *testing.T) {
+		bubble(t, newHouse(registry), func(t *testing.T, dial func() *client) {
+			c, start := dial(), time.Now()
+			c.send("PATCH /v2/a/blobs/uploads/b HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nxy")
+			if _, answer := c.answer(); answer != "registry 2 true" {
+				t.Errorf("answer = %s", answer)
+			}
+			if took := time.Since(start); took < bodyGrace || took > bodyGrace+2*time.Second {
+				t.Errorf("refused after %s", took)
+			}
+		})
+	})
 }
 
 func TestFaults(t *testing.T) {

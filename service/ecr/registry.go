@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -27,15 +29,33 @@ type Registry struct {
 	// such, or a fault of ours.
 	Login func(r *http.Request, password string) (*Login, error)
 
-	room chan struct{} // for each part that is in memory
+	rooms sync.Map // account -> chan struct{}, in which is one for each part that it has in memory
 }
 
-// partsInMemory is how many parts of all uploads may be in memory at once.
-const partsInMemory = 16
+const (
+	// partsInMemory is how many parts of an account's uploads may be in memory at once: who sends slowly keeps its own waiting.
+	partsInMemory = 8
+	// roomWait is how long a part waits for another to be stored.
+	roomWait = 15 * time.Second
+)
+
+// enter waits until an account may have one more part in memory. leave must be called.
+func (g *Registry) enter(ctx context.Context, account string) (leave func(), err error) {
+	found, _ := g.rooms.LoadOrStore(account, make(chan struct{}, partsInMemory))
+	room := found.(chan struct{})
+	ctx, cancel := context.WithTimeout(ctx, roomWait)
+	defer cancel()
+	select {
+	case room <- struct{}{}:
+		return func() { <-room }, nil
+	case <-ctx.Done():
+		return nil, &registryError{http.StatusTooManyRequests, codeTooManyRequests, "Too many layers are being uploaded at once."}
+	}
+}
 
 // NewRegistry is a Registry.
 func NewRegistry(s *Service, d aws.Doer, login func(r *http.Request, password string) (*Login, error)) *Registry {
-	return &Registry{Service: s, Doer: d, Login: login, room: make(chan struct{}, partsInMemory)}
+	return &Registry{Service: s, Doer: d, Login: login}
 }
 
 // visit is one request to the registry.

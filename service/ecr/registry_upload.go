@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	api "github.com/enfold-run/enfold/api/ecr"
+	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/store"
 )
 
@@ -263,12 +264,11 @@ func (v *visit) receive(id string, size int64) (int64, error) {
 
 // receivePart reads a part and stores it; io.EOF says that it was the last one.
 func (v *visit) receivePart(id string, first int64) (n int64, err error) {
-	select {
-	case v.room <- struct{}{}:
-		defer func() { <-v.room }()
-	case <-v.ctx.Done():
-		return 0, v.ctx.Err()
+	leave, err := v.enter(v.ctx, aws.CallFrom(v.ctx).Account)
+	if err != nil {
+		return 0, err
 	}
+	defer leave()
 	part, readErr := readPart(v.r.Body)
 	if len(part) > 0 {
 		_, err = v.api.UploadLayerPart(v.ctx, &api.UploadLayerPartInput{

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/ecr"
@@ -319,3 +320,21 @@ func TestBrokenUpload(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// TestSlowUploads: who holds all of an account's room keeps nobody else from uploading, and its own wait no longer than they may.
+func TestSlowUploads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &Registry{}
+		for range partsInMemory {
+			_, err := g.enter(t.Context(), account)
+			check(t, err, "")
+		}
+		leave, err := g.enter(t.Context(), other)
+		check(t, err, "")
+		leave()
+		start := time.Now()
+		_, err = g.enter(t.Context(), account)
+		check(t, err, "TOOMANYREQUESTS: Too many layers are being uploaded at once.")
+		equal(t, "waited", time.Since(start), roomWait)
+	})
+}
