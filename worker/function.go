@@ -30,6 +30,9 @@ type Function struct {
 	// RuntimeVersion and RuntimeVersionArn are for the INIT_START line: "python:3.12.v1". Empty for custom runtimes.
 	RuntimeVersion, RuntimeVersionArn string
 
+	// Isolation is the least that keeps the function from others: the name of a driver, empty for the server's own.
+	Isolation string
+
 	// SnapStart says that the function is stored after its Init phase, and its sandboxes are restored from there: see Pool.Snapshot.
 	SnapStart bool
 	// Snapshot is the host directory of that. Without one that can be restored from, the function has ordinary cold starts.

@@ -25,9 +25,12 @@ var (
 
 // Deps are what a Pool stands on.
 type Deps struct {
-	Driver   sandbox.Driver
-	Runtimes *runtimes.Set
-	Logger   Logger
+	Driver sandbox.Driver
+	// DriverFor is the driver for a function: Driver, or one that isolates it better. It is called for every invocation. Nil if all
+	// functions have Driver.
+	DriverFor func(f *Function) (sandbox.Driver, error)
+	Runtimes  *runtimes.Set
+	Logger    Logger
 	// Credentials mints those of the function's role for a new sandbox. Its error wraps ErrRole if the role is to blame.
 	Credentials func(ctx context.Context, f *Function) (Credentials, error)
 	// API serves the AWS API to the function at l, which is inside its sandbox's network, from now on and until stop is called.
@@ -174,7 +177,7 @@ func (p *Pool) acquire(f *Function) (*environment, error) {
 			e := g.idle[n-1]
 			g.idle[n-1] = nil
 			g.idle = g.idle[:n-1]
-			if p.old(e, time.Now()) {
+			if p.old(e, time.Now()) || p.misplaced(e, f) {
 				p.destroy(e)
 				continue
 			}

@@ -261,7 +261,10 @@ func (p *Pool) takeProvisioned(f *Function) *environment {
 		e := pr.ready[n-1]
 		pr.ready[n-1] = nil
 		pr.ready = pr.ready[:n-1]
-		if p.old(e, time.Now()) {
+		if misplaced := p.misplaced(e, f); misplaced || p.old(e, time.Now()) {
+			if misplaced {
+				pr.f = f
+			}
 			p.destroy(e)
 			p.topUp()
 			continue

@@ -35,7 +35,7 @@ var (
 func (e *environment) moveSnap(ctx context.Context, spec sandbox.Spec, launch runtimes.Launch) error {
 	spec.Mounts = append(spec.Mounts, mounts(launch)...)
 	dir := e.function.Snapshot
-	if d := e.pool.snapshotter(); !e.snap.hold && d != nil && dir != "" {
+	if d, _ := e.driver.(sandbox.Snapshotter); !e.snap.hold && d != nil && dir != "" {
 		err := e.restored(ctx, d, withSignal(spec, dir))
 		switch {
 		case err == nil:
@@ -54,7 +54,7 @@ func (e *environment) moveSnap(ctx context.Context, spec sandbox.Spec, launch ru
 	if e.snap.spec, err = digestOf(spec); err != nil {
 		return err
 	}
-	if e.box, err = e.pool.deps.Driver.Create(ctx, spec); err != nil {
+	if e.box, err = e.driver.Create(ctx, spec); err != nil {
 		return err
 	}
 	e.settle(launch)

@@ -68,24 +68,18 @@ type manifest struct {
 
 // CanSnapshot says why Snapshot cannot work here; nil if it can. The error wraps ErrSnapshot.
 func (p *Pool) CanSnapshot() error {
-	if p.snapshotter() == nil {
+	if p.snapshotter(&Function{SnapStart: true}) == nil {
 		return fmt.Errorf("%w: the sandboxes of this server are of the kind %q, and only those of gVisor can be stored "+
 			"(serve with --isolation gvisor; `enfold doctor` says what it needs)", ErrSnapshot, p.deps.Driver.Name())
 	}
 	return nil
 }
 
-// snapshotter is the driver that stores sandboxes, nil if there is none.
-func (p *Pool) snapshotter() sandbox.Snapshotter {
-	s, _ := p.deps.Driver.(sandbox.Snapshotter)
-	return s
-}
-
 // Snapshot takes a sandbox of f through its Init phase and stores it in f.Snapshot, a directory that it makes anew, durably. A whole
 // snapshot that is there is left alone. Run restores the function's sandboxes from it. The error wraps ErrSnapshot, *InitFailure,
 // ErrRole, ErrFull or ErrDraining, or is about us.
 func (p *Pool) Snapshot(ctx context.Context, f *Function) error {
-	d := p.snapshotter()
+	d := p.snapshotter(f)
 	if d == nil {
 		return p.CanSnapshot()
 	}
