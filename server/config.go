@@ -21,8 +21,9 @@ type Config struct {
 	Data                                 string
 	Account                              string
 	Region                               string
-	Isolation                            string // "auto", "namespace" or "process"
-	TLSCert, TLSKey                      string // PEM files
+	Isolation                            string            // "auto", "process", "namespace" or "gvisor"
+	AccountIsolation                     map[string]string // account id -> "namespace" or "gvisor", where it is to be stronger
+	TLSCert, TLSKey                      string            // PEM files
 	InsecurePlaintext                    bool
 	MetricsToken                         string
 	RuntimeMap                           map[string]string

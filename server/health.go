@@ -20,7 +20,7 @@ type health struct {
 }
 
 func (s *Server) health() any {
-	h := health{Status: "ok", Version: Version(), Isolation: s.driver.Name(), Services: make([]string, len(s.services))}
+	h := health{Status: "ok", Version: Version(), Isolation: s.tiers.first.Name(), Services: make([]string, len(s.services))}
 	for i, one := range s.services {
 		h.Services[i] = one.Name
 	}

@@ -14,7 +14,7 @@ import (
 // images has the container images of functions, in the data directory. It is nil where functions are plain processes, which have the
 // host's files alone.
 func (s *Server) images() (lambda.Images, error) {
-	if s.driver.Name() == "process" {
+	if s.tiers.first.Name() == "process" {
 		return nil, nil
 	}
 	allow, err := prefixes("--image-allow", s.cfg.ImageAllow)

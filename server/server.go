@@ -30,7 +30,6 @@ import (
 	"github.com/enfold-run/enfold/event/target"
 	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/runtimes"
-	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/service/accessanalyzer"
 	"github.com/enfold-run/enfold/service/cloudtrail"
 	"github.com/enfold-run/enfold/service/ecr"
@@ -53,7 +52,7 @@ type Server struct {
 	listener net.Listener
 	http     front
 	store    store.Store
-	driver   sandbox.Driver
+	tiers    *tiers
 	pool     *worker.Pool
 	shipper  *lambda.LogShipper
 	lambda   *lambda.Service
@@ -91,7 +90,7 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	if s.store, err = sqlite.Open(ctx, cfg.Data, sqlite.Options{}); err != nil {
 		return s, err
 	}
-	if s.driver, err = newDriver(cfg); err != nil {
+	if s.tiers, err = newTiers(cfg); err != nil {
 		return s, err
 	}
 	if err := s.build(ctx); err != nil {
@@ -137,7 +136,7 @@ func (s *Server) build(ctx context.Context) error {
 	assume := functionRoles{stsapi.NewClient(calls)}
 	inside := &sandboxAPI{log: cfg.Log}
 	s.pool = worker.New(worker.Deps{
-		Driver: s.driver, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
+		Driver: s.tiers.first, DriverFor: s.tiers.forFunction, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
 		Log: cfg.Log, Idle: cfg.IdleTime, ReadyMemory: cfg.ReadyMemory,
 		ScalingRate: cfg.FunctionScalingRate, MaxSandboxes: max(cfg.AccountConcurrency, lambda.AccountConcurrency),
 	})
@@ -215,7 +214,7 @@ func (s *Server) URL() string {
 }
 
 // Isolation is the name of the sandbox driver in use.
-func (s *Server) Isolation() string { return s.driver.Name() }
+func (s *Server) Isolation() string { return s.tiers.first.Name() }
 
 // Serve serves until ctx ends, then lets running invocations finish for drain at most, or until hurry is closed, and closes
 // everything. Nothing is left on the host afterwards.
@@ -300,8 +299,8 @@ func (s *Server) close() error {
 		cancel()
 		s.pool.Drain(ended)
 	}
-	if s.driver != nil {
-		errs = append(errs, s.driver.Close())
+	if s.tiers != nil {
+		errs = append(errs, s.tiers.close())
 	}
 	if s.analyzer != nil {
 		errs = append(errs, s.analyzer.Close())

@@ -17,7 +17,9 @@ type serveCmd struct {
 	Listen    string `help:"Address to listen on." default:"127.0.0.1:4566" env:"ENFOLD_LISTEN" placeholder:"HOST:PORT"`
 	Account   string `help:"AWS account id, 12 digits." default:"000000000000" env:"ENFOLD_ACCOUNT"`
 	Region    string `help:"Region of requests that name none." default:"us-east-1" env:"ENFOLD_REGION"`
-	Isolation string `help:"How functions are isolated: ${enum}." enum:"auto,namespace,process" default:"auto" env:"ENFOLD_ISOLATION"`
+	Isolation string `help:"How functions are isolated: ${enum}." enum:"auto,process,namespace,gvisor" default:"auto" env:"ENFOLD_ISOLATION"`
+
+	AccountIsolation map[string]string `help:"Isolate the functions of an account better than others: 111111111111=gvisor." env:"ENFOLD_ACCOUNT_ISOLATION" mapsep:"," placeholder:"ACCOUNT=KIND"`
 
 	TLSCert           string `help:"TLS certificate file (PEM)." env:"ENFOLD_TLS_CERT" type:"path" placeholder:"FILE"`
 	TLSKey            string `help:"TLS key file (PEM)." env:"ENFOLD_TLS_KEY" type:"path" placeholder:"FILE"`
@@ -80,7 +82,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	s, err := server.New(ctx, server.Config{
-		Listen: c.Listen, Data: c.dir(), Account: c.Account, Region: c.Region, Isolation: c.Isolation,
+		Listen: c.Listen, Data: c.dir(), Account: c.Account, Region: c.Region, Isolation: c.Isolation, AccountIsolation: c.AccountIsolation,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecurePlaintext: c.InsecurePlaintext, MetricsToken: c.MetricsToken,
 		RuntimeMap: c.RuntimeMap, IdleTime: c.IdleTime, ReadyMemory: c.readyMemory(), AccountConcurrency: c.AccountConcurrency,
 		FunctionScalingRate: c.FunctionScalingRate,

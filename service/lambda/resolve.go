@@ -274,6 +274,7 @@ func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*
 	if err != nil {
 		return nil, err
 	}
+	t.Function.Isolation = f.Tags[isolationTag]
 	return t, nil
 }
 

@@ -17,6 +17,10 @@ const (
 	maxTagValue = 256
 )
 
+// isolationTag is a tag of ours: the least isolation that a function wants. It has a part in which sandboxes it gets, so whoever may tag
+// a function may make it slower, and never less safe.
+const isolationTag = "enfold:isolation"
+
 // taggablePattern is what the service answers when a resource cannot have tags.
 const taggablePattern = `arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:` +
 	`(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|` +
@@ -173,6 +177,9 @@ func checkTags(tags map[string]string) error {
 			return invalid("The value of tag %s must have at most %d characters.", quote(k), maxTagValue)
 		case strings.HasPrefix(strings.ToLower(k), "aws:"):
 			return invalid("Tag keys that begin with aws: are reserved: %s", quote(k))
+		case k == isolationTag && v != "namespace" && v != "gvisor":
+			return invalid("The tag %s has the value namespace or gvisor: a function can be isolated better than the server does it for all, "+
+				"and no worse.", isolationTag)
 		}
 	}
 	return nil
