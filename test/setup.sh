@@ -53,6 +53,20 @@ if ! fresh py "$stamp"; then
 	fi
 fi
 
+# AWS's runtime interface client, for a container image. It is taken as it is built: what builds it is not wanted here.
+stamp=$(hash_of test/clients/ric.txt)
+if ! fresh ric "$stamp" && [ -x "$tools/py/bin/python" ]; then
+	rm -rf "$tools/ric"
+	if "$tools/py/bin/python" -m pip install --disable-pip-version-check -q --only-binary :all: --target "$tools/ric" \
+		-r test/clients/ric.txt >"$tools/log/ric" 2>&1; then
+		done_with ric "$stamp"
+		say "installed AWS's runtime interface client for Python"
+	else
+		rm -rf "$tools/ric"
+		say "AWS's runtime interface client could not be installed, see .tools/log/ric: its test is skipped"
+	fi
+fi
+
 # The SDK for JavaScript.
 stamp=$(hash_of test/clients/package.json test/clients/package-lock.json)
 if ! fresh js "$stamp"; then
