@@ -120,3 +120,18 @@ func TestDiskFull(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFifo does not wait for somebody to write into what should be a file.
+func TestFifo(t *testing.T) {
+	f := open(t)
+	for _, name := range []string{"index.json", "a.tar"} {
+		if err := unix.Mkfifo(filepath.Join(f.files, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, ref := range []string{"oci:" + f.files, "docker-archive:" + f.files + "/a.tar"} {
+		if _, err := f.Pull(t.Context(), asked(ref)); !errors.Is(err, image.ErrInvalid) {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}

@@ -227,6 +227,7 @@ func TestRegistryRetried(t *testing.T) {
 			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/blobs/"+d.String()) && !hungUp.Swap(true) {
 				w.Header().Set("Content-Length", "1000")
 				io.WriteString(w, "\x1f\x8b")
+				w.(http.Flusher).Flush()
 				panic(http.ErrAbortHandler)
 			}
 			h.ServeHTTP(w, r)
@@ -241,6 +242,86 @@ func TestRegistryRetried(t *testing.T) {
 		t.Error("the registry has not hung up")
 	}
 	f.clean(t, 1, 1)
+}
+
+// TestEndlessWelcome reads only so much of what nobody asked for.
+func TestEndlessWelcome(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	var ended atomic.Bool
+	host := newRegistry(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v2/" || r.Header.Get("X-Push") != "" {
+				h.ServeHTTP(w, r)
+				return
+			}
+			for range 1 << 10 {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					return
+				}
+			}
+			ended.Store(true)
+		})
+	})
+	if err := imagetest.Push(t.Context(), host+"/x:1", img, nil, pushing{}); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t)
+	if _, err := f.Pull(t.Context(), asked(host+"/x:1")); err != nil {
+		t.Error(err)
+	}
+	if ended.Load() {
+		t.Error("a welcome of 64 MB was read to its end")
+	}
+}
+
+// pushing marks requests of a push.
+type pushing struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (pushing) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("X-Push", "yes")
+	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+}
+
+// TestPlaces lets one owner take only its share of the places.
+func TestPlaces(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	began, goOn := make(chan string, 8), make(chan struct{})
+	host := newRegistry(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if repo, _, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/"), "/manifests/"); ok && r.Method == http.MethodGet {
+				began <- repo
+				<-goOn
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	push(t, host+"/slow:1", img)
+	push(t, host+"/other:1", img)
+	f := open(t)
+	var wg sync.WaitGroup
+	pull := func(owner string) {
+		wg.Go(func() {
+			if _, err := f.Pull(t.Context(), image.Request{Ref: host + "/" + owner + ":1", Architecture: "amd64", Owner: owner}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 5 {
+		pull("slow")
+	}
+	for range 2 {
+		if repo := <-began; repo != "slow" {
+			t.Errorf("%s began", repo)
+		}
+	}
+	pull("other")
+	if repo := <-began; repo != "other" {
+		t.Errorf("%s has a third place", repo)
+	}
+	close(goOn)
+	wg.Wait()
 }
 
 // through is a registry in this process.

@@ -253,6 +253,7 @@ func TestUnpack(t *testing.T) {
 			imagetest.Entry{Header: tar.Header{Name: "out", Typeflag: tar.TypeSymlink, Linkname: "../../../../etc"}},
 			imagetest.File("/absolute", "abs"),
 			imagetest.Entry{Header: tar.Header{Name: "hard", Typeflag: tar.TypeLink, Linkname: "/bin/su"}},
+			imagetest.Entry{Header: tar.Header{Name: "hard", Typeflag: tar.TypeLink, Linkname: "hard"}},
 			imagetest.Entry{Header: tar.Header{Name: "dev/null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}},
 			imagetest.Entry{Header: tar.Header{Name: "pipe", Typeflag: tar.TypeFifo}},
 			imagetest.File("twice", "first"), imagetest.File("twice", "second"),
