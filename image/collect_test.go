@@ -186,7 +186,7 @@ func TestFiles(t *testing.T) {
 	}
 	for _, c := range []struct {
 		ref  string
-		want error // nil is an image, errAny anything else
+		want error // nil is an image
 	}{
 		{"oci:" + f.files + "/in/layout", nil},
 		{"oci:" + f.files + "/in/../in/layout", nil},
@@ -197,9 +197,9 @@ func TestFiles(t *testing.T) {
 		{"docker-archive:/etc/passwd", image.ErrNotAllowed},
 		{"oci:in/layout", image.ErrInvalid},
 		{"oci:", image.ErrInvalid},
-		{"oci:" + f.files + "/link", errAny},
-		{"oci:" + f.files + "/up/layout", errAny},
-		{"docker-archive:" + f.files + "/link.tar", errAny},
+		{"oci:" + f.files + "/link", image.ErrNotAllowed},
+		{"oci:" + f.files + "/up/layout", image.ErrNotAllowed},
+		{"docker-archive:" + f.files + "/link.tar", image.ErrNotAllowed},
 		{"docker-archive:" + f.files + "/text", image.ErrInvalid},
 		{"docker-archive:" + f.files + "/in", image.ErrInvalid},
 		{"docker-archive:" + f.files + "/none.tar", image.ErrNotFound},
@@ -210,11 +210,8 @@ func TestFiles(t *testing.T) {
 		{"oci:" + f.files + "/in/layout@sha256:" + strings.Repeat("0", 64), image.ErrNotFound},
 		{"oci:" + f.files + "/in/layout@sha256:../../../../etc/passwd", image.ErrInvalid},
 	} {
-		img, err := f.Pull(t.Context(), asked(c.ref))
-		if c.want == nil && err != nil || c.want == errAny && err == nil || c.want != nil && c.want != errAny && !errors.Is(err, c.want) {
+		if img, err := f.Pull(t.Context(), asked(c.ref)); !errors.Is(err, c.want) {
 			t.Errorf("%s: %+v, %v, want %v", c.ref, img, err, c.want)
 		}
 	}
 }
-
-var errAny = errors.New("any error")

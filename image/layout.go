@@ -40,10 +40,16 @@ func (s *Store) openLayout(f fileRef) (source, error) {
 	return &layout{root: root, ref: f, most: s.limits.Manifest}, nil
 }
 
-// missing tells a file that is not there.
+// missing tells a file that is not there, or not for us. What is no error of the system is a symbolic link that leads out of the root.
 func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	var system syscall.Errno
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w", ErrDenied, err)
+	case !errors.As(err, &system):
+		return fmt.Errorf("%w: %w", ErrNotAllowed, err)
 	}
 	return err
 }
