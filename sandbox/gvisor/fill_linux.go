@@ -52,7 +52,12 @@ func (s *box) fill(ctx context.Context, from image) (err error) {
 // build makes the file system.
 func (s *box) build() error {
 	mounts, err := s.openMounts()
-	defer closeAll(mounts)
+	defer func() { closeAll(mounts) }()
+	if err != nil {
+		return err
+	}
+	layers, err := s.openLayers()
+	defer func() { closeAll(layers) }()
 	if err != nil {
 		return err
 	}
@@ -69,7 +74,11 @@ func (s *box) build() error {
 		return err
 	}
 	return s.keeper.do(func() error {
-		if err := s.d.buildRoot(); err != nil {
+		build := s.d.buildRoot
+		if layers != nil {
+			build = func() error { return s.d.buildImage(layers, mounts) }
+		}
+		if err := build(); err != nil {
 			return fmt.Errorf("build the file system: %w", err)
 		}
 		for _, m := range mounts {
@@ -204,7 +213,7 @@ func (s *box) revive(ctx context.Context) error {
 		<-p.done
 	}
 	err := s.keeper.do(func() error {
-		if _, err := os.Stat(controlSocket); err == nil { // it has got as far as to mount its own /proc
+		if _, err := os.Stat("/proc/thread-self"); err != nil { // it is that of the pid namespace which has gone
 			_ = unix.Unmount("/proc", unix.MNT_DETACH)
 		}
 		_ = unix.Unmount(stateDir+"/null-netns", unix.MNT_DETACH) // gVisor's, if it got as far

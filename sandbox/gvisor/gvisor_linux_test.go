@@ -117,3 +117,9 @@ func sentry(s *box) int {
 	}
 	return 0
 }
+
+func TestConformanceWithImage(t *testing.T) {
+	var opened drivers
+	e := sandboxtest.Expect{Isolated: true, OwnIDs: true, OwnKernel: true, Stock: true, Pids: opened.pids, Harmless: harmless}
+	sandboxtest.RunImage(t, e, func(t testing.TB) sandbox.Driver { return opened.add(open(t)) })
+}

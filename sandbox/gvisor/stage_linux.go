@@ -41,23 +41,10 @@ func mountStage() error {
 	return nil
 }
 
-// buildRoot makes the part of the file system that every sandbox has: a few directories and small files, and the host's programs.
+// buildRoot makes the part of the file system that every sandbox of the host's programs has: a few directories and small files, and
+// those programs.
 func (d *Driver) buildRoot() error {
-	for _, dir := range ownDirs {
-		if err := os.MkdirAll(rootDir+dir, 0o755); err != nil {
-			return err
-		}
-	}
-	files := map[string][]byte{guestPath: d.guest, guest.FilterFile: d.filter}
-	for path, text := range etcFiles() {
-		files[path] = []byte(text)
-	}
-	for path, text := range files {
-		if err := os.WriteFile(rootDir+path, text, 0o644); err != nil {
-			return err
-		}
-	}
-	if err := os.Chmod(rootDir+guestPath, 0o755); err != nil {
+	if err := d.skeleton(rootDir, ownDirs, etcFiles()); err != nil {
 		return err
 	}
 	for path, to := range d.links {
@@ -71,6 +58,25 @@ func (d *Driver) buildRoot() error {
 		}
 	}
 	return nil
+}
+
+// skeleton makes directories and files of the sandbox's own.
+func (d *Driver) skeleton(root string, dirs []string, texts map[string]string) error {
+	for _, dir := range dirs {
+		if err := os.MkdirAll(root+dir, 0o755); err != nil {
+			return err
+		}
+	}
+	files := map[string][]byte{guestPath: d.guest, guest.FilterFile: d.filter}
+	for path, text := range texts {
+		files[path] = []byte(text)
+	}
+	for path, text := range files {
+		if err := os.WriteFile(root+path, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(root+guestPath, 0o755)
 }
 
 // bind mounts what the host has.
@@ -109,7 +115,7 @@ func attach(mount int, target string) error {
 	if err := unix.Fstat(mount, &st); err != nil {
 		return err
 	}
-	to, err := makeTarget(target, st.Mode&unix.S_IFMT == unix.S_IFDIR)
+	to, err := makeTarget(rootDir, target, st.Mode&unix.S_IFMT == unix.S_IFDIR)
 	if err != nil {
 		return fmt.Errorf("make %s: %w", target, err)
 	}
@@ -121,8 +127,8 @@ func attach(mount int, target string) error {
 }
 
 // makeTarget opens what a mount goes onto, and makes it if need be. It follows no link: code that is mounted may have planted one.
-func makeTarget(target string, isDir bool) (int, error) {
-	at, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func makeTarget(root, target string, isDir bool) (int, error) {
+	at, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}

