@@ -127,6 +127,7 @@ const noNamespaces = "functions are not isolated here: enfold doctor says what i
 
 // A function calls AWS as its role, wherever it runs.
 func TestAWSFromFunction(t *testing.T) {
+	t.Parallel()
 	for want, flag := range map[string]string{"namespace": "auto", "process": "process"} {
 		t.Run(want, func(t *testing.T) {
 			s := startServer(t, "--isolation", flag)

@@ -121,6 +121,7 @@ func (c *cli) want(answer map[string]any, pairs ...string) {
 
 // What a newcomer types, for each language.
 func TestCLI(t *testing.T) {
+	t.Parallel()
 	s := sharedServer(t)
 	for _, name := range languageNames {
 		t.Run(name, func(t *testing.T) {
@@ -190,6 +191,7 @@ func download(t testing.TB, url string) []byte {
 
 // What a function goes through after its first day: configuration, code, versions, aliases, layers, tags, concurrency.
 func TestCLILifecycle(t *testing.T) {
+	t.Parallel()
 	s := sharedServer(t)
 	c := s.cli(t)
 	const fn = "cli-lifecycle"
@@ -293,6 +295,7 @@ func TestCLIFromEnfoldEnv(t *testing.T) {
 
 // Errors as a person sees them, recorded from AWS.
 func TestCLIErrors(t *testing.T) {
+	t.Parallel()
 	s := sharedServer(t)
 	c := s.cli(t)
 	code := c.file("code.zip", bootstrap(t, binaries.misbehave))

@@ -9,6 +9,7 @@ import (
 // TestDeletedIssuer: who is gone is nobody, whatever resources say to let everybody in: what STS made for a role or user is
 // refused once that is deleted, also if there is another of that name.
 func TestDeletedIssuer(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	root := s.cli(t)
 	const open = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}]}`

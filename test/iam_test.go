@@ -20,6 +20,7 @@ func TestBoto3STS(t *testing.T) {
 
 // TestCLIIAM: what people type, by the real AWS CLI.
 func TestCLIIAM(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	c := s.cli(t)
 	c.want(c.run("iam", "create-user", "--user-name", "alice", "--tags", "Key=team,Value=blue"),

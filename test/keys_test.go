@@ -109,6 +109,7 @@ func TestLambdasOwnKey(t *testing.T) {
 // TestKeyIsGrantedToLambda: who gives a function a key of one's own must be allowed to grant it, be it only through Lambda, and
 // to nobody else.
 func TestKeyIsGrantedToLambda(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	c := s.cli(t)
 	s.create(t, lambda.CreateFunctionInput{FunctionName: aws.String("f"), Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.hello)}})

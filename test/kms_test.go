@@ -26,6 +26,7 @@ func (c *cli) encrypt(key, secret, function string) string {
 // TestEncryptionHelper: a function's variable holds what only this function can decrypt, by unmodified boto3 in its sandbox and
 // with its role's permission.
 func TestEncryptionHelper(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	c := s.cli(t)
 	py := languageOf(t, "python")
@@ -59,6 +60,7 @@ func TestEncryptionHelper(t *testing.T) {
 
 // TestEnvironmentKey: variables under a key of one's own are had only by who may decrypt with it, and only while it is enabled.
 func TestEnvironmentKey(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	c := s.cli(t)
 	key, arn := c.key(), c.role("keyed")

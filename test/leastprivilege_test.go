@@ -15,6 +15,7 @@ import (
 // TestLeastPrivilege: a role works with a broad policy; what the trail saw becomes its policy, with which the same work passes
 // and one call more is denied.
 func TestLeastPrivilege(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	root := s.cli(t)
 	for _, name := range []string{"f", "g"} {

@@ -27,6 +27,7 @@ func readFile(t testing.TB, path string) []byte {
 // What functions do wrong, under both isolations, and what their caller gets: exactly AWS's words. After each, the same
 // function serves the next call.
 func TestMisbehaviour(t *testing.T) {
+	t.Parallel()
 	for _, isolation := range []string{"namespace", "process"} {
 		t.Run(isolation, func(t *testing.T) {
 			asked := map[string]string{"namespace": "auto"}[isolation]

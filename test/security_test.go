@@ -58,6 +58,7 @@ func allowing(action, resource string) string {
 
 // TestDeniedMeansDenied walks a user from no policy to a role by the real CLI.
 func TestDeniedMeansDenied(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	root := s.cli(t)
 	s.create(t, lambda.CreateFunctionInput{FunctionName: aws.String("f"), Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.hello)}})
@@ -131,6 +132,7 @@ func TestDeniedMeansDenied(t *testing.T) {
 
 // TestTwoAccounts: what is of one account is not there for another, but through a resource policy or a role.
 func TestTwoAccounts(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	a := s.cli(t)
 	s.create(t, lambda.CreateFunctionInput{FunctionName: aws.String("f"), Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.hello)}})
@@ -172,6 +174,7 @@ func TestTwoAccounts(t *testing.T) {
 
 // TestSecretsAtRest looks for known secrets in every byte of the data directory.
 func TestSecretsAtRest(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	c := s.cli(t)
 	const inEnv, inKey = "env-secret-4711-do-not-find", "plain-text-0815-do-not-find"
@@ -227,6 +230,7 @@ func TestSecretsAtRest(t *testing.T) {
 
 // TestTrailVerify: the audit trail knows what was done and refused, and a flipped bit of it is found.
 func TestTrailVerify(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	c := s.cli(t)
 	mallory := c.user("mallory")

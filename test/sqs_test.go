@@ -26,6 +26,7 @@ func TestBoto3SQS(t *testing.T) {
 
 // TestCLISQS: what people type, by the real AWS CLI.
 func TestCLISQS(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	c := s.cli(t)
 	// Version 1 of the CLI forgets AWS_ENDPOINT_URL for SQS: it has names of its own for the hosts.

@@ -42,6 +42,7 @@ print("ok")
 // TestWebIdentity is what a workload with a token of its identity provider does: the AWS CLI and boto3 assume a role with
 // nothing else, and the SDKs' own chain finds token and role in the environment.
 func TestWebIdentity(t *testing.T) {
+	t.Parallel()
 	idp := ststest.New(t)
 	s := startServer(t, "--private-issuers", idp.Host())
 	root := s.cli(t)

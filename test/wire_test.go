@@ -177,6 +177,7 @@ func TestHostileJSON(t *testing.T) {
 
 // Clients that send a byte now and then are cut off; others do not notice them.
 func TestSlowLoris(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	before := s.steady(t)
 	const clients = 200
