@@ -25,7 +25,7 @@ type Function struct {
 	Env      map[string]string // the customer's
 	Task     string            // host directory that becomes /var/task
 	Layers   []string          // host directories merged into /opt, in order
-	Image    *runtimes.Image   // a container image, instead of Runtime, Handler, Task and Layers
+	Image    *Image            // a container image, instead of Runtime, Handler, Task and Layers
 
 	// RuntimeVersion and RuntimeVersionArn are for the INIT_START line: "python:3.12.v1". Empty for custom runtimes.
 	RuntimeVersion, RuntimeVersionArn string
@@ -43,6 +43,9 @@ type Function struct {
 	LogLevel  string // application log level, JSON only
 	SystemLog string // system log level, JSON only
 }
+
+// Image is a container image as a function uses it.
+type Image = runtimes.Image
 
 // Request is one invocation.
 type Request struct {

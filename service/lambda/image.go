@@ -14,7 +14,7 @@ import (
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/image"
-	"github.com/enfold-run/enfold/runtimes"
+	"github.com/enfold-run/enfold/worker"
 )
 
 // Images has container images on this host: an *image.Store. The context of a call tells it in whose name a registry is asked: the
@@ -235,7 +235,7 @@ func (s *Service) ensureImage(ctx context.Context, r ref, c *config) (*image.Ima
 }
 
 // runImage is an image as the worker runs it.
-func (s *Service) runImage(ctx context.Context, r ref, c *config) (*runtimes.Image, error) {
+func (s *Service) runImage(ctx context.Context, r ref, c *config) (*worker.Image, error) {
 	found, err := s.ensureImage(ctx, r, c)
 	if err != nil {
 		s.deps.Log.Error("get a function's image", "function", r.name, "image", c.Image.Digest, "error", err)
@@ -244,7 +244,7 @@ func (s *Service) runImage(ctx context.Context, r ref, c *config) (*runtimes.Ima
 		}
 		return nil, ours(err)
 	}
-	run := &runtimes.Image{
+	run := &worker.Image{
 		Layers: found.Layers, EntryPoint: found.Config.Entrypoint, Command: found.Config.Cmd, WorkingDirectory: found.Config.WorkingDir,
 		Env: found.Config.Env,
 	}

@@ -16,7 +16,6 @@ import (
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/image"
-	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/worker"
 )
 
@@ -176,7 +175,7 @@ func TestImageFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image := &runtimes.Image{
+	image := &worker.Image{
 		Layers: []string{"/layers/11"}, EntryPoint: []string{"/lambda-entrypoint.sh"}, Command: []string{"other.handler"}, WorkingDirectory: "/app",
 		Env: []string{"A=1"},
 	}
