@@ -75,8 +75,10 @@ func TestKeepSpares(t *testing.T) {
 	go func() { _, err := f.Pull(t.Context(), asked(host+"/x:1")); done <- err }()
 	<-began
 	// The first layer gets there by itself.
-	for f.layers(t) == 0 {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(time.Minute); f.layers(t) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the first layer does not get there")
+		}
 	}
 	none := func(string) bool { return false }
 	if freed, err := f.Keep(none); err != nil || freed != (image.Freed{}) {

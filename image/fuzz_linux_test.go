@@ -52,11 +52,11 @@ func FuzzUnpack(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, "canary"), []byte("alive"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l := Limits{Size: 64 << 10, Entries: 50}
+		l := Limits{Size: 64 << 10, Entries: 50, Depth: 8}
 		b := newBudget(&l)
 		s, err := newTarStream(t.Context(), bytes.NewReader(data), &layerOf{sent: v1.Descriptor{Size: int64(len(data))}, unnamed: true}, b)
 		if err == nil {
-			_, err = unpackTar(s, root, b, 8)
+			_, err = unpackTar(s, root, b, &l)
 			s.Close()
 		}
 		if err != nil && !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrTooLarge) {

@@ -191,7 +191,7 @@ func (s *Store) unpack(t *tarStream, b *budget) (rec *layerRecord, dir string, e
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return nil, dir, fmt.Errorf("unpack: %w", err)
 	}
-	if rec, err = unpackTar(t, root, b, s.limits.Depth); err != nil {
+	if rec, err = unpackTar(t, root, b, &s.limits); err != nil {
 		return nil, dir, err
 	}
 	if err = t.verify(); err != nil {

@@ -19,6 +19,9 @@ type Limits struct {
 	Pulls, PullsPerOwner int
 	// Stall is how long a registry may send nothing: 30 s. Total is how long a pull may take: 30 min.
 	Stall, Total time.Duration
+	// Reserve is how much of the disk is left alone, in bytes: 512 MiB. Images must not take the room in which others write down their
+	// state. Beyond it the disk counts as full.
+	Reserve int64
 	// Grace is how long [Store.Keep] spares what was pulled, so that its caller can write down that it needs it: 1 h.
 	Grace time.Duration
 }
@@ -33,6 +36,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.PullsPerOwner, 2)
 	def(&l.Stall, 30*time.Second)
 	def(&l.Total, 30*time.Minute)
+	def(&l.Reserve, 512<<20)
 	def(&l.Grace, time.Hour)
 	return l
 }

@@ -91,7 +91,7 @@ func TestDiskFull(t *testing.T) {
 	small := t.TempDir()
 	mount(t, "tmpfs", small, "size=2m")
 	files := t.TempDir()
-	s, err := image.Open(filepath.Join(small, "store"), image.Options{Dirs: []string{files}})
+	s, err := image.Open(filepath.Join(small, "store"), image.Options{Dirs: []string{files}, Limits: image.Limits{Reserve: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +119,16 @@ func TestDiskFull(t *testing.T) {
 	if _, err := os.Stat(f.dir); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestReserve takes no image when the disk would be too full for others.
+func TestReserve(t *testing.T) {
+	f := open(t, func(o *image.Options) { o.Limits.Reserve = 1 << 60 })
+	_, err := f.Pull(t.Context(), asked(f.rawImage(t, raw{layers: []rawLayer{{sent: layer(t, imagetest.File("a", "a"))}}})))
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("%v, want that there is no room", err)
+	}
+	f.clean(t, 0, 0)
 }
 
 // TestFifo does not wait for somebody to write into what should be a file.

@@ -24,7 +24,6 @@ const password = "correct-horse-battery"
 // onlyRegistry allows one address of loopback, and nothing else that is not public.
 func onlyRegistry(o *image.Options) {
 	o.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-	o.Limits.Stall = 2 * time.Second
 }
 
 // inside is a server that a registry must not lead to: it is no address that is allowed.
@@ -138,36 +137,41 @@ func TestRegistryAnswers(t *testing.T) {
 		name, ref string
 		around    func(http.Handler) http.Handler
 		want      error
+		stalls    bool
 	}{
-		{"no such tag", "x:2", nil, image.ErrNotFound},
-		{"no such digest", "x@sha256:" + strings.Repeat("0", 64), nil, image.ErrNotFound},
-		{"no such repository", "y:1", nil, image.ErrNotFound},
-		{"no reference", "X Y:1", nil, image.ErrInvalid},
-		{"a blob that is gone", "x:1", always(404), image.ErrNotFound},
-		{"a blob that is refused", "x:1", always(403), image.ErrDenied},
-		{"a registry that is broken", "x:1", always(500), image.ErrUnreachable},
-		{"a registry that is busy", "x:1", always(429), image.ErrUnreachable},
-		{"an answer that makes no sense", "x:1", always(418), image.ErrInvalid},
-		{"another blob", "x:1", blobs(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "other") }), image.ErrInvalid},
+		{"no such tag", "x:2", nil, image.ErrNotFound, false},
+		{"no such digest", "x@sha256:" + strings.Repeat("0", 64), nil, image.ErrNotFound, false},
+		{"no such repository", "y:1", nil, image.ErrNotFound, false},
+		{"no reference", "X Y:1", nil, image.ErrInvalid, false},
+		{"a blob that is gone", "x:1", always(404), image.ErrNotFound, false},
+		{"a blob that is refused", "x:1", always(403), image.ErrDenied, false},
+		{"a registry that is broken", "x:1", always(500), image.ErrUnreachable, false},
+		{"a registry that is busy", "x:1", always(429), image.ErrUnreachable, false},
+		{"an answer that makes no sense", "x:1", always(418), image.ErrInvalid, false},
+		{"another blob", "x:1", blobs(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "other") }), image.ErrInvalid, false},
 		{"a blob without end", "x:1", blobs(func(w http.ResponseWriter, _ *http.Request) {
 			for {
 				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
 					return
 				}
 			}
-		}), image.ErrInvalid},
+		}), image.ErrInvalid, false},
 		{"a blob that stops", "x:1", blobs(func(w http.ResponseWriter, r *http.Request) {
 			w.Write([]byte("x"))
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}), image.ErrUnreachable},
-		{"no answer", "x:1", blobs(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), image.ErrUnreachable},
+		}), image.ErrUnreachable, true},
+		{"no answer", "x:1", blobs(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), image.ErrUnreachable, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			host := newRegistry(t, c.around)
 			push(t, host+"/x:1", img)
-			f := open(t, func(o *image.Options) { o.Limits.Stall = 300 * time.Millisecond })
+			f := open(t, func(o *image.Options) {
+				if c.stalls {
+					o.Limits.Stall = 300 * time.Millisecond
+				}
+			})
 			_, err := f.Pull(t.Context(), asked(host+"/"+c.ref))
 			if !errors.Is(err, c.want) || strings.Contains(fmt.Sprint(err), "hostile words") {
 				t.Errorf("%v, want %v", err, c.want)

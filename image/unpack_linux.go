@@ -15,13 +15,13 @@ import (
 
 // unpackTar unpacks a layer's tar into the directory root, which is empty, with whiteouts as overlayfs has them. On success the budget
 // is less by what the layer holds.
-func unpackTar(t *tarStream, root string, b *budget, depth int) (*layerRecord, error) {
+func unpackTar(t *tarStream, root string, b *budget, l *Limits) (*layerRecord, error) {
 	fd, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
 	defer unix.Close(fd)
-	u := &unpacker{root: fd, depth: depth, budget: b, dir: fd, buf: make([]byte, 64<<10)}
+	u := &unpacker{root: fd, limits: l, budget: b, dir: fd, buf: make([]byte, 64<<10)}
 	defer u.leave()
 	if err = u.all(t); err != nil {
 		b.size.Add(u.rec.Size)
@@ -34,10 +34,11 @@ func unpackTar(t *tarStream, root string, b *budget, depth int) (*layerRecord, e
 // unpacker unpacks one layer. Nobody else writes where it does.
 type unpacker struct {
 	root   int
-	depth  int
+	limits *Limits
 	budget *budget
 	rec    layerRecord
 	buf    []byte
+	looked int64 // how many bytes and entries there were when the disk was last looked at, in bytes
 
 	// The directory of the last entry, as most entries have the same as the one before.
 	dirName string
@@ -71,11 +72,14 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return u.count(0)
 	}
-	name, meta, err := entryName(h.Name, u.depth)
+	name, meta, err := entryName(h.Name, u.limits.Depth)
 	if err != nil {
 		return err
 	}
 	if err := u.count(0); err != nil || meta {
+		return err
+	}
+	if err := u.room(0); err != nil {
 		return err
 	}
 	if name == "" {
@@ -111,6 +115,24 @@ func (u *unpacker) count(size int64) error {
 	return take(&u.budget.size, size, "bytes")
 }
 
+// room looks now and then how much of the disk is left, before size bytes are written that have been counted.
+func (u *unpacker) room(size int64) error {
+	const step, perEntry = 32 << 20, 4 << 10
+	now := u.rec.Size + u.rec.Entries*perEntry
+	if u.looked > 0 && now-u.looked < step {
+		return nil
+	}
+	u.looked = now
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(u.root, &st); err != nil {
+		return fmt.Errorf("unpack: %w", err)
+	}
+	if free := int64(st.Bavail) * st.Bsize; free-size < u.limits.Reserve {
+		return fmt.Errorf("unpack: only %d bytes are free, and %d of them are for others: %w", free, u.limits.Reserve, unix.ENOSPC)
+	}
+	return nil
+}
+
 func (u *unpacker) rootEntry(h *tar.Header) error {
 	if h.Typeflag != tar.TypeDir {
 		return fmt.Errorf("%w: the root %q is no directory", ErrInvalid, clip(h.Name))
@@ -138,6 +160,9 @@ func (u *unpacker) place(a at, h *tar.Header, content io.Reader) error {
 func (u *unpacker) file(a at, h *tar.Header, content io.Reader) error {
 	if h.Size > 0 {
 		if err := u.count(h.Size); err != nil {
+			return err
+		}
+		if err := u.room(h.Size); err != nil {
 			return err
 		}
 	}
@@ -195,7 +220,7 @@ func (u *unpacker) symlink(a at, h *tar.Header) error {
 
 // link makes a hard link to a file of the same layer.
 func (u *unpacker) link(a at, h *tar.Header) error {
-	target, _, err := entryName(h.Linkname, u.depth)
+	target, _, err := entryName(h.Linkname, u.limits.Depth)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Layers are for overlayfs, and paths in them are resolved by what only Linux has.
-func unpackTar(*tarStream, string, *budget, int) (*layerRecord, error) {
+func unpackTar(*tarStream, string, *budget, *Limits) (*layerRecord, error) {
 	return nil, fmt.Errorf("image: %w: layers are unpacked on Linux only", errors.ErrUnsupported)
 }
 
