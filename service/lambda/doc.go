@@ -30,9 +30,17 @@
 // from. The snapshot is a directory of the data directory, with the function's memory in clear as it was then, secrets and all: only this
 // process and root get at it. It goes with its version. One that is not whole when the server starts is made again.
 //
+// A function of PackageType Image has the image's digest, found in the name of whoever gives it the image. Until the image is pulled, as
+// Lambda and in the background, the version is Pending; others do not wait for it. From then on it needs the registry only if
+// the image's layers are lost from the disk. An image is named by the versions that have it, and goes when none has for a while.
+//
 // # Not like AWS
 //
-// These are refused with InvalidParameterValueException, never accepted and ignored: PackageType Image and ImageConfig,
+// An image may come from what the operator allows, not only from ECR, and errors about it say why. EntryPoint, Command and WorkingDirectory
+// of an ImageConfig each take the place of the image's own, the others stay. An image whose root, /etc or /tmp not everybody may enter is
+// InvalidImage. How an image fails to start is told by its invocation, not by its state.
+//
+// These are refused with InvalidParameterValueException, never accepted and ignored:
 // code in S3 (as AWS answers when there is no such bucket), VpcConfig with subnets or security groups, FileSystemConfigs,
 // CodeSigningConfigArn, SourceKMSKeyArn, TenancyConfig, DurableConfig,
 // CapacityProviderConfig, PublishTo, and any architecture but the host's, which is also the default. These are accepted,

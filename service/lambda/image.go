@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -199,7 +201,10 @@ func (i *imageCode) resolvedURI() string {
 
 // prepareImage makes sure that a configuration's image is on the disk. See prepare.
 func (s *Service) prepareImage(ctx context.Context, r ref, c *config) (failure status, err error) {
-	_, err = s.ensureImage(ctx, r, c)
+	found, err := s.ensureImage(ctx, r, c)
+	if err == nil {
+		err = enterable(found.Layers)
+	}
 	switch {
 	case err == nil:
 		return status{}, nil
@@ -218,6 +223,20 @@ func (s *Service) prepareImage(ctx context.Context, r ref, c *config) (failure s
 		return status{api.StateFailed, "The disk of this host is full: the image could not be unpacked.", api.StateReasonCodeInternalError}, nil
 	}
 	return status{}, fmt.Errorf("prepare image: %w", err)
+}
+
+// enterable refuses an image in which a function could not even find its own directories: those that a sandbox has in every image can be
+// entered by everybody. AWS runs functions as nobody in particular too.
+func enterable(layers []string) error {
+	for _, layer := range layers {
+		for _, dir := range []string{"", "dev", "etc", "proc", "sys", "tmp"} {
+			st, err := os.Lstat(filepath.Join(layer, dir))
+			if err == nil && st.IsDir() && st.Mode().Perm()&0o001 == 0 {
+				return fmt.Errorf("%w: its directory /%s cannot be entered by the user that runs functions (mode %04o)", image.ErrInvalid, dir, st.Mode().Perm())
+			}
+		}
+	}
+	return nil
 }
 
 // ensureImage is a configuration's image, pulled if it is not on the disk. What this account has not pulled yet is asked for, though

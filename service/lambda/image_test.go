@@ -1,9 +1,12 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -11,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	godiff "github.com/google/go-cmp/cmp"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -28,6 +31,7 @@ type registry struct {
 	asked  []string          // who, for what: "Resolve user URI"
 	gate   chan struct{}     // if set, Pull waits until it is closed
 	config image.Config
+	layer  string // of every image; one that is not there if it is empty
 }
 
 const repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app"
@@ -97,7 +101,7 @@ func (g *registry) Get(d string) (*image.Image, error) {
 }
 
 func (g *registry) have(d string) *image.Image {
-	return &image.Image{Digest: d, Config: g.config, Layers: []string{"/layers/" + d[7:9]}}
+	return &image.Image{Digest: d, Config: g.config, Layers: []string{cmp.Or(g.layer, "/layers/"+d[7:9])}}
 }
 
 func (g *registry) Keep(named func(string) bool) (freed image.Freed, err error) {
@@ -161,14 +165,14 @@ func TestImageFunction(t *testing.T) {
 		t.Errorf("it is shown as %s", toJSON(t, shown))
 	}
 	want := &api.ImageConfigResponse{ImageConfig: &api.ImageConfig{Command: []string{"other.handler"}, WorkingDirectory: new("/app")}}
-	if diff := cmp.Diff(want, shown.ImageConfigResponse); diff != "" {
+	if diff := godiff.Diff(want, shown.ImageConfigResponse); diff != "" {
 		t.Error(diff)
 	}
 	code := must(w.GetFunction(w.ctx, &api.GetFunctionInput{FunctionName: new("f")}))(t).Code
 	where := &api.FunctionCodeLocation{
 		RepositoryType: new("ECR"), ImageURI: new(repository + ":v1"), ResolvedImageURI: new(repository + "@" + digest("1")),
 	}
-	if diff := cmp.Diff(where, code); diff != "" {
+	if diff := godiff.Diff(where, code); diff != "" {
 		t.Error(diff)
 	}
 	run, err := w.ran("f")
@@ -179,7 +183,7 @@ func TestImageFunction(t *testing.T) {
 		Layers: []string{"/layers/11"}, EntryPoint: []string{"/lambda-entrypoint.sh"}, Command: []string{"other.handler"}, WorkingDirectory: "/app",
 		Env: []string{"A=1"},
 	}
-	if diff := cmp.Diff(image, run.Image); diff != "" || run.Task != "" || run.Runtime != "" {
+	if diff := godiff.Diff(image, run.Image); diff != "" || run.Task != "" || run.Runtime != "" {
 		t.Errorf("the worker gets %+v: %s", run, diff)
 	}
 	// The caller is asked when the function is made, Lambda when it pulls.
@@ -187,7 +191,7 @@ func TestImageFunction(t *testing.T) {
 		"Resolve 123456789012  " + repository + ":v1 for 123456789012",
 		"Pull  lambda.amazonaws.com " + strings.Split(repository, ":")[0] + "@" + digest("1") + " for 123456789012",
 	}
-	if diff := cmp.Diff(asked, slices.Compact(g.asked)); diff != "" { // a start may do once more what is under way
+	if diff := godiff.Diff(asked, slices.Compact(g.asked)); diff != "" { // a start may do once more what is under way
 		t.Error(diff)
 	}
 }
@@ -473,5 +477,36 @@ func TestResolvedURI(t *testing.T) {
 	}
 	if err := errors.New("something else"); whyNot(err) != "something else" {
 		t.Errorf("an error that is no image's reads %q", whyNot(err))
+	}
+}
+
+// A sandbox can have no root whose directories only root may enter.
+func TestImageThatCannotBeEntered(t *testing.T) {
+	for dir, mode := range map[string]os.FileMode{"": 0o700, "etc": 0o750, "tmp": 0o700} {
+		layer := t.TempDir()
+		for _, d := range []string{"etc", "tmp", "private"} {
+			if err := os.Mkdir(filepath.Join(layer, d), 0o711); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for d, m := range map[string]os.FileMode{"": 0o755, "private": 0o700} {
+			if err := os.Chmod(filepath.Join(layer, d), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w, g := newImageWorld(t)
+		g.with(func() { g.layer = layer })
+		must(w.CreateFunction(w.ctx, w.ofImage("good", repository+":v1")))(t)
+		if shown := w.wait("good"); *shown.State != api.StateActive {
+			t.Errorf("it is %s: %s", *shown.State, *shown.StateReason)
+		}
+		if err := os.Chmod(filepath.Join(layer, dir), mode); err != nil {
+			t.Fatal(err)
+		}
+		must(w.CreateFunction(w.ctx, w.ofImage("bad", repository+":v1")))(t)
+		want := fmt.Sprintf("The image is not valid. Invalid: its directory /%s cannot be entered by the user that runs functions (mode %04o).", dir, mode)
+		if shown := w.wait("bad"); *shown.State != api.StateFailed || *shown.StateReasonCode != api.StateReasonCodeInvalidImage || *shown.StateReason != want {
+			t.Errorf("it is %s: %s", *shown.State, *shown.StateReason)
+		}
 	}
 }
