@@ -2,6 +2,7 @@ package image
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -132,11 +133,11 @@ func (a *archive) manifest(ctx context.Context) (data []byte, mediaType, digest 
 		return nil, "", "", err
 	}
 	var all []saved
+	if err := countElements(bytes.TrimSpace(list), maxIndex, "images"); err != nil {
+		return nil, "", "", err
+	}
 	if err := json.Unmarshal(list, &all); err != nil {
 		return nil, "", "", fmt.Errorf("%w: manifest.json cannot be read: %w", ErrInvalid, err)
-	}
-	if len(all) > maxIndex {
-		return nil, "", "", fmt.Errorf("%w: a docker-archive of %d images", ErrTooLarge, len(all))
 	}
 	if a.ref.tag != "" {
 		all = slices.DeleteFunc(all, func(s saved) bool { return !slices.Contains(s.RepoTags, a.ref.tag) })

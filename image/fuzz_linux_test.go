@@ -130,9 +130,9 @@ func FuzzManifest(f *testing.F) {
 				}
 			}
 		}
-		doc, err := parseDocument(data, mediaType)
+		doc, err := parseDocument(data, mediaType, &l)
 		if err != nil {
-			if !errors.Is(err, ErrInvalid) {
+			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrTooLarge) {
 				t.Errorf("error %v", err)
 			}
 			return

@@ -83,10 +83,11 @@ func (l *layout) manifest(context.Context) (data []byte, mediaType, digest strin
 	if data, err = l.read("index.json"); err != nil {
 		return nil, "", "", err
 	}
-	var index v1.IndexManifest
-	if err := json.Unmarshal(data, &index); err != nil {
-		return nil, "", "", fmt.Errorf("%w: index.json cannot be read: %w", ErrInvalid, err)
+	doc, err := parseDocument(data, string(types.OCIImageIndex), &Limits{})
+	if err != nil {
+		return nil, "", "", fmt.Errorf("index.json: %w", err)
 	}
+	index := doc.index
 	const refName = "org.opencontainers.image.ref.name"
 	chosen, names := []v1.Descriptor{}, map[string]bool{}
 	for _, d := range index.Manifests {

@@ -15,7 +15,8 @@ type Limits struct {
 	Depth int
 	// Manifest is how large a manifest, an index or a configuration may be, in bytes: 4 MiB.
 	Manifest int64
-	// Pulls is how many may go on at a time, 8, and PullsPerOwner how many of them for one owner, 2. Others wait.
+	// Pulls is how many may go on at a time, 8, and PullsPerOwner how many of them for one owner, 2. Others wait. Of calls of
+	// [Store.Resolve] there may be four times as many.
 	Pulls, PullsPerOwner int
 	// Stall is how long a registry may send nothing: 30 s. Total is how long a pull may take: 30 min.
 	Stall, Total time.Duration

@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ type document struct {
 
 // parseDocument tells what a manifest is. mediaType is what its sender calls it, empty if it does not; what the document calls itself
 // must not be something else, and it must not be both: one digest would then stand for two images.
-func parseDocument(data []byte, mediaType string) (*document, error) {
+func parseDocument(data []byte, mediaType string, l *Limits) (*document, error) {
 	var shape struct {
 		SchemaVersion int             `json:"schemaVersion"`
 		MediaType     types.MediaType `json:"mediaType"`
@@ -51,6 +52,9 @@ func parseDocument(data []byte, mediaType string) (*document, error) {
 		called.IsImage() && !isImage, called.IsIndex() && !isIndex:
 		return nil, fmt.Errorf("%w: it is neither a manifest nor an index", ErrInvalid)
 	}
+	if err := errors.Join(countElements(shape.Layers, l.Layers, "layers"), countElements(shape.Manifests, maxIndex, "manifests")); err != nil {
+		return nil, err
+	}
 	d := new(document)
 	var err error
 	if isIndex {
@@ -64,11 +68,29 @@ func parseDocument(data []byte, mediaType string) (*document, error) {
 	return d, nil
 }
 
+// countElements refuses a list that is too long before it is read: an empty element is some bytes here, and hundreds in memory.
+func countElements(list json.RawMessage, most int, what string) error {
+	if len(list) == 0 || list[0] != '[' {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(list))
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	for n := 0; d.More(); n++ {
+		if n == most {
+			return fmt.Errorf("%w: more than %d %s", ErrTooLarge, most, what)
+		}
+		var skip json.RawMessage
+		if err := d.Decode(&skip); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+	}
+	return nil
+}
+
 // pick chooses the manifest of linux and arch from an index. One that names no platform is taken if none names this one.
 func pick(index *v1.IndexManifest, arch string) (v1.Descriptor, error) {
-	if len(index.Manifests) > maxIndex {
-		return v1.Descriptor{}, fmt.Errorf("%w: an index of %d manifests", ErrTooLarge, len(index.Manifests))
-	}
 	usable := func(d v1.Descriptor) bool {
 		return (d.MediaType.IsImage() || d.MediaType.IsIndex()) && d.Digest.Algorithm == "sha256"
 	}
@@ -113,9 +135,6 @@ func checkManifest(m *v1.Manifest, l *Limits) error {
 	if len(m.Layers) == 0 {
 		return fmt.Errorf("%w: it has no layers", ErrInvalid)
 	}
-	if len(m.Layers) > l.Layers {
-		return fmt.Errorf("%w: %d layers, %d are allowed", ErrTooLarge, len(m.Layers), l.Layers)
-	}
 	left := l.stream()
 	for _, d := range m.Layers {
 		if !slices.Contains(layerTypes, d.MediaType) {
@@ -132,10 +151,21 @@ func checkManifest(m *v1.Manifest, l *Limits) error {
 	return nil
 }
 
-// parseConfig reads an image's configuration and the diff ids of its layers. It must be for linux and arch.
+// parseConfig reads an image's configuration and the diff ids of its layers. It must be for linux and arch. What else is in it, its
+// history for one, is not read.
 func parseConfig(data []byte, arch string) (*Config, []v1.Hash, error) {
-	c, err := v1.ParseConfigFile(bytes.NewReader(data))
-	if err != nil {
+	var c struct {
+		Architecture string `json:"architecture"`
+		OS           string `json:"os"`
+		Config       struct {
+			Entrypoint, Cmd, Env []string
+			WorkingDir, User     string
+		} `json:"config"`
+		RootFS struct {
+			DiffIDs []v1.Hash `json:"diff_ids"`
+		} `json:"rootfs"`
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, nil, fmt.Errorf("%w: its configuration cannot be read: %w", ErrInvalid, err)
 	}
 	if c.OS != "linux" || c.Architecture != arch {

@@ -220,6 +220,19 @@ func TestRegistryLogin(t *testing.T) {
 	}
 }
 
+// TestPasswordInReference does not repeat one.
+func TestPasswordInReference(t *testing.T) {
+	f := open(t)
+	for _, ref := range []string{"https://me:" + password + "@127.0.0.1/x:1", "me:" + password + "@127.0.0.1/x:1"} {
+		if _, err := f.Pull(t.Context(), asked(ref)); !errors.Is(err, image.ErrInvalid) || strings.Contains(err.Error(), password) {
+			t.Errorf("%v", err)
+		}
+		if _, err := f.Resolve(t.Context(), asked(ref)); !errors.Is(err, image.ErrInvalid) || strings.Contains(err.Error(), password) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 // TestRegistryRetried goes on after a registry that hung up.
 func TestRegistryRetried(t *testing.T) {
 	img := build(t, layer(t, imagetest.File("a", strings.Repeat("some text ", 1000))))

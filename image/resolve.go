@@ -70,7 +70,7 @@ func (s *Store) read(ctx context.Context, src source, arch string) (*found, erro
 		if digest != "" && digest != is {
 			return nil, fmt.Errorf("%w: the manifest %s has the digest %s", ErrInvalid, clip(digest), is)
 		}
-		doc, err := parseDocument(data, mediaType)
+		doc, err := parseDocument(data, mediaType, &s.limits)
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 )
@@ -43,7 +44,8 @@ type Store struct {
 	limits Limits
 	log    *slog.Logger
 	client *outside
-	places *places
+	// places are for pulls, asking for those who only resolve.
+	places, asking *places
 
 	mu     sync.Mutex
 	pinned map[string]int // diff ids that a Pull is about to need
@@ -82,6 +84,7 @@ func Open(dir string, o Options) (*Store, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.client = newOutside(o.Allow, o.Own, s.limits.Stall)
+	s.asking = newPlaces(4*s.limits.Pulls, 4*s.limits.PullsPerOwner)
 	s.places = newPlaces(s.limits.Pulls, s.limits.PullsPerOwner)
 	return s, nil
 }
@@ -94,9 +97,14 @@ func (s *Store) Close() { s.client.transport.CloseIdleConnections() }
 func (s *Store) Resolve(ctx context.Context, r Request) (*Image, error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
+	leave, err := s.asking.enter(ctx, r.Owner)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %s: %w", shown(r.Ref), err)
+	}
+	defer leave()
 	f, err := s.find(ctx, r)
 	if err != nil {
-		return nil, fmt.Errorf("resolve %s: %w", clip(r.Ref), err)
+		return nil, fmt.Errorf("resolve %s: %w", shown(r.Ref), err)
 	}
 	defer f.source.Close()
 	return f.image(), nil
@@ -109,18 +117,18 @@ func (s *Store) Pull(ctx context.Context, r Request) (*Image, error) {
 	defer cancel()
 	leave, err := s.places.enter(ctx, r.Owner)
 	if err != nil {
-		return nil, fmt.Errorf("pull %s: %w", clip(r.Ref), err)
+		return nil, fmt.Errorf("pull %s: %w", shown(r.Ref), err)
 	}
 	defer leave()
 	f, err := s.find(ctx, r)
 	if err != nil {
-		return nil, fmt.Errorf("pull %s: %w", clip(r.Ref), err)
+		return nil, fmt.Errorf("pull %s: %w", shown(r.Ref), err)
 	}
 	defer f.source.Close()
 	start := time.Now()
 	img, err := s.fetch(ctx, f, r.Owner)
 	if err != nil {
-		return nil, fmt.Errorf("pull %s: %w", clip(r.Ref), err)
+		return nil, fmt.Errorf("pull %s: %w", shown(r.Ref), err)
 	}
 	s.log.InfoContext(ctx, "image pulled", "image", img.Ref, "layers", len(img.Layers), "bytes", img.Size, "took", time.Since(start))
 	return img, nil
@@ -193,6 +201,14 @@ func (r *Request) architecture() string {
 		return runtime.GOARCH
 	}
 	return r.Architecture
+}
+
+// shown is a reference as it may be told: somebody may have put a password before its host.
+func shown(ref string) string {
+	if i := strings.LastIndexByte(ref, '@'); i >= 0 && !strings.HasPrefix(ref[i+1:], "sha256:") {
+		ref = "…" + ref[i:]
+	}
+	return clip(ref)
 }
 
 // clip shortens what came from outside, for an error.

@@ -75,7 +75,7 @@ func (h *hashed) Read(p []byte) (int, error) {
 }
 
 // zstdWindow is how much memory a layer that is compressed with zstd may want, in bytes.
-const zstdWindow = 64 << 20
+const zstdWindow = 32 << 20
 
 // newTarStream begins to read a layer. What it is compressed with is told by its first bytes, as media types are often wrong.
 func newTarStream(ctx context.Context, body io.Reader, l *layerOf, b *budget) (*tarStream, error) {
