@@ -37,6 +37,9 @@ type Function struct {
 	SnapStart bool
 	// Snapshot is the host directory of that. Without one that can be restored from, the function has ordinary cold starts.
 	Snapshot string
+	// Spoilt, if not nil, is called when a snapshot has turned out to be one that cannot be restored from. It is to be made anew. It must
+	// not block.
+	Spoilt func()
 
 	LogGroup  string
 	LogFormat string // "Text" or "JSON"

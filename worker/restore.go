@@ -44,7 +44,7 @@ func (e *environment) moveSnap(ctx context.Context, spec sandbox.Spec, launch ru
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		e.pool.deps.Log.Error("a snapshot could not be restored, so the function starts without it", "owner", e.function.Owner, "error", err)
+		e.spoilt(err)
 	}
 	if e.snap.hold {
 		spec = withSignal(spec, dir)
@@ -61,6 +61,21 @@ func (e *environment) moveSnap(ctx context.Context, spec sandbox.Spec, launch ru
 	return nil
 }
 
+// errNoSnapshot says that one is yet to be made, or made anew.
+var errNoSnapshot = errors.New("there is none yet")
+
+// spoilt gives up a snapshot that cannot be restored from: the host's gVisor, or its interpreter, may have been updated since.
+func (e *environment) spoilt(err error) {
+	f := e.function
+	e.pool.deps.Log.Warn("a function with SnapStart has a cold start, as its snapshot cannot be restored", "owner", f.Owner, "error", err)
+	if errors.Is(err, errNoSnapshot) {
+		return
+	}
+	if os.Remove(filepath.Join(f.Snapshot, snapshotManifest)) == nil && f.Spoilt != nil { // for one of many at once
+		f.Spoilt()
+	}
+}
+
 // withSignal adds what tells the runtime that it was restored.
 func withSignal(spec sandbox.Spec, dir string) sandbox.Spec {
 	spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: filepath.Join(dir, snapshotSignal), Target: signalDir})
@@ -72,7 +87,7 @@ func (e *environment) restored(ctx context.Context, d sandbox.Snapshotter, spec 
 	dir := e.function.Snapshot
 	m, err := readManifest(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("there is none yet")
+		return errNoSnapshot
 	}
 	if err != nil {
 		return err

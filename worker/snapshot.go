@@ -70,7 +70,7 @@ type manifest struct {
 func (p *Pool) CanSnapshot() error {
 	if p.snapshotter(&Function{SnapStart: true}) == nil {
 		return fmt.Errorf("%w: the sandboxes of this server are of the kind %q, and only those of gVisor can be stored "+
-			"(serve with --isolation gvisor; `enfold doctor` says what it needs)", ErrSnapshot, p.deps.Driver.Name())
+			"(`enfold doctor` says what that needs)", ErrSnapshot, p.deps.Driver.Name())
 	}
 	return nil
 }

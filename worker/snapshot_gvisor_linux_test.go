@@ -26,7 +26,7 @@ func newGVisor(t *testing.T) *world {
 	if _, err := os.Stat(program); err != nil {
 		program = "" // in PATH
 	}
-	d, err := gvisor.New(gvisor.Options{Program: program, Stock: -1, Log: slog.New(slog.DiscardHandler)})
+	d, err := gvisor.New(gvisor.Options{Program: program, Log: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, sandbox.ErrUnsupported) {
 		t.Skip(err)
 	}

@@ -377,8 +377,25 @@ func TestUnrestorable(t *testing.T) {
 			f := w.snapping("good")
 			w.snapshot(f)
 			tt.spoil(t, d, f)
-			if resp := w.good(f, "state"); resp.Restore != 0 || resp.Init <= 0 {
-				t.Errorf("Restore %v, Init %v", resp.Restore, resp.Init)
+			var spoilt atomic.Int64
+			f.Spoilt = func() { spoilt.Add(1) }
+			for range 2 {
+				if resp := w.good(f, "state"); resp.Restore != 0 {
+					t.Errorf("it was restored: %v", resp.Restore)
+				}
+				w.run(f, "exit")
+			}
+			want := int64(1)
+			if tt.name == "gone" {
+				want = 0
+			}
+			if got := spoilt.Load(); got != want {
+				t.Errorf("it was told %d times that the snapshot is spoilt", got)
+			}
+			d.err.Store(nil)
+			w.snapshot(f)
+			if resp := w.good(f, "state"); resp.Restore == 0 {
+				t.Error("it was not restored from a new snapshot")
 			}
 			w.Drain(context.Background())
 			if !strings.Contains(w.server.String(), tt.want) {

@@ -284,6 +284,7 @@ func (s *Service) runnable(ctx context.Context, r ref, v *version) (*worker.Func
 	w := bareFunction(r, v)
 	if w.SnapStart = v.snapped(); w.SnapStart {
 		w.Snapshot = s.snapshotDir(w.Key)
+		w.Spoilt = func() { s.snapshotAgain(job{scope: r.scope, function: r.name, version: v.Version, snapshot: true}) }
 	}
 	var err error
 	if w.Env, err = s.openEnvironment(ctx, r, c, c.Role); err != nil {

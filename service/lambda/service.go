@@ -69,7 +69,8 @@ type Service struct {
 	dataKeys dataKeys
 
 	mu      sync.Mutex
-	settled chan struct{} // closed, and replaced, when a version's state changed
+	remade  map[job]time.Time // when a snapshot was made anew
+	settled chan struct{}     // closed, and replaced, when a version's state changed
 }
 
 var _ api.API = (*Service)(nil)
@@ -93,7 +94,7 @@ func New(d Deps) (*Service, error) {
 	s := &Service{
 		deps: d, blobs: blobs, code: c, cache: newTargets(), limiter: newLimiter(d.AccountConcurrency), metrics: newMetrics(d.Metrics), jobs: newJobs(), snapshots: newJobs(), pulls: newPulls(),
 		keeper:  newKeeper(),
-		feeders: newFeeders(), settled: make(chan struct{}),
+		feeders: newFeeders(), settled: make(chan struct{}), remade: map[job]time.Time{},
 	}
 	if d.Metrics != nil {
 		d.Metrics.MustRegister(provisionedUse{s})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -29,6 +30,9 @@ const snapshotsDir = "snapshots"
 
 // maxSnapTmp is how large /tmp may be with SnapStart, in MB.
 const maxSnapTmp = 512
+
+// remakePause is how long a snapshot that was given up once more after it was made anew is left alone.
+const remakePause = 10 * time.Minute
 
 // snapRuntimes are those that AWS has SnapStart for. Those of .NET do not run here.
 // See https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-supported-regions.
@@ -171,6 +175,23 @@ func (s *Service) dropSnapshot(sc store.Scope, v *version) {
 	}
 	if err := os.RemoveAll(s.snapshotDir(workerKey(sc, v, &v.Config))); err != nil {
 		s.deps.Log.Warn("remove a snapshot", "function", v.Function, "version", v.Version, "error", err)
+	}
+}
+
+// snapshotAgain has a snapshot made that was given up, unless that has happened lately: what does not help is not repeated, before the
+// server's next start.
+func (s *Service) snapshotAgain(j job) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for old, at := range s.remade {
+		if now.Sub(at) > remakePause {
+			delete(s.remade, old)
+		}
+	}
+	if _, lately := s.remade[j]; !lately {
+		s.remade[j] = now
+		s.snapshots.add(j)
 	}
 }
 

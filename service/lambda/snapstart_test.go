@@ -173,7 +173,7 @@ func TestSnapStartRestart(t *testing.T) {
 	if len(dirs) != 2 || s.count() != 2 {
 		t.Fatalf("%q", dirs)
 	}
-	w.restart()
+	w.close()
 	if err := os.RemoveAll(dirs[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestSnapStartRestart(t *testing.T) {
 	if err := os.MkdirAll(stranger, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w.restart()
+	w.open()
 	until(t, func() bool { return s.count() >= 3 })
 	if now := w.snapshotDirs(); s.count() != 3 || !slices.Equal(now, dirs) {
 		t.Errorf("after the restart there are %q, made %d times; want %q, 3", now, s.count(), dirs)
@@ -189,6 +189,36 @@ func TestSnapStartRestart(t *testing.T) {
 	must(w.DeleteFunction(w.ctx, &api.DeleteFunctionInput{FunctionName: new("f")}))(t)
 	if now := w.snapshotDirs(); len(now) != 0 {
 		t.Errorf("the deleted function's snapshots are left: %q", now)
+	}
+}
+
+// TestSnapStartSpoilt has a snapshot made anew that the worker has given up, once.
+func TestSnapStartSpoilt(t *testing.T) {
+	w, s := newSnapWorld(t)
+	w.create("f", snapStart)
+	w.publish("f", "one")
+	w.wait("f")
+	var ran *worker.Function
+	w.pool.run = func(f *worker.Function, r *worker.Request) (*worker.Response, error) {
+		ran = f
+		return &worker.Response{Payload: []byte("1")}, nil
+	}
+	must(w.Invoke(w.ctx, &api.InvokeInput{FunctionName: new("f"), Qualifier: new("1")}))(t)
+	if err := os.Remove(filepath.Join(ran.Snapshot, "memory")); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		ran.Spoilt()
+	}
+	until(t, func() bool { return s.count() == 2 })
+	must(w.Invoke(w.ctx, &api.InvokeInput{FunctionName: new("f"), Qualifier: new("1")}))(t)
+	if got := w.shown("f", "1"); got != "Active  : PublishedVersions/On" {
+		t.Errorf("it is %s", got)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun != 2 {
+		t.Errorf("it was made %d times", s.begun)
 	}
 }
 
