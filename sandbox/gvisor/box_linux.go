@@ -174,14 +174,15 @@ func (s *box) Path(target string) string { return target }
 
 // Start runs a process. Where gVisor was killed for want of memory, it is started anew, with an empty /tmp.
 func (s *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, error) {
-	p, err := s.start(ctx, cmd, nil)
+	p, err := s.start(ctx, cmd, false)
 	if err != nil {
 		return nil, fmt.Errorf("start a process in sandbox %s: %w", s.spec.ID, err)
 	}
 	return p, nil
 }
 
-func (s *box) start(ctx context.Context, cmd sandbox.Command, input []byte) (*process, error) {
+// start runs a process; ahead of its owner it waits for its standard input, and shares its current directory with who starts it.
+func (s *box) start(ctx context.Context, cmd sandbox.Command, ahead bool) (*process, error) {
 	s.starting.Lock()
 	defer s.starting.Unlock()
 	p, err := s.prepare(ctx, cmd)
@@ -190,12 +191,15 @@ func (s *box) start(ctx context.Context, cmd sandbox.Command, input []byte) (*pr
 		return nil, err
 	}
 	body := guest.Start{
-		Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Files: s.spec.Files, One: sameFile(cmd), Input: input != nil,
+		Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Files: s.spec.Files, One: sameFile(cmd), Input: ahead, Share: ahead,
 	}.Marshal()
 	if len(body) > guest.MaxBody {
 		err = syscall.E2BIG
 	} else if err = p.engine.send(guest.Frame{Kind: guest.KindStart, Process: p.number, Body: body}); err == nil {
 		err = p.awaitStart()
+	}
+	if err == nil && ahead {
+		return p, nil
 	}
 	if err == nil {
 		p.endInitIn(initTime)
@@ -267,7 +271,9 @@ func (s *box) prepare(ctx context.Context, cmd sandbox.Command) (*process, error
 	if err := s.boost(); err != nil {
 		return nil, err
 	}
-	return s.newProcess(cmd.Stdout, cmd.Stderr), nil
+	p := s.newProcess(cmd.Stdout, cmd.Stderr)
+	p.dir = cmd.Dir
+	return p, nil
 }
 
 // boost gives init its share of the processor. The caller holds s.mu.

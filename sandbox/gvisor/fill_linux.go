@@ -150,7 +150,7 @@ func (s *box) limit(from image) error {
 	if err != nil {
 		return fmt.Errorf("read the memory in use: %w", err)
 	}
-	if from.dir != "" {
+	if from.stored.Base > 0 {
 		base = from.stored.Base
 	}
 	s.mu.Lock()

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -26,7 +25,7 @@ func open(t testing.TB) *Driver {
 	if _, err := os.Stat(program); err != nil {
 		program = "" // beside the test or in PATH
 	}
-	d, err := New(Options{Program: program, Stock: -1, Log: slog.New(slog.DiscardHandler)})
+	d, err := New(Options{Program: program, Log: slog.New(slog.DiscardHandler)})
 	if errors.Is(err, sandbox.ErrUnsupported) {
 		t.Skip(err)
 	}
@@ -103,14 +102,8 @@ func (d *drivers) pids(word string) (pids []int) {
 }
 
 // sentry is a process of gVisor's that has the user id of a sandbox.
-func sentry(s *box) int {
-	files, _ := filepath.Glob("/proc/[0-9]*/status")
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil || !strings.Contains(string(text), fmt.Sprintf("\nUid:\t%d\t", s.id)) {
-			continue
-		}
-		var pid int
+func sentry(s *box) (pid int) {
+	for _, f := range processesOf(s.id) {
 		if _, err := fmt.Sscanf(f, "/proc/%d/status", &pid); err == nil {
 			return pid
 		}
@@ -120,6 +113,20 @@ func sentry(s *box) int {
 
 func TestConformanceWithImage(t *testing.T) {
 	var opened drivers
-	e := sandboxtest.Expect{Isolated: true, OwnIDs: true, OwnKernel: true, Stock: true, Pids: opened.pids, Harmless: harmless}
+	e := sandboxtest.Expect{Isolated: true, OwnIDs: true, OwnKernel: true, Stock: true, Pids: opened.pids, Harmless: harmless, Only: withImage}
 	sandboxtest.RunImage(t, e, func(t testing.TB) sandbox.Driver { return opened.add(open(t)) })
 }
+
+func TestConformanceAhead(t *testing.T) {
+	var opened drivers
+	e := sandboxtest.Expect{Isolated: true, OwnIDs: true, OwnKernel: true, Stock: true, Pids: opened.pids, Harmless: harmless, Only: ahead}
+	sandboxtest.RunAhead(t, e, func(t testing.TB) sandbox.Warmer { return opened.add(open(t)) })
+}
+
+// withImage and ahead are what an image, and having waited, can change: the rest is as TestConformance has it, and takes minutes.
+var (
+	withImage = []string{"CannotStart", "View", "Mounts", "BadSpecs", "Restart", "Destroy", "Escape"}
+	ahead     = []string{
+		"Output", "Flood", "View", "Environment", "Mounts", "Listener", "APIListener", "Tmp", "Kill", "Terminate", "Restart", "Destroy", "Tenants", "Calls",
+	}
+)

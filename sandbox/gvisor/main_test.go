@@ -3,6 +3,7 @@
 package gvisor
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,5 +13,8 @@ import (
 
 func TestMain(m *testing.M) {
 	sandboxtest.MaybeProbe()
+	if len(os.Args) == 3 && os.Args[1] == serverArg {
+		serve(os.Args[2])
+	}
 	goleak.VerifyTestMain(m)
 }

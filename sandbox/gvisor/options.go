@@ -9,8 +9,6 @@ type Options struct {
 	// Platform is how gVisor gets at system calls: "systrap" if empty, which works everywhere, or "kvm".
 	Platform string
 	Log      *slog.Logger // slog.Default if nil
-	// Stock is how many sandboxes wait ready: 1 if zero, none if negative. Each takes some 40 MB.
-	Stock int
 	// FirstID is the first of the host user and group ids that sandboxes get, one each: 2,000,000 if zero.
 	FirstID int
 }
@@ -22,7 +20,6 @@ const (
 	defaultCPU    = 72 // thousandths of a core: what 128 MB give
 	defaultPids   = 1024
 	defaultFiles  = 1024
-	defaultStock  = 1
 	defaultID     = 2_000_000
 )
 

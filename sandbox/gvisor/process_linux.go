@@ -17,6 +17,7 @@ type process struct {
 	box      *box
 	engine   *engine
 	number   uint32
+	dir      string      // where it was started
 	oomKills int64       // of the sandbox, before it
 	boost    *time.Timer // ends init
 	started  chan error  // the answer to Start

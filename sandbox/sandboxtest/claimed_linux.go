@@ -53,6 +53,9 @@ func testHeld(t *testing.T, e Expect, open func(testing.TB) sandbox.Warmer) {
 	if got.Cwd != taskDir || got.Code != "the code" {
 		t.Errorf("it is in %q and reads %q there", got.Cwd, got.Code)
 	}
+	if e.OwnKernel { // its /tmp is there before the claim, and is its own to write to
+		got.Ways = slices.DeleteFunc(got.Ways, func(way string) bool { return strings.Contains(way, " /tmp") })
+	}
 	if len(got.Ways) > 0 {
 		t.Errorf("by what it held it could: %q", got.Ways)
 	}

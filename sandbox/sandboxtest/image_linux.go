@@ -36,7 +36,7 @@ func RunImage(t *testing.T, e Expect, open func(t testing.TB) sandbox.Driver) {
 	t.Run("Shared", func(t *testing.T) { testImageShared(t, s) })
 	t.Run("BadRoots", func(t *testing.T) { testBadRoots(t, s) })
 	for _, tc := range cases() {
-		if slices.Contains(same, tc.name) {
+		if slices.Contains(same, tc.name) && (e.Only == nil || slices.Contains(e.Only, tc.name)) {
 			t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ type Expect struct {
 	// OwnKernel says that functions run on a kernel that is not the host's: where the two differ in what they show, the kernel's
 	// own way is expected.
 	OwnKernel bool
+	// Only are the names of the tests that RunAhead and RunImage run, of those that Run does; nil for all.
+	Only []string
 	// Harmless are attempts to escape that succeed and gain nothing, each with the reason. One that fails is to be taken off the list.
 	Harmless map[string]string
 	// Pids are, for each running process with a word among its arguments, a process of the host that has its host user id. Nil is for
@@ -47,6 +50,9 @@ func Run(t *testing.T, e Expect, open func(t testing.TB) sandbox.Driver) {
 	})
 	s := &suite{driver: d, expect: e}
 	for _, tc := range cases() {
+		if e.Only != nil && !slices.Contains(e.Only, tc.name) {
+			continue
+		}
 		t.Run(tc.name, func(t *testing.T) { tc.run(t, s) })
 	}
 }

@@ -8,12 +8,12 @@ import (
 )
 
 // Version is that of the frames. The first process says it in Hello.
-const Version = 1
+const Version = 2
 
 // Kind says what a frame is.
 type Kind byte
 
-// What the driver says. All but Limit begin with the number of the process, which Start gives out.
+// What the driver says. Start gives out the number of a process.
 const (
 	KindStart  Kind = iota + 1 // Start: run a process
 	KindKill                   // kill every process
@@ -23,6 +23,7 @@ const (
 	KindStop                   // SIGSTOP to every process
 	KindCont                   // SIGCONT to every process
 	KindLimit                  // the highest number of processes and threads
+	KindEnter                  // the directory that the process, started with Share, is to be in; from then on it is on its own
 )
 
 // What the first process says.
@@ -33,7 +34,7 @@ const (
 	KindErrors                   // bytes of standard error
 	KindExited                   // the wait status; every other process is dead too
 	KindClosed                   // no more output comes
-	KindDone                     // the answer to Limit: an errno
+	KindDone                     // the answer to Limit and Enter: an errno
 )
 
 // MaxBody is the most bytes of a frame's body. Arguments and environment together are shorter on Linux as a rule, and so are events.
@@ -100,11 +101,13 @@ type Start struct {
 	Files     int  // the most open files
 	Input     bool // its standard input is what KindInput brings; else it is empty
 	One       bool // standard output and error are one
+	Share     bool // its current directory is to be changed by KindEnter
 }
 
 const (
 	flagInput = 1 << iota
 	flagOne
+	flagShare
 )
 
 // Marshal is the body of KindStart.
@@ -115,6 +118,9 @@ func (s Start) Marshal() []byte {
 	}
 	if s.One {
 		flags |= flagOne
+	}
+	if s.Share {
+		flags |= flagShare
 	}
 	b := append(Number(uint32(s.Files)), flags)
 	for _, list := range [][]string{s.Args, s.Env, {s.Dir}} {
@@ -137,7 +143,7 @@ func (s *Start) Unmarshal(b []byte) error {
 	}
 	*s = Start{
 		Args: lists[0], Env: lists[1], Dir: lists[2][0], Files: int(files),
-		Input: flags[0]&flagInput != 0, One: flags[0]&flagOne != 0,
+		Input: flags[0]&flagInput != 0, One: flags[0]&flagOne != 0, Share: flags[0]&flagShare != 0,
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func TestFrames(t *testing.T) {
 func TestStart(t *testing.T) {
 	for _, want := range []Start{
 		{Args: []string{"/bin/true"}, Env: []string{}, Dir: "/", Files: 1024},
-		{Args: []string{"a", "", "ü"}, Env: []string{"A=1", "B="}, Files: 64, Input: true, One: true},
+		{Args: []string{"a", "", "ü"}, Env: []string{"A=1", "B="}, Files: 64, Input: true, One: true, Share: true},
 	} {
 		var got Start
 		if err := got.Unmarshal(want.Marshal()); err != nil || !reflect.DeepEqual(got, want) {

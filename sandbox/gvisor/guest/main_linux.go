@@ -23,15 +23,13 @@ func Main() int {
 		os.Stderr.WriteString("this is the first process of a sandbox; only a server starts it\n")
 		return 2
 	}
-	g := &guest{jobs: make(chan func()), processes: map[uint32]*process{}}
+	g := &guest{processes: map[uint32]*process{}}
 	g.changed = sync.NewCond(&g.mu)
 	if err := prepare(); err != nil {
 		os.Stderr.WriteString(err.Error() + "\n")
 		return 3
 	}
-	ready := make(chan error)
-	go g.spawner(ready)
-	if err := <-ready; err != nil {
+	if err := g.newSpawner(); err != nil {
 		os.Stderr.WriteString(err.Error() + "\n")
 		return 4
 	}
@@ -150,7 +148,18 @@ func (g *guest) handle(f Frame) {
 			err = limitProcesses(int(n))
 		}
 		g.answer(KindDone, 0, err)
+	case KindEnter:
+		g.answer(KindDone, 0, g.enter(string(f.Body)))
 	}
+}
+
+// enter changes the directory of the spawner's thread, which it shares with the process that it has started, and starts the next
+// process on another thread.
+func (g *guest) enter(dir string) error {
+	if err := g.run(func() error { return syscall.Chdir(dir) }); err != nil {
+		return err
+	}
+	return g.newSpawner()
 }
 
 // start runs a process.
@@ -192,19 +201,21 @@ func (g *guest) spawn(s Start, files stdio) (pid int, err error) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, err
 	}
-	done := make(chan struct{})
-	g.jobs <- func() {
-		defer close(done)
-		program, e := find(s.Args[0], s.Dir, s.Env)
-		if e != nil {
-			err = e
-			return
+	flags := uintptr(0)
+	if s.Share {
+		flags = syscall.CLONE_FS
+	}
+	err = g.run(func() error {
+		program, err := find(s.Args[0], s.Dir, s.Env)
+		if err != nil {
+			return err
 		}
 		pid, err = syscall.ForkExec(program, s.Args, &syscall.ProcAttr{
-			Dir: s.Dir, Env: s.Env, Files: files.theirs[:], Sys: &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: UID, Gid: GID}},
+			Dir: s.Dir, Env: s.Env, Files: files.theirs[:],
+			Sys: &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: UID, Gid: GID}, Cloneflags: flags},
 		})
-	}
-	<-done
+		return err
+	})
 	return pid, err
 }
 
@@ -250,15 +261,36 @@ func killRest() {
 	}
 }
 
-// spawner is a thread whose children can get no right, and starts all processes. It never ends.
-func (g *guest) spawner(ready chan<- error) {
+// newSpawner makes the thread that starts all processes, whose children can get no right. The one before ends.
+func (g *guest) newSpawner() error {
+	if g.jobs != nil {
+		close(g.jobs)
+	}
+	g.jobs = make(chan func())
+	ready := make(chan error)
+	go spawner(g.jobs, ready)
+	return <-ready
+}
+
+// spawner never unlocks its thread, which ends with it. Its current directory and umask are its own.
+func spawner(jobs <-chan func(), ready chan<- error) {
 	runtime.LockOSThread()
-	err := dropRights()
+	err := unix.Unshare(unix.CLONE_FS)
+	if err == nil {
+		err = dropRights()
+	}
 	if err == nil {
 		err = setFilter()
 	}
 	ready <- err
-	for job := range g.jobs {
+	for job := range jobs {
 		job()
 	}
+}
+
+// run does something on the thread that starts processes.
+func (g *guest) run(do func() error) error {
+	done := make(chan error)
+	g.jobs <- func() { done <- do() }
+	return <-done
 }
