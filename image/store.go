@@ -22,7 +22,8 @@ type Options struct {
 	// Transport answers for registries that are part of this process: the request's context is that of the call. Nil, or a nil answer,
 	// is a registry outside.
 	Transport func(host string) http.RoundTripper
-	// AllowHost says which registries outside may be asked, by host or host:port. Nil is none.
+	// AllowHost says which registries outside may be asked, by host or host:port; Docker Hub is index.docker.io. Nil is none. No proxy is
+	// used.
 	AllowHost func(host string) bool
 	// PlainHost says which registries outside may be spoken to without TLS. Nil is none.
 	PlainHost func(host string) bool
