@@ -87,6 +87,7 @@ type Pool struct {
 	provisions map[string]*provision // by Function.Key
 	making     int                   // provisioned ones that are being made
 	slots      int                   // how many of them keep others waiting
+	storing    map[string]bool       // directories of snapshots that are being made
 	scaling    *scaling
 
 	stop    chan struct{}
@@ -117,7 +118,7 @@ func New(d Deps) *Pool {
 	}
 	p := &Pool{
 		deps: d, initLimit: initLimit, restoreLimit: restoreLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
-		provisions: map[string]*provision{}, scaling: newScaling(d.ScalingRate),
+		provisions: map[string]*provision{}, storing: map[string]bool{}, scaling: newScaling(d.ScalingRate),
 	}
 	p.changed = sync.NewCond(&p.mu)
 	p.ready, p.freezer = newReady(d), newFreezer(d)

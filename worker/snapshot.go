@@ -83,6 +83,7 @@ func (p *Pool) Snapshot(ctx context.Context, f *Function) error {
 	if d == nil {
 		return p.CanSnapshot()
 	}
+	defer p.storeAlone(f.Snapshot)()
 	if m, err := readManifest(f.Snapshot); err == nil && m.Driver == d.Name() {
 		return nil
 	}
@@ -118,6 +119,22 @@ func (p *Pool) Snapshot(ctx context.Context, f *Function) error {
 		return fmt.Errorf("snapshot of %s: %w", f.Owner, err)
 	}
 	return nil
+}
+
+// storeAlone waits until nobody else makes the snapshot in a directory. What it answers ends that for the caller.
+func (p *Pool) storeAlone(dir string) (done func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.storing[dir] {
+		p.changed.Wait()
+	}
+	p.storing[dir] = true
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.storing, dir)
+		p.changed.Broadcast()
+	}
 }
 
 // reserveMaking makes room for a sandbox that is made for no invocation.

@@ -169,6 +169,27 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// TestSnapshotOnce makes one, however many ask for it at once.
+func TestSnapshotOnce(t *testing.T) {
+	w, d := newStoring(t)
+	f := w.snapping("good", "INIT", "sleep:200")
+	done := make(chan error)
+	for range 3 {
+		go func() { done <- w.Snapshot(context.Background(), f) }()
+	}
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := d.snapshots.Load(); n != 1 {
+		t.Errorf("it was made %d times", n)
+	}
+	if w.good(f, "state").Restore == 0 {
+		t.Error("it was not restored")
+	}
+}
+
 // TestSnapshotFiles are the image's own, and nobody else's.
 func TestSnapshotFiles(t *testing.T) {
 	w, _ := newStoring(t)

@@ -191,7 +191,7 @@ func (e *edit) checkMove(next *alias) error {
 	if next.Version == latest {
 		return errUnpublished
 	}
-	return e.checkUnprovided(r, next.versions())
+	return cmpErr(e.checkUnsnapped(r, next.versions()), e.checkUnprovided(r, next.versions()))
 }
 
 // dropProvisioned ends the provisioned concurrency of a version or alias, if it has some.

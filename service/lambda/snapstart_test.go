@@ -330,6 +330,20 @@ func TestSnapStartRefusals(t *testing.T) {
 	if got := coded(err); got != "400 InvalidParameterValueException: Provisioned Concurrency is not supported for function versions with SnapStart enabled." {
 		t.Errorf("provisioned concurrency: %s", got)
 	}
+	const refused = "400 InvalidParameterValueException: Provisioned Concurrency is not supported for function versions with SnapStart enabled."
+	must(w.UpdateFunctionConfiguration(w.ctx, &api.UpdateFunctionConfigurationInput{
+		FunctionName: new("f"), SnapStart: &api.SnapStart{ApplyOn: new("None")},
+	}))(t)
+	w.wait("f")
+	must(w.PublishVersion(w.ctx, &api.PublishVersionInput{FunctionName: new("f")}))(t)
+	must(w.CreateAlias(w.ctx, &api.CreateAliasInput{FunctionName: new("f"), Name: new("live"), FunctionVersion: new("2")}))(t)
+	must(w.PutProvisionedConcurrencyConfig(w.ctx, &api.PutProvisionedConcurrencyConfigInput{
+		FunctionName: new("f"), Qualifier: new("live"), ProvisionedConcurrentExecutions: new(1),
+	}))(t)
+	_, err = w.UpdateAlias(w.ctx, &api.UpdateAliasInput{FunctionName: new("f"), Name: new("live"), FunctionVersion: new("1")})
+	if got := coded(err); got != refused {
+		t.Errorf("an alias with provisioned concurrency: %s", got)
+	}
 	s.set(func(s *snaps) { s.cannot = errors.New("no gVisor") })
 	_, err = w.UpdateFunctionConfiguration(w.ctx, &api.UpdateFunctionConfigurationInput{
 		FunctionName: new("f"), SnapStart: &api.SnapStart{ApplyOn: new("PublishedVersions")},
