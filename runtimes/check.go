@@ -8,6 +8,9 @@ func (s *Set) Check(ctx context.Context, name string) error {
 	if !ok {
 		return unknown(name)
 	}
+	if img, err := s.baseImage(ctx, r); err != nil || img != nil {
+		return err
+	}
 	if r.family == Provided {
 		return nil
 	}

@@ -2,6 +2,7 @@ package runtimes
 
 import (
 	"cmp"
+	"context"
 	"strings"
 )
 
@@ -42,5 +43,49 @@ func (i *Image) Launch() (Launch, error) {
 			l.Env[name] = value
 		}
 	}
+	return l, nil
+}
+
+// baseImage is the image that serves a runtime, nil if none does. An error is a *MissingError, or of a context that has ended.
+func (s *Set) baseImage(ctx context.Context, r runtime) (*Image, error) {
+	if s.base == nil {
+		return nil, nil
+	}
+	img, err := s.base(ctx, r.name)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, &MissingError{
+			Runtime: r.name, Reason: "The image that --runtime-images gives for " + r.name + " cannot be had: " + err.Error() + ".",
+			Fix: "Correct the mapping, or see that its registry can be reached.",
+		}
+	}
+	return img, nil
+}
+
+// imageBootstrap is the runtime interface client of AWS's base images. It finds the wrapper of a function by itself.
+const imageBootstrap = "/var/runtime/bootstrap"
+
+// launchInImage starts a function of an archive in a base image, whose own bootstrap is in charge; the one of a custom runtime is still
+// the function's.
+func launchInImage(r runtime, q Request, img *Image, err error) (Launch, error) {
+	if err != nil {
+		return Launch{}, err
+	}
+	base := Image{Layers: img.Layers, EntryPoint: []string{imageBootstrap}, WorkingDirectory: "/var/task", Env: img.Env}
+	l, err := base.Launch()
+	if err != nil {
+		return Launch{}, err
+	}
+	if r.family == Provided {
+		own, err := launchProvided(r, q)
+		if err != nil {
+			return Launch{}, err
+		}
+		l.Args = own.Args
+		return l, nil
+	}
+	l.Env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + r.name
 	return l, nil
 }

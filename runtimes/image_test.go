@@ -1,8 +1,12 @@
 package runtimes
 
 import (
+	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -47,5 +51,47 @@ func TestImageLaunch(t *testing.T) {
 	}
 	if h := (&Image{EntryPoint: []string{"x"}}).Handler(); h != "" {
 		t.Errorf("handler %q of an image without a command", h)
+	}
+}
+
+// A runtime that the operator gives an image for needs nothing of the host.
+func TestRuntimeImages(t *testing.T) {
+	base := &Image{Layers: []string{"/a"}, EntryPoint: []string{"/lambda-entrypoint.sh"}, Env: []string{"PATH=/var/lang/bin", "LANG=en_US.UTF-8"}}
+	broken := errors.New("registry unreachable")
+	set := New(Options{DataDir: t.TempDir(), Image: func(_ context.Context, name string) (*Image, error) {
+		switch name {
+		case "python3.14", "provided.al2023":
+			return base, nil
+		case "nodejs24.x":
+			return nil, broken
+		}
+		return nil, nil
+	}})
+	task := t.TempDir()
+	if err := os.WriteFile(filepath.Join(task, "bootstrap"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"PATH": "/var/lang/bin", "LANG": "en_US.UTF-8"}
+	python := map[string]string{"PATH": "/var/lang/bin", "LANG": "en_US.UTF-8", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.14"}
+	for name, want := range map[string]Launch{
+		"python3.14":      {Args: []string{"/var/runtime/bootstrap"}, Dir: "/var/task", Root: []string{"/a"}, Env: python},
+		"provided.al2023": {Args: []string{"/var/task/bootstrap"}, Dir: "/var/task", Root: []string{"/a"}, Env: env},
+	} {
+		if err := set.Check(t.Context(), name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, err := set.Launch(t.Context(), Request{Runtime: name, Task: task}); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v\nwant %+v", name, got, err, want)
+		}
+	}
+	_, err := set.Launch(t.Context(), Request{Runtime: "nodejs24.x"})
+	if missing, ok := errors.AsType[*MissingError](err); !ok || !strings.Contains(missing.Reason, "registry unreachable") {
+		t.Errorf("an image that cannot be had: %v", err)
+	}
+	if err := set.Check(t.Context(), "nodejs24.x"); err == nil {
+		t.Error("a runtime whose image cannot be had is found to be there")
+	}
+	if got, err := set.Launch(t.Context(), Request{Runtime: "provided.al2", Task: task}); err != nil || got.Root != nil {
+		t.Errorf("a runtime without an image: %+v, %v", got, err)
 	}
 }

@@ -45,6 +45,9 @@ func (s *Set) Launch(ctx context.Context, q Request) (Launch, error) {
 	if q.MemoryMB <= 0 {
 		q.MemoryMB = 128
 	}
+	if img, err := s.baseImage(ctx, r); err != nil || img != nil {
+		return launchInImage(r, q, img, err)
+	}
 	if r.family == Provided {
 		return launchProvided(r, q)
 	}

@@ -54,6 +54,9 @@ type Options struct {
 	DataDir string
 	// Map says which program serves a runtime, whatever its version: "python3.12" -> "/usr/bin/python3".
 	Map map[string]string
+	// Image is the container image that serves a runtime in the place of this host's interpreter: one of AWS's base images. It is nil for a
+	// runtime without, and may take as long as a registry. Nil: no runtime has one.
+	Image func(ctx context.Context, runtime string) (*Image, error)
 }
 
 // Set is the runtimes of this host. Safe for concurrent use.
@@ -61,6 +64,7 @@ type Set struct {
 	dir  string // DataDir/runtimes
 	maps map[string]string
 	host host
+	base func(ctx context.Context, runtime string) (*Image, error)
 
 	mu     sync.Mutex
 	slots  map[string]*slot
@@ -82,7 +86,7 @@ const forgetMissing = 5 * time.Second
 
 // New returns a Set. It reads nothing yet.
 func New(o Options) *Set {
-	return &Set{dir: o.DataDir + "/runtimes", maps: o.Map, host: thisHost(), slots: map[string]*slot{}}
+	return &Set{dir: o.DataDir + "/runtimes", maps: o.Map, host: thisHost(), base: o.Image, slots: map[string]*slot{}}
 }
 
 // Found is one line about a runtime, for `enfold doctor`.

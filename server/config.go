@@ -39,6 +39,8 @@ type Config struct {
 	// ImageRegistries are the registries, besides this server's own, that functions of PackageType Image may come from: HOST, HOST:PORT,
 	// with http:// before those without TLS. ImageAllow are addresses, or blocks of them, that are not public and at which one may be.
 	ImageRegistries, ImageAllow []string
+	// RuntimeImages are images that serve managed runtimes instead of this host's interpreters: python3.12=public.ecr.aws/lambda/python:3.12.
+	RuntimeImages map[string]string
 	// ImageDirs are directories in which OCI layouts and docker-archives may be, for oci:PATH and docker-archive:PATH.
 	ImageDirs []string
 	// SMTP is the mail server for SNS, as a URL, and MailFrom who sends; without them there is no mail.

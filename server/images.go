@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -8,27 +10,52 @@ import (
 	"strings"
 
 	"github.com/enfold-run/enfold/image"
+	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/service/lambda"
 )
 
-// images has the container images of functions, in the data directory. It is nil where functions are plain processes, which have the
-// host's files alone.
-func (s *Server) images() (lambda.Images, error) {
+// openImages opens the container images of functions, and of runtimes, in the data directory. There are none where functions are plain
+// processes, which have the host's files alone.
+func (s *Server) openImages() error {
 	if s.tiers.first.Name() == "process" {
-		return nil, nil
+		if len(s.cfg.RuntimeImages) > 0 {
+			return errors.New("--runtime-images wants isolation by namespaces or gVisor: see enfold doctor")
+		}
+		return nil
 	}
 	allow, err := prefixes("--image-allow", s.cfg.ImageAllow)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	outside, err := parseRegistries(s.cfg.ImageRegistries)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return image.Open(filepath.Join(s.cfg.Data, "images"), image.Options{
+	images, err := image.Open(filepath.Join(s.cfg.Data, "images"), image.Options{
 		Transport: s.imageTransport, AllowHost: outside.allow, PlainHost: outside.isPlain, Allow: allow, Own: s.isOwn,
 		Dirs: s.cfg.ImageDirs, Log: s.cfg.Log,
 	})
+	if err != nil {
+		return err
+	}
+	s.images, err = newRuntimeImages(s, images)
+	return err
+}
+
+// functionImages are the images for the Lambda service, nil if there are none.
+func (s *Server) functionImages() lambda.Images {
+	if s.images == nil {
+		return nil
+	}
+	return s.images
+}
+
+// runtimeImage is the image of a runtime, nil if it has none.
+func (s *Server) runtimeImage(ctx context.Context, runtime string) (*runtimes.Image, error) {
+	if s.images == nil {
+		return nil, nil
+	}
+	return s.images.image(ctx, runtime)
 }
 
 // registries are those outside that may be pulled from.

@@ -59,6 +59,7 @@ type Server struct {
 	logs     *logs.Service
 	ecr      *ecr.Service
 	registry *ecr.Registry
+	images   *runtimeImages // nil without
 	iam      *iam.Service
 	kms      *kms.Service
 	sns      *sns.Service
@@ -132,7 +133,10 @@ func (s *Server) build(ctx context.Context) error {
 	s.logs = logs.New(logs.Deps{Store: db, Log: cfg.Log})
 	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), cfg.Log)
 
-	rt := runtimes.New(runtimes.Options{DataDir: cfg.Data, Map: cfg.RuntimeMap})
+	if err := s.openImages(); err != nil {
+		return err
+	}
+	rt := runtimes.New(runtimes.Options{DataDir: cfg.Data, Map: cfg.RuntimeMap, Image: s.runtimeImage})
 	assume := functionRoles{stsapi.NewClient(calls)}
 	inside := &sandboxAPI{log: cfg.Log}
 	s.pool = worker.New(worker.Deps{
@@ -144,12 +148,8 @@ func (s *Server) build(ctx context.Context) error {
 	inRoles := newSessions(assume.assume, tokens, s.iam)
 	sealLambda := root.Key("lambda")
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
-	images, err := s.images()
-	if err != nil {
-		return err
-	}
 	if s.lambda, err = lambda.New(lambda.Deps{
-		Images: images, Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, Snapshots: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
+		Images: s.functionImages(), Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, Snapshots: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
 		AccountConcurrency: cfg.AccountConcurrency, Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: executionRoles{assume, inRoles, policies, s}, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
 	}); err != nil {
 		return err
@@ -229,6 +229,9 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	var running errgroup.Group
 	running.Go(func() error { return s.lambda.Run(background) })
 	running.Go(func() error { return s.logs.Run(background) })
+	if s.images != nil {
+		running.Go(func() error { return s.images.run(background) })
+	}
 	running.Go(func() error { return s.ecr.Run(background) })
 	running.Go(func() error { return s.iam.Run(background) })
 	running.Go(func() error { return s.kms.Run(background) })

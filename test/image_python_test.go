@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/enfold-run/enfold/image"
@@ -66,7 +68,7 @@ func librariesOf(t *testing.T, programs ...string) (files []string) {
 const usedModules = `
 import sys, os, sysconfig, json
 sys.path.insert(0, sys.argv[1])
-import awslambdaric.__main__, awslambdaric.bootstrap, encodings.idna, encodings.ascii, encodings.latin_1, runpy, pwd, ssl, subprocess, tempfile, json.decoder
+import awslambdaric.__main__, awslambdaric.bootstrap, concurrent.futures.thread, encodings.idna, encodings.ascii, encodings.latin_1, runpy, pwd, ssl, subprocess, tempfile, json.decoder
 files = {getattr(m, "__file__", None) for m in list(sys.modules.values())}
 library = sysconfig.get_path("stdlib")
 print(json.dumps([os.path.realpath(sys.executable), library] + sorted(f for f in files if f and f.startswith(library) and os.path.exists(f))))
@@ -134,7 +136,7 @@ func TestImageRuntimeClient(t *testing.T) {
 	if err := imagetest.WriteLayout(dir, "python", pythonImage(t)); err != nil {
 		t.Fatal(err)
 	}
-	s := startServer(t, "--image-dir", dir)
+	s := startServer(t, "--image-dir", dir, "--runtime-images", "python3.13=oci:"+dir+":python")
 	if s.health(t).Isolation == "process" {
 		t.Skip("functions are plain processes here, which have no container images")
 	}
@@ -162,4 +164,24 @@ func TestImageRuntimeClient(t *testing.T) {
 	if o := s.invoke(t, "python", `{"name":"fail"}`); o.failed != "Unhandled" || !strings.Contains(o.payload, `"errorType": "ValueError"`) {
 		t.Errorf("a function that fails answers %s %s", o.failed, o.payload)
 	}
+
+	// The same image serves functions that bring only their code, with the interpreter that is in it.
+	s.create(t, lambda.CreateFunctionInput{
+		FunctionName: new("archive"), Runtime: types.RuntimePython313, Handler: new("own.handler"), MemorySize: new(int32(256)),
+		Code: &types.FunctionCode{ZipFile: zipOf(t, file{name: "own.py", body: []byte(archiveHandler)})},
+	})
+	o = s.invoke(t, "archive", `{"name":"Ada"}`)
+	if want := `{"hello": "Ada", "host": false, "image": false, "execution": "AWS_Lambda_python3.13"}`; o.payload != want || o.failed != "" {
+		t.Errorf("it answers %s %s, want %s\n%s", o.failed, o.payload, want, o.log)
+	}
 }
+
+const archiveHandler = `
+import os
+
+def handler(event, context):
+    return {
+        "hello": event["name"], "host": os.path.exists("/usr/bin/env"), "image": os.path.exists("/var/task/app.py"),
+        "execution": os.environ["AWS_EXECUTION_ENV"],
+    }
+`

@@ -104,7 +104,7 @@ func (p *Pool) furnish(ctx context.Context, e *environment) (*environment, error
 	}
 	e.unfit, e.broken, e.created, e.identity = unfit, unfit != nil, now, id
 	e.at.stream, e.at.initType = stream.Name, e.initType()
-	if err := e.move(ctx, spec(f, name), launch); err != nil {
+	if err := e.move(ctx, spec(f, name, launch.Root), launch); err != nil {
 		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
 	}
 	e.skate()
@@ -210,16 +210,19 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// spec is the sandbox of a Function, without what its runtime needs. AWS gives one core at 1,769 MB.
-func spec(f *Function, id string) sandbox.Spec {
+// spec is the sandbox of a Function, with an image's layers for a root or none, and without the mounts that its runtime needs. AWS gives
+// one core at 1,769 MB.
+func spec(f *Function, id string, root []string) sandbox.Spec {
 	s := sandbox.Spec{
 		ID: id, Owner: f.Owner,
 		Tmp:    int64(f.TmpMB) << 20,
 		Memory: int64(f.MemoryMB) << 20,
 		CPU:    max(f.MemoryMB*1000/1769, 1),
 	}
+	if len(root) > 0 {
+		s.Root = &sandbox.Root{Layers: root}
+	}
 	if f.Image != nil {
-		s.Root = &sandbox.Root{Layers: f.Image.Layers}
 		return s
 	}
 	s.Mounts = append(s.Mounts, sandbox.Mount{Source: f.Task, Target: "/var/task"})

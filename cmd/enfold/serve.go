@@ -26,9 +26,10 @@ type serveCmd struct {
 	InsecurePlaintext bool   `help:"Allow a --listen address that other machines reach, without TLS." env:"ENFOLD_INSECURE_PLAINTEXT"`
 	MetricsToken      string `help:"Bearer token that lets other machines read /_enfold/metrics." env:"ENFOLD_METRICS_TOKEN"`
 
-	RuntimeMap map[string]string `help:"Interpreter of a runtime: python3.12=/usr/bin/python3." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
-	IdleTime   time.Duration     `help:"How long an idle sandbox is kept." default:"10m" env:"ENFOLD_IDLE_TIME"`
-	Prewarm    int64             `help:"Memory for language runtimes that boot before they are needed, in MiB. 0 for none." default:"256" env:"ENFOLD_PREWARM" placeholder:"MIB"`
+	RuntimeMap    map[string]string `help:"Interpreter of a runtime: python3.12=/usr/bin/python3." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
+	RuntimeImages map[string]string `help:"Container image that serves a runtime instead of an interpreter of this host: python3.12=public.ecr.aws/lambda/python:3.12, with --image-registries public.ecr.aws." env:"ENFOLD_RUNTIME_IMAGES" mapsep:"," placeholder:"RUNTIME=IMAGE"`
+	IdleTime      time.Duration     `help:"How long an idle sandbox is kept." default:"10m" env:"ENFOLD_IDLE_TIME"`
+	Prewarm       int64             `help:"Memory for language runtimes that boot before they are needed, in MiB. 0 for none." default:"256" env:"ENFOLD_PREWARM" placeholder:"MIB"`
 
 	AccountConcurrency  int `help:"How many invocations an account may run at once in a region." default:"1000" env:"ENFOLD_ACCOUNT_CONCURRENCY" placeholder:"N"`
 	FunctionScalingRate int `help:"How many new sandboxes one function may get in ten seconds. Invocations that need more are throttled." default:"1000" env:"ENFOLD_FUNCTION_SCALING_RATE" placeholder:"N"`
@@ -88,7 +89,7 @@ func (c serveCmd) Run(ctx context.Context) error {
 		FunctionScalingRate: c.FunctionScalingRate,
 		RootAccessKeyID:     c.RootAccessKeyID, RootSecretAccessKey: c.RootSecretAccessKey,
 		RootKeyCommand: c.RootKeyCommand, RootKeyFile: c.RootKeyFile, PrivateIssuers: c.PrivateIssuers, SNSAllow: c.SNSAllow, SMTP: c.SMTP, MailFrom: c.MailFrom,
-		ImageRegistries: c.ImageRegistries, ImageAllow: c.ImageAllow, ImageDirs: c.ImageDir,
+		ImageRegistries: c.ImageRegistries, ImageAllow: c.ImageAllow, ImageDirs: c.ImageDir, RuntimeImages: c.RuntimeImages,
 		Log: log,
 	})
 	if err != nil {
