@@ -119,6 +119,12 @@ func TestPushByCrane(t *testing.T) {
 	if got := pull(); got != "" {
 		t.Errorf("a pull with the permission: %q", got)
 	}
+	root.run("iam", "attach-user-policy", "--user-name", "alice", "--policy-arn", "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly")
+	if image, err := crane.Pull(address+":v1", login); err != nil {
+		t.Errorf("a pull with AWS's policy: %v", err)
+	} else if err := validate.Image(image); err != nil {
+		t.Errorf("what was pulled with AWS's policy: %v", err)
+	}
 	if got := refusal(crane.Push(empty.Image, address+":alice", login)); got != "DENIED" && got != "Forbidden" { // HEAD has no body
 		t.Errorf("a push without a permission: %q", got)
 	}
