@@ -46,6 +46,9 @@ func (e *environment) moveSnap(ctx context.Context, spec sandbox.Spec, launch ru
 		}
 		e.spoilt(err)
 	}
+	if e.snap.hold && len(launch.Root) > 0 {
+		return ErrSnapshotImage
+	}
 	if e.snap.hold {
 		spec = withSignal(spec, dir)
 		e.snap.signal = filepath.Join(signalDir, restoredFile)

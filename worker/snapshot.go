@@ -35,6 +35,9 @@ const (
 // ErrSnapshot is wrapped by the error of Snapshot if this host cannot store sandboxes; its text says what is missing.
 var ErrSnapshot = errors.New("worker: sandboxes cannot be stored here")
 
+// ErrSnapshotImage is an ErrSnapshot: the runtime is a container image's, and its own client cannot wait for a snapshot as ours do.
+var ErrSnapshotImage = fmt.Errorf("%w: the runtime is served by a container image (--runtime-images)", ErrSnapshot)
+
 // InitFailure is why a function could not be taken through the Init phase of SnapStart: it is to blame.
 type InitFailure struct {
 	// Type is what failed, such as "Runtime.ExitError", or "Sandbox.Timedout".

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
 )
 
@@ -300,6 +301,15 @@ func TestSnapshotFailures(t *testing.T) {
 			}
 		})
 	}
+	t.Run("an image's runtime", func(t *testing.T) {
+		w, _ := newStoring(t)
+		w.deps.Runtimes = runtimes.New(runtimes.Options{DataDir: t.TempDir(), Image: func(context.Context, string) (*runtimes.Image, error) {
+			return &runtimes.Image{Layers: []string{"/a"}, EntryPoint: []string{"/bootstrap"}}, nil
+		}})
+		if err := w.Snapshot(context.Background(), w.snapping("good")); !errors.Is(err, ErrSnapshotImage) || !errors.Is(err, ErrSnapshot) {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("given up", func(t *testing.T) {
 		w, _ := newStoring(t)
 		ctx, cancel := context.WithCancel(context.Background())

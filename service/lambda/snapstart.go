@@ -136,6 +136,11 @@ func unstorable(err error) status {
 	switch {
 	case errors.As(err, &fail):
 		return status{api.StateFailed, "The function's initialization failed: " + fail.Type, initReason(fail)}
+	case errors.Is(err, worker.ErrSnapshotImage):
+		return status{
+			api.StateFailed, "SnapStart is not available for a runtime that is served by a container image (--runtime-images).",
+			api.StateReasonCodeInvalidConfiguration,
+		}
 	case errors.Is(err, worker.ErrRole):
 		return status{
 			api.StateFailed, "The role defined for the function cannot be assumed by Lambda.", api.StateReasonCodeInsufficientRolePermissions,

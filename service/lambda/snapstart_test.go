@@ -245,6 +245,7 @@ func TestSnapStartFailures(t *testing.T) {
 		{"timeout", &worker.InitFailure{Type: "Sandbox.Timedout", Timeout: true}, "FunctionError.InitTimeout The function's initialization failed: Sandbox.Timedout"},
 		{"memory", &worker.InitFailure{Type: "Runtime.OutOfMemory"}, "FunctionError.InitResourceExhausted The function's initialization failed: Runtime.OutOfMemory"},
 		{"entry point", &worker.InitFailure{Type: "Runtime.InvalidEntrypoint"}, "FunctionError.InvalidEntryPoint The function's initialization failed: Runtime.InvalidEntrypoint"},
+		{"an image's runtime", fmt.Errorf("x: %w", worker.ErrSnapshotImage), "InvalidConfiguration SnapStart is not available for a runtime that is served by a container image (--runtime-images)."},
 		{"role", fmt.Errorf("x: %w", worker.ErrRole), "InsufficientRolePermissions The role defined for the function cannot be assumed by Lambda."},
 		{"key", api.ErrKMSDisabled.New("the key is disabled"), "DisabledKMSKey the key is disabled"},
 		{"ours", errors.New("/secret/path"), "InternalError The snapshot of the execution environment could not be made. The server's log says why."},
