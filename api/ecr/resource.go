@@ -105,14 +105,6 @@ func taggedARN(_ *aws.Call, arn *string) ([]string, error) {
 	return nil, ErrInvalidParameter.New("Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'")
 }
 
-// ImageReference is an image in an ECR: by an image's URI as Lambda takes it,
-// "ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME[:TAG|@DIGEST]", or by the address of this server in place of the first part.
-type ImageReference struct {
-	Account, Region string // empty if the host does not say
-	Repository      string
-	Tag, Digest     string
-}
-
 // ParseHost reads account and Region from the host that a registry is reached by, with or without a port:
 // ACCOUNT.dkr.ecr.REGION.amazonaws.com, or any other domain behind the Region, such as localhost.
 func ParseHost(host string) (account, region string, ok bool) {
@@ -128,24 +120,6 @@ func ParseHost(host string) (account, region string, ok bool) {
 
 func isRegion(s string) bool {
 	return len(s) >= 5 && len(s) <= 32 && strings.Count(s, "-") >= 2 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
-}
-
-// ParseImageURI splits the URI of an image: HOST/REPOSITORY[:TAG][@DIGEST]. Without either the tag is "latest".
-func ParseImageURI(uri string) (host string, ref ImageReference, ok bool) {
-	host, rest, found := strings.Cut(uri, "/")
-	if !found || host == "" {
-		return "", ref, false
-	}
-	rest, ref.Digest, _ = strings.Cut(rest, "@")
-	ref.Repository, ref.Tag, _ = strings.Cut(rest, ":")
-	if ref.Tag == "" && ref.Digest == "" {
-		ref.Tag = "latest"
-	}
-	if !IsRepositoryName(ref.Repository) || ref.Tag != "" && !IsImageTag(ref.Tag) || ref.Digest != "" && !IsDigest(ref.Digest) {
-		return "", ImageReference{}, false
-	}
-	ref.Account, ref.Region, _ = ParseHost(host)
-	return host, ref, true
 }
 
 // IsImageTag says whether an image may have this tag: up to 300 letters, digits, "_", "." and "-", not beginning with the last two.

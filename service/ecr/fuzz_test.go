@@ -123,23 +123,4 @@ func TestNames(t *testing.T) {
 		account, region, _ := api.ParseHost(c.host)
 		equal(t, c.host, account+" "+region, c.account+" "+c.region)
 	}
-	digest := "sha256:" + strings.Repeat("0", 64)
-	for _, c := range []struct{ uri, want string }{
-		{"127.0.0.1:4566/app", "127.0.0.1:4566 app latest "},
-		{"h/team/app:v1", "h team/app v1 "},
-		{"h/app@" + digest, "h app  " + digest},
-		{"h/app:v1@" + digest, "h app v1 " + digest},
-		{"app", ""},
-		{"h/App", ""},
-		{"h/app:", "h app latest "},
-		{"h/app@sha256:1", ""},
-		{"/app", ""},
-	} {
-		host, ref, ok := api.ParseImageURI(c.uri)
-		got := ""
-		if ok {
-			got = host + " " + ref.Repository + " " + ref.Tag + " " + ref.Digest
-		}
-		equal(t, c.uri, got, c.want)
-	}
 }
