@@ -11,6 +11,7 @@ import (
 
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
+	"github.com/enfold-run/enfold/sandbox/gvisor"
 	"github.com/enfold-run/enfold/sandbox/namespace"
 	"github.com/enfold-run/enfold/server"
 )
@@ -28,6 +29,11 @@ func (c doctorCmd) Run(ctx context.Context) error {
 	rep := namespace.Report()
 	fmt.Println("\nIsolation by namespaces:", yes(rep.OK))
 	for _, check := range rep.Checks {
+		printCheck(check)
+	}
+	kernels := gvisor.Report(gvisor.Options{})
+	fmt.Println("\nIsolation by a kernel of its own (gVisor), for functions of strangers and for SnapStart:", yes(kernels.OK))
+	for _, check := range kernels.Checks {
 		printCheck(check)
 	}
 	fmt.Println("\nLanguage runtimes:")

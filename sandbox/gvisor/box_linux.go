@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -276,13 +277,14 @@ func (s *box) prepare(ctx context.Context, cmd sandbox.Command) (*process, error
 	return p, nil
 }
 
-// boost gives init its share of the processor. The caller holds s.mu.
+// boost lets init have what it can get of the processor: where a quota of a core is measured, gVisor's own threads use it up at once,
+// and the start of a function waits for the next. The caller holds s.mu.
 func (s *box) boost() error {
 	if s.group == nil || !s.throttled {
 		return nil
 	}
 	s.throttled = false
-	return s.group.LimitCPU(initShare(s.spec))
+	return s.group.LimitCPU(0)
 }
 
 // newProcess makes the next process of the engine. The caller holds s.mu.
@@ -308,14 +310,22 @@ func (s *box) EndInit() { s.endInit(nil) }
 func (s *box) endInit(p *process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.destroyed || s.throttled || s.spec.CPU >= 1000 || s.group == nil || (p != nil && p != s.process) {
+	if s.destroyed || s.throttled || s.group == nil || (p != nil && p != s.process) {
 		return
 	}
-	if err := s.group.LimitCPU(s.spec.CPU); err != nil {
+	if err := s.group.LimitCPU(share(s.spec)); err != nil {
 		s.d.log.Error("sandbox keeps more processor time than it should", "sandbox", s.spec.ID, "error", err)
 		return
 	}
 	s.throttled = true
+}
+
+// share is what a sandbox may use of the processor, in thousandths of a core. The whole machine is no limit.
+func share(spec sandbox.Spec) int {
+	if n := spec.CPU + engineCPU; n < 1000*runtime.NumCPU() {
+		return n
+	}
+	return 0
 }
 
 // unlimit lifts the limit of the processor until the next Start, if p is still the process.

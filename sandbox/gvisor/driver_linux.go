@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -22,6 +21,10 @@ import (
 	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
 	"github.com/enfold-run/enfold/sandbox/namespace/seccomp"
 )
+
+// platform is how gVisor gets at a function's system calls. The other one, kvm, hangs on hosts that are virtual machines with
+// virtualization of their own.
+const platform = "systrap"
 
 // Driver makes sandboxes with a gVisor each. See the package.
 type Driver struct {
@@ -44,12 +47,9 @@ type Driver struct {
 
 // New readies a driver. It fails with sandbox.ErrUnsupported where this host or user cannot do it; the error says what to do.
 func New(o Options) (*Driver, error) {
-	d := &Driver{log: o.Log, platform: o.Platform, boxes: map[string]*box{}}
+	d := &Driver{log: o.Log, platform: platform, boxes: map[string]*box{}}
 	if d.log == nil {
 		d.log = slog.Default()
-	}
-	if d.platform == "" {
-		d.platform = "systrap"
 	}
 	if err := d.ready(o); err != nil {
 		d.Close()
@@ -185,16 +185,6 @@ func (d *Driver) Close() error {
 		d.program.Close()
 	}
 	return errors.Join(errs...)
-}
-
-// initShare is what a sandbox may use of the processor while its function initializes, in thousandths of a core. The whole machine is
-// no limit.
-func initShare(s sandbox.Spec) int {
-	share := max(s.CPU, 1000)
-	if share >= 1000*runtime.NumCPU() {
-		return 0
-	}
-	return share
 }
 
 // refuseOnly makes a filter that kills one that says ENOSYS: where the host's kernel kills the process, gVisor's kills the thread

@@ -145,10 +145,14 @@ func (e *engine) hello(ctx context.Context, from image) error {
 }
 
 // send says something to the first process.
-func (e *engine) send(f guest.Frame) error {
+func (e *engine) send(frames ...guest.Frame) error {
+	var b []byte
+	for _, f := range frames {
+		b = f.Append(b)
+	}
 	e.sending.Lock()
 	defer e.sending.Unlock()
-	_, err := e.orders.Write(f.Append(nil))
+	_, err := e.orders.Write(b)
 	return err
 }
 

@@ -17,12 +17,13 @@ import (
 )
 
 // What a sandbox may have beyond its Spec. Our first process has threads; gVisor keeps a process of the host and some threads for every
-// process of the function, and memory to keep account of them.
+// process of the function, memory to keep account of them, and time to serve it.
 const (
 	guestPids    = 16
 	hostPids     = 512
 	hostPerPid   = 4
 	engineMemory = 32 << 20
+	engineCPU    = 100 // thousandths of a core, for gVisor's own threads
 )
 
 // fill makes everything of a sandbox. What it has made when it fails, remove removes.
@@ -36,6 +37,11 @@ func (s *box) fill(ctx context.Context, from image) (err error) {
 	if s.d.tree != nil {
 		if s.group, err = s.d.tree.New(s.d.nextName()); err != nil {
 			return err
+		}
+		if from.ahead {
+			if err := s.group.Weigh(cgroup.Least); err != nil {
+				return err
+			}
 		}
 	}
 	if err := s.build(); err != nil {
@@ -146,22 +152,30 @@ func (s *box) limit(from image) error {
 	if s.group == nil {
 		return nil
 	}
-	base, err := s.group.Current()
-	if err != nil {
-		return fmt.Errorf("read the memory in use: %w", err)
-	}
-	if from.stored.Base > 0 {
-		base = from.stored.Base
+	base := from.stored.Base
+	if from.dir == "" {
+		var err error
+		if base, err = s.group.Current(); err != nil {
+			return fmt.Errorf("read the memory in use: %w", err)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.base = base
-	l := cgroup.Limits{Memory: s.spec.Memory + base + engineMemory, Pids: hostPids + hostPerPid*s.spec.Pids}
+	return s.limitHost()
+}
+
+// limitHost sets the limits of the host's. The caller holds s.mu.
+func (s *box) limitHost() error {
+	if s.group == nil {
+		return nil
+	}
+	l := cgroup.Limits{Memory: s.spec.Memory + s.base + engineMemory, Pids: hostPids + hostPerPid*s.spec.Pids}
 	if err := s.group.Limit(l); err != nil {
 		return err
 	}
 	s.throttled = false
-	return s.group.LimitCPU(initShare(s.spec))
+	return s.group.LimitCPU(0) // until EndInit
 }
 
 func (s *box) limitPids() error {
@@ -172,12 +186,12 @@ func (s *box) limitPids() error {
 	return nil
 }
 
-// ask says something to the first process and waits for the answer.
-func (s *box) ask(f guest.Frame) error {
+// ask says something to the first process, and more after it, and waits for the answer to the first.
+func (s *box) ask(f ...guest.Frame) error {
 	s.mu.Lock()
 	e := s.engine
 	s.mu.Unlock()
-	if err := e.send(f); err != nil {
+	if err := e.send(f...); err != nil {
 		return err
 	}
 	late := time.NewTimer(patience)

@@ -6,9 +6,7 @@ import "log/slog"
 type Options struct {
 	// Program is enfold-gvisor. If empty it is looked for beside the running binary, and then in PATH.
 	Program string
-	// Platform is how gVisor gets at system calls: "systrap" if empty, which works everywhere, or "kvm".
-	Platform string
-	Log      *slog.Logger // slog.Default if nil
+	Log     *slog.Logger // slog.Default if nil
 	// FirstID is the first of the host user and group ids that sandboxes get, one each: 2,000,000 if zero.
 	FirstID int
 }

@@ -21,6 +21,7 @@ var _ sandbox.Snapshotter = (*Driver)(nil)
 
 // An image is what a gVisor comes up as: with nothing in it if it has no directory, or as it was stored there.
 type image struct {
+	ahead          bool // it is nobody's yet, and has time
 	dir            string
 	stored         stored
 	stdout, stderr *os.File // of the process that was stored

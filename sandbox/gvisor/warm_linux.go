@@ -33,20 +33,13 @@ func (d *Driver) Endpoints() (runtime, api string) { return network.RuntimeAPI, 
 
 // Warm makes a sandbox and starts cmd in it.
 func (d *Driver) Warm(ctx context.Context, mounts []sandbox.Mount, cmd sandbox.Command) (sandbox.Warmed, error) {
-	s, err := d.create(ctx, sandbox.Spec{ID: "ahead-" + d.nextName(), Mounts: mounts}, image{})
+	s, err := d.create(ctx, sandbox.Spec{ID: "ahead-" + d.nextName(), Mounts: mounts}, image{ahead: true})
 	if err != nil {
 		closeOutputs(cmd)
 		return nil, fmt.Errorf("warm a sandbox: %w", err)
 	}
 	w := &warmed{box: s}
-	if s.group != nil {
-		err = s.group.Weigh(cgroup.Least)
-	}
-	if err == nil {
-		w.process, err = s.start(ctx, cmd, true)
-	} else {
-		closeOutputs(cmd)
-	}
+	w.process, err = s.start(ctx, cmd, true)
 	if err == nil && w.process.isDone() {
 		err = w.process.Exit().Err
 	}
@@ -136,17 +129,28 @@ func (w *warmed) take(spec sandbox.Spec, config []byte) error {
 		}
 		p.oomKills = s.oomKills()
 	}
-	if err := s.limit(image{stored: stored{Base: s.base}}); err != nil {
+	if s.spec.Pids != defaultPids {
+		if err := s.limitPids(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	err = s.limitHost()
+	s.mu.Unlock()
+	if err != nil {
 		return err
 	}
-	if err := s.ask(guest.Frame{Kind: guest.KindEnter, Body: []byte(p.dir)}); err != nil {
+	// Orders are obeyed one after the other: the process is where its code is before it reads the first byte.
+	orders := []guest.Frame{
+		{Kind: guest.KindEnter, Process: p.number, Body: []byte(p.dir)}, {Kind: guest.KindInput, Process: p.number, Body: config},
+	}
+	if len(config) > 0 {
+		orders = append(orders, guest.Frame{Kind: guest.KindInput, Process: p.number})
+	}
+	if err := s.ask(orders...); err != nil {
 		return fmt.Errorf("enter %s: %w", p.dir, err)
 	}
-	err = p.engine.send(guest.Frame{Kind: guest.KindInput, Process: p.number, Body: config})
-	if err == nil && len(config) > 0 {
-		err = p.engine.send(guest.Frame{Kind: guest.KindInput, Process: p.number})
-	}
-	return err
+	return nil
 }
 
 // mountAll mounts the Spec's mounts. gVisor sees them, as it asks the host for everything below the root each time.

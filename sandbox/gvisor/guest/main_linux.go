@@ -68,7 +68,8 @@ func prepare() error {
 
 // A guest is the first process.
 type guest struct {
-	jobs chan func() // for the thread that starts processes
+	jobs  chan func() // for the thread that starts processes
+	spent bool        // that thread shares its directory with a process
 
 	out sync.Mutex // held to write a frame
 
@@ -153,13 +154,11 @@ func (g *guest) handle(f Frame) {
 	}
 }
 
-// enter changes the directory of the spawner's thread, which it shares with the process that it has started, and starts the next
-// process on another thread.
+// enter changes the directory of the spawner's thread, which it shares with the process that it has started. The next process is
+// started on another thread, which is made then: now somebody waits.
 func (g *guest) enter(dir string) error {
-	if err := g.run(func() error { return syscall.Chdir(dir) }); err != nil {
-		return err
-	}
-	return g.newSpawner()
+	g.spent = true
+	return g.run(func() error { return syscall.Chdir(dir) })
 }
 
 // start runs a process.
@@ -200,6 +199,12 @@ func (g *guest) spawn(s Start, files stdio) (pid int, err error) {
 	limit := syscall.Rlimit{Cur: uint64(s.Files), Max: uint64(s.Files)}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, err
+	}
+	if g.spent {
+		g.spent = false
+		if err := g.newSpawner(); err != nil {
+			return 0, err
+		}
 	}
 	flags := uintptr(0)
 	if s.Share {
