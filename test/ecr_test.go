@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/crane"
@@ -77,6 +79,10 @@ func TestPushByCrane(t *testing.T) {
 	}
 	const secret = "a-secret-that-lies-in-a-blob-of-an-image"
 	image := marked(t, secret)
+	s.killDuringPush(t, image, address+":v1", root.login(host))
+	root.env = s.awsEnv(root.dir)
+	host = strings.TrimPrefix(s.url, "http://")
+	address = host + "/team/app"
 	if err := crane.Push(image, address+":v1", root.login(host)); err != nil {
 		t.Fatal(err)
 	}
@@ -142,6 +148,35 @@ func TestPushByCrane(t *testing.T) {
 	root.run("iam", "update-access-key", "--user-name", "alice", "--access-key-id", key, "--status", "Active")
 	if got := pull(); got != "" {
 		t.Errorf("a pull with the key on again: %q", got)
+	}
+}
+
+// killDuringPush begins a push and kills the server when something of it has come; then the server starts again.
+func (s *server) killDuringPush(t *testing.T, image v1.Image, ref string, login crane.Option) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	pushed := make(chan error, 1)
+	go func() { pushed <- crane.Push(image, ref, login, crane.WithContext(ctx)) }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		blobs, err := filepath.Glob(filepath.Join(s.dir, "blobs", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(blobs) > 1 { // one is the folder of what is not complete
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Error("nothing of the push came within a minute")
+			break
+		}
+	}
+	s.kill()
+	cancel()
+	if err := <-pushed; err == nil {
+		t.Log("the push was over before the server was killed")
+	}
+	if err := s.start(); err != nil {
+		t.Fatal(err)
 	}
 }
 

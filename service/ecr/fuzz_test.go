@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,6 +57,21 @@ func FuzzTarget(f *testing.F) {
 		}
 		if !api.IsRepositoryName(got.name) || strings.Contains(got.what, "/") || !strings.HasPrefix(path, got.name+"/") {
 			t.Errorf("%q is %+v", path, got)
+		}
+	})
+}
+
+// namePattern is that of ECR's model.
+var namePattern = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+func FuzzName(f *testing.F) {
+	for _, seed := range []string{"app", "a/b", "a--b", "a._b", "a__b/c", "a/", "A", "a\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		want := len(name) >= 2 && len(name) <= 256 && namePattern.MatchString(name) && !strings.HasSuffix(name, "\n")
+		if got := api.IsRepositoryName(name); got != want {
+			t.Errorf("%q is a name: %t", name, got)
 		}
 	})
 }
