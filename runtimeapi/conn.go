@@ -38,6 +38,9 @@ func (c *conn) serve() {
 	defer c.s.remove(c)
 	for {
 		err := readRequest(&c.in, &c.q)
+		if c.s.snap != nil && c.s.isHolding(c) {
+			return // whatever came: its answer would come before that to restore/next
+		}
 		if c.parked {
 			if err != nil {
 				return

@@ -29,6 +29,7 @@ type Session struct {
 	inited  chan struct{} // closed when the runtime is ready or has failed
 	failed  error         // *InitError or *RestoreError
 	held    chan struct{} // closed when restore/next is held
+	holding *conn         // has it unanswered
 	hushed  bool          // no connection is taken any more
 	emptied chan struct{} // closed when there is no connection left; nil if nobody waits
 	idle    chan struct{} // closed at the next park; nil if nobody waits
@@ -74,7 +75,7 @@ func (s *Session) Begin() {
 		s.inited = make(chan struct{})
 	}
 	if s.state == stateHeld {
-		s.held = make(chan struct{})
+		s.held, s.holding = make(chan struct{}), nil
 	}
 	s.state, s.failed = stateStarted, nil
 }
@@ -189,6 +190,9 @@ func (s *Session) remove(c *conn) {
 	s.mu.Lock()
 	if s.parked == c {
 		s.parked = nil
+	}
+	if s.holding == c {
+		s.holding = nil
 	}
 	delete(s.conns, c)
 	if s.emptied != nil && len(s.conns) == 0 {

@@ -17,7 +17,7 @@ const LogStreamHeader = "Enfold-Log-Stream"
 // Snap is what the Session of a function with SnapStart has besides: the routes restore/next, restore/error and credentials.
 // See https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html.
 type Snap struct {
-	// Hold leaves restore/next unanswered: the sandbox is to be stored then. Otherwise it is answered at once.
+	// Hold leaves restore/next unanswered: the sandbox is to be stored then, or waits for Release. Otherwise it is answered at once.
 	Hold      bool
 	LogStream string // of the sandbox
 	// Token is what whoever asks for credentials has to show.
@@ -61,9 +61,7 @@ func (c *conn) restoreNext(d *body) bool {
 	case r != nil:
 		return c.finish(d, r)
 	}
-	var b [1]byte
-	_, _ = c.nc.Read(b[:]) // it hangs up when Quiet has
-	return false
+	return true // it hangs up when Quiet has, or Release answers
 }
 
 // restoring notes a restore/next. Without a reply c is to be left unanswered.
@@ -85,8 +83,9 @@ func (s *Session) restoring(c *conn) (r *reply, cut bool) {
 	first := s.state == stateStarted
 	s.state = to
 	if !s.snap.Hold {
-		return &reply{status: "200 OK", stream: s.snap.LogStream}, false
+		return s.restoredReply(), false
 	}
+	s.holding = c
 	if first {
 		close(s.held)
 	}
@@ -147,4 +146,37 @@ func (s *Session) Quiet() {
 	for c := range s.conns {
 		c.nc.Close()
 	}
+}
+
+// Release ends holding: restore/next is answered, now if the runtime waits for that.
+func (s *Session) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.snap.holds() {
+		return
+	}
+	s.snap.Hold = false
+	if s.state != stateHeld {
+		return
+	}
+	s.state, s.held = stateRestoring, make(chan struct{})
+	c := s.holding
+	if s.holding = nil; c == nil {
+		return // it has hung up, and asks again
+	}
+	_ = c.nc.SetWriteDeadline(time.Now().Add(patience))
+	_, err := c.nc.Write(appendReply(nil, s.restoredReply(), false, false))
+	if err != nil || c.nc.SetWriteDeadline(time.Time{}) != nil {
+		c.nc.Close()
+	}
+}
+
+// restoredReply is the answer to restore/next.
+func (s *Session) restoredReply() *reply { return &reply{status: "200 OK", stream: s.snap.LogStream} }
+
+// isHolding says that c has an unanswered restore/next, and may ask for nothing else.
+func (s *Session) isHolding(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holding == c
 }

@@ -198,3 +198,61 @@ func TestCredentials(t *testing.T) {
 		}
 	}
 }
+
+// TestRelease answers a restore/next that was held, whichever of the two comes first.
+func TestRelease(t *testing.T) {
+	for name, asksFirst := range map[string]bool{"asked before": true, "asks after": false} {
+		t.Run(name, func(t *testing.T) {
+			s, addr := serveSnap(t, Snap{Hold: true, LogStream: "stream"})
+			p := dial(t, addr)
+			if asksFirst {
+				p.send("GET " + pathRestore + hostEnd + "\n")
+				if err := s.WaitHeld(within(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Release()
+			s.Release()
+			if !asksFirst {
+				p.send("GET " + pathRestore + hostEnd + "\n")
+			}
+			if r := p.reply(); r.status != 200 || r.header.Get(LogStreamHeader) != "stream" {
+				t.Fatalf("%+v", r)
+			}
+			p.send("GET " + pathNext + hostEnd + "\n")
+			if err := s.WaitReady(within(t)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("hung up", func(t *testing.T) {
+		s, addr := serveSnap(t, Snap{Hold: true})
+		p := dial(t, addr)
+		p.send("GET " + pathRestore + hostEnd + "\n")
+		if err := s.WaitHeld(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		p.nc.Close()
+		for begun := time.Now(); s.Connected() && time.Since(begun) < testTimeout; {
+			time.Sleep(time.Millisecond)
+		}
+		s.Release()
+		again := dial(t, addr)
+		again.send("GET " + pathRestore + hostEnd + "\n")
+		if r := again.reply(); r.status != 200 {
+			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("asks for more meanwhile", func(t *testing.T) {
+		s, addr := serveSnap(t, Snap{Hold: true})
+		p := dial(t, addr)
+		p.send("GET " + pathRestore + hostEnd + "\n")
+		p.send("GET " + pathNext + hostEnd + "\n")
+		if n, err := p.nc.Read(make([]byte, 1)); err == nil {
+			t.Errorf("it reads %d bytes", n)
+		}
+		if s.WaitHeld(within(t)) != nil {
+			t.Error("it is not held")
+		}
+	})
+}

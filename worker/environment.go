@@ -74,6 +74,11 @@ type environment struct {
 func (p *Pool) create(ctx context.Context, f *Function, of *provision) (*environment, error) {
 	e := &environment{pool: p, function: f, of: of}
 	if f.SnapStart {
+		if of == nil {
+			if e := p.takeStandby(f); e != nil {
+				return e, nil
+			}
+		}
 		e.snap = &snap{token: newToken()}
 	}
 	return p.furnish(ctx, e)

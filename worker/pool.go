@@ -87,6 +87,7 @@ type Pool struct {
 	provisions map[string]*provision // by Function.Key
 	making     int                   // provisioned ones that are being made
 	slots      int                   // how many of them keep others waiting
+	standbys   map[string]*standby   // by Function.Key
 	storing    map[string]bool       // directories of snapshots that are being made
 	scaling    *scaling
 
@@ -118,7 +119,7 @@ func New(d Deps) *Pool {
 	}
 	p := &Pool{
 		deps: d, initLimit: initLimit, restoreLimit: restoreLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
-		provisions: map[string]*provision{}, storing: map[string]bool{}, scaling: newScaling(d.ScalingRate),
+		provisions: map[string]*provision{}, storing: map[string]bool{}, standbys: map[string]*standby{}, scaling: newScaling(d.ScalingRate),
 	}
 	p.changed = sync.NewCond(&p.mu)
 	p.ready, p.freezer = newReady(d), newFreezer(d)
@@ -151,6 +152,9 @@ func (p *Pool) Run(ctx context.Context, f *Function, r *Request) (*Response, err
 			e.broken = true
 		}
 		p.release(e)
+		if !warm && resp != nil && resp.Restore > 0 {
+			p.wantStandby(f, true)
+		}
 		if warm && errors.Is(err, errLost) {
 			continue // it went away while it was idle: the next one, or a new one
 		}
@@ -220,7 +224,7 @@ func (p *Pool) evict() bool {
 		}
 	}
 	if oldest == nil {
-		return false
+		return p.evictStandby()
 	}
 	e := oldest.idle[0]
 	oldest.idle = slices.Delete(oldest.idle, 0, 1)
@@ -301,6 +305,7 @@ func (p *Pool) Retire(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unprovision(key)
+	p.dropStandby(key)
 	g := p.groups[key]
 	if g == nil {
 		return
@@ -333,6 +338,7 @@ func (p *Pool) Drain(ctx context.Context) {
 	for key := range p.provisions {
 		p.unprovision(key)
 	}
+	p.dropStandbys(func(*standby) bool { return true })
 	for key, g := range p.groups {
 		for _, e := range g.idle {
 			p.destroy(e)
@@ -380,6 +386,9 @@ func (p *Pool) reapBefore(limit time.Time) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.renew(now)
+	p.dropStandbys(func(s *standby) bool {
+		return s.e != nil && (now.Sub(s.wanted) > standbyFor || p.old(s.e, now) || s.e.dead())
+	})
 	p.scaling.forget(now)
 	for key, g := range p.groups {
 		g.idle = slices.DeleteFunc(g.idle, func(e *environment) bool {

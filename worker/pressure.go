@@ -39,6 +39,7 @@ func (p *Pool) relieve(percentFree int) {
 	p.ready.spare()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.dropStandbys(func(*standby) bool { return true })
 	for range atATime {
 		if !p.evict() {
 			return

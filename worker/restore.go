@@ -34,6 +34,13 @@ var (
 // moveSnap gets a sandbox for a function with SnapStart: restored, if there is something to restore it from.
 func (e *environment) moveSnap(ctx context.Context, spec sandbox.Spec, launch runtimes.Launch) error {
 	spec.Mounts = append(spec.Mounts, mounts(launch)...)
+	if e.snap.standby {
+		if err := e.restoreStandby(ctx, spec); err != nil {
+			return err
+		}
+		e.settle(launch)
+		return nil
+	}
 	dir := e.function.Snapshot
 	if d, _ := e.driver.(sandbox.Snapshotter); !e.snap.hold && d != nil && dir != "" {
 		err := e.restored(ctx, d, withSignal(spec, dir))
@@ -132,7 +139,7 @@ func (e *environment) newSession() *runtimeapi.Session {
 	}
 	document := e.identity.document(e.snap.hold)
 	return runtimeapi.NewSnapSession(e.box.Listener(), runtimeapi.Snap{
-		Hold: e.snap.hold, LogStream: e.at.stream, Token: e.snap.token, Credentials: document,
+		Hold: e.snap.hold || e.snap.standby, LogStream: e.at.stream, Token: e.snap.token, Credentials: document,
 	})
 }
 
@@ -161,6 +168,7 @@ func (i identity) document(held bool) func() []byte {
 // restorePhase takes a restored sandbox to where it waits for an event. The function is told of nothing if that fails.
 func (e *environment) restorePhase(caller context.Context) error {
 	e.log.restoreStart()
+	e.session.Release() // of a standby
 	ctx, cancel := context.WithTimeout(caller, e.pool.restoreLimit)
 	defer cancel()
 	err := e.start(ctx)

@@ -55,6 +55,7 @@ func (e *InitFailure) Unwrap() error { return ErrInit }
 type snap struct {
 	token    string // that credentials are had for
 	hold     bool   // it is to be stored
+	standby  bool   // it is restored, and waits to be wanted
 	spec     string // digest
 	signal   string // where the sandbox finds restoredFile; empty if there is nothing to wait for
 	restored bool   // it comes out of a snapshot
@@ -105,6 +106,9 @@ func (p *Pool) Snapshot(ctx context.Context, f *Function) error {
 	e, err := p.hold(ctx, f)
 	if err == nil {
 		err = e.store(ctx, d)
+	}
+	if err == nil {
+		defer p.wantStandby(f, false)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

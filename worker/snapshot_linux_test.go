@@ -102,6 +102,7 @@ func newStoring(t *testing.T) (*world, *storing) {
 	d := &storing{}
 	var minted atomic.Int64
 	w := newWorld(t, "process", Deps{
+		ReadyMemory: -1, // none stands by: see TestStandby
 		Credentials: func(context.Context, *Function) (Credentials, error) {
 			return Credentials{
 				AccessKeyID: fmt.Sprint("ASIA", minted.Add(1)), SecretAccessKey: "secret", SessionToken: "token", Expires: time.Now().Add(time.Hour),

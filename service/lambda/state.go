@@ -157,6 +157,7 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 	}
 	if gone {
 		s.dropSnapshot(j.scope, v)
+		s.deps.Runner.Retire(workerKey(j.scope, v, &v.Config)) // the worker may have restored one ahead
 		s.leaving.add(time.Now(), v.images()...)
 	}
 	s.settle()
