@@ -8,6 +8,9 @@
 // demand, within a bound of memory. Between invocations a sandbox stands still (freezer). Where the host's memory is short, idle
 // ones give back what they can, and then they go, those first that were used longest ago (relieve).
 //
+// A function with SnapStart is taken through its Init phase once, stored by a driver that can (Pool.Snapshot), and restored for its cold
+// starts; where that fails it starts as others do. One that is restored stands by for the next cold start.
+//
 // Provisioned ones are made ahead of any invocation, Init phase included, are used first, and stay while they are idle. They count
 // among all that may exist, and none of them is evicted for another Function's.
 package worker
