@@ -27,6 +27,8 @@
 // stack: socket calls for TCP and UDP reach the host's kernel, checked and filtered by gVisor. And gVisor opens files itself (directfs)
 // instead of asking another process to.
 //
+// One process of gVisor's stays root: the parent of the others, which waits for their end and hears of nothing else.
+//
 // What a function can learn of the host: the processor, how much memory there is, what is installed below /usr.
 //
 // # What differs from the host's kernel
@@ -40,6 +42,7 @@
 //     namespace driver applies as well; where that kills, this one says ENOSYS.
 //   - Too much memory ends the whole sandbox and not one process: to the host, gVisor is one. The next Start begins with an empty /tmp.
 //     What gVisor needs for itself is granted beyond the limit, and so is a tenth of a core.
+//   - Each process of a function costs gVisor memory of its own: hundreds of them reach the limit of memory before that of processes.
 //   - A function may run before all others, and write its own OOM score: both count inside its sandbox alone.
 //   - gVisor remembers what lies below /usr, as nobody changes it while it is in use. A host that installs packages meanwhile should
 //     restart the server.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/gvisor/guest"
 	"github.com/enfold-run/enfold/sandbox/namespace/seccomp"
 )
@@ -126,5 +127,43 @@ func TestBadAnswers(t *testing.T) {
 				t.Errorf("it was believed: %q", result)
 			}
 		})
+	}
+}
+
+// What answers a function's system calls has next to nothing on the host.
+func TestConfinement(t *testing.T) {
+	d := open(t)
+	defer d.Close()
+	made, err := d.Create(t.Context(), sandbox.Spec{ID: "confined"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := processesOf(made.(*box).id)
+	if len(all) < 2 {
+		t.Fatalf("only %d processes have the sandbox's user id", len(all))
+	}
+	for _, file := range all {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"\nNoNewPrivs:\t1\n", "\nSeccomp:\t2\n"} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s has not %q:\n%s", file, want, text)
+			}
+		}
+		dir := filepath.Dir(file)
+		for _, ns := range []string{"user", "mnt", "pid", "net", "ipc", "uts"} {
+			theirs, err := os.Readlink(dir + "/ns/" + ns)
+			ours, err2 := os.Readlink("/proc/self/ns/" + ns)
+			if err != nil || err2 != nil || theirs == ours {
+				t.Errorf("%s is in our %s namespace: %s %v %v", file, ns, theirs, err, err2)
+			}
+		}
+		for _, path := range []string{"/root/root", "/root/boot", "/root/var/lib"} {
+			if _, err := os.Lstat(dir + path); err == nil {
+				t.Errorf("%s has the host's %s", file, path)
+			}
+		}
 	}
 }

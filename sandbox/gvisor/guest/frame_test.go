@@ -24,13 +24,13 @@ func TestFrames(t *testing.T) {
 			t.Errorf("read %+v, %v, want %+v", got, err, want)
 		}
 	}
-	if _, err := Read(r); err != io.EOF {
+	if _, err := Read(r); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 	if _, err := Read(bytes.NewReader(wire[:len(wire)-3])); err != nil {
 		t.Errorf("the first of a torn stream: %v", err)
 	}
-	if _, err := Read(bytes.NewReader(frames[1].Append(nil)[:12])); err != io.ErrUnexpectedEOF {
+	if _, err := Read(bytes.NewReader(frames[1].Append(nil)[:12])); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a torn frame: %v", err)
 	}
 	if _, err := Read(bytes.NewReader([]byte{1, 0, 0, 0, 0, 1, 0, 16, 0})); !errors.Is(err, ErrFrame) {

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"runtime"
 	"sync"
@@ -108,9 +109,7 @@ func (g *guest) answer(k Kind, process uint32, err error) {
 	errno := syscall.Errno(0)
 	if err != nil {
 		errno = syscall.EIO
-		if e, ok := err.(syscall.Errno); ok {
-			errno = e
-		}
+		errors.As(err, &errno)
 	}
 	g.send(Frame{Kind: k, Process: process, Body: Number(uint32(errno))})
 }
