@@ -43,6 +43,17 @@ func startSnap(t *testing.T, c code, signal string) *function {
 	return f
 }
 
+// eachSnapPython runs a test for every Python of this host that has SnapStart.
+func eachSnapPython(t *testing.T, test func(t *testing.T, runtime string)) {
+	t.Helper()
+	eachInterpreter(t, Python, func(t *testing.T, runtime string) {
+		if r, _ := lookup(runtime); compareVersions(r.version, "3.12") < 0 {
+			t.Skip("AWS has no SnapStart for it")
+		}
+		test(t, runtime)
+	})
+}
+
 const pythonHooks = `
 import ctypes, os, random, ssl, tempfile, uuid
 from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -65,7 +76,7 @@ def handler(event, context):
 `
 
 func TestPythonHooks(t *testing.T) {
-	eachInterpreter(t, Python, func(t *testing.T, runtime string) {
+	eachSnapPython(t, func(t *testing.T, runtime string) {
 		const want = `["1 before", "first", "2 after", "` + restoredStream + `", "` + restoredStream + `", null]`
 		c := code{runtime: runtime, handler: "a.handler", files: map[string]string{"a.py": pythonHooks}}
 		for name, signal := range map[string]string{"stored": filepath.Join(t.TempDir(), "restored"), "not stored": ""} {
@@ -87,7 +98,7 @@ func TestPythonHookErrors(t *testing.T) {
 		{"after", "register_after_restore", "restore/error", "Runtime.AfterRestoreError", 65},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			eachInterpreter(t, Python, func(t *testing.T, runtime string) {
+			eachSnapPython(t, func(t *testing.T, runtime string) {
 				f := startSnap(t, code{runtime: runtime, handler: "a.handler", files: map[string]string{"a.py": "import snapshot_restore_py\n" +
 					"def hook():\n    raise KeyError('no luck')\nsnapshot_restore_py." + tt.register + "(hook)\ndef handler(e, c): pass\n"}}, "")
 				a := f.answer()
@@ -128,7 +139,7 @@ def handler(event, context):
 
 // TestPythonTwins differ in all that is random.
 func TestPythonTwins(t *testing.T) {
-	eachInterpreter(t, Python, func(t *testing.T, runtime string) {
+	eachSnapPython(t, func(t *testing.T, runtime string) {
 		f := startSnap(t, code{runtime: runtime, handler: "a.handler", files: map[string]string{"a.py": pythonTwins}}, "")
 		f.exit()
 		differ(t, f.logged(), 4)
