@@ -132,23 +132,27 @@ func (p *process) cloneDev() error {
 	return failed(attach(fd, target), "mount /dev")
 }
 
-// enterImage makes the image the root, in the place of the host's programs. The thread that starts the first process is readied anew:
-// its Landlock domain knew the old root.
-func (p *process) enterImage() error {
-	if err := unix.Fchdir(p.root); err != nil {
-		return failed(err, "enter the image")
+// enterImage makes the image the root, in the place of the host's programs. A first process that cannot do it ends, and the sandbox with it.
+func (p *process) enterImage() {
+	p.outside = false
+	err := failed(unix.Fchdir(p.root), "enter the image")
+	if err == nil {
+		err = failed(unix.PivotRoot(".", "."), "pivot_root into the image")
 	}
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return failed(err, "pivot_root into the image")
+	if err == nil {
+		err = leaveHost(".") // the old root is on top
 	}
-	if err := failed(unix.Unmount(".", unix.MNT_DETACH), "unmount the old root"); err != nil { // it is on top
-		return err
+	if err == nil {
+		err = failed(unix.Chdir("/"), "enter the image")
 	}
-	if err := unix.Chdir("/"); err != nil {
-		return failed(err, "enter the image")
+	if err == nil && Landlock() >= leastLandlock {
+		// The thread that starts the first process is in a Landlock domain that knows the old root: another takes its place.
+		close(p.confined)
+		err = p.startConfine()
 	}
-	close(p.confined)
-	return p.startConfine()
+	if err != nil {
+		syscall.Exit(1)
+	}
 }
 
 // find is the program that a name without a slash means in PATH, as the shell has it.

@@ -99,6 +99,9 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 		}
 		closeAll(files)
 		p.done(err, nil)
+		if p.outside { // the driver has something to do meanwhile
+			p.enterImage()
+		}
 		if p.stage == claimed && p.hasRun {
 			p.seal()
 		}

@@ -14,6 +14,7 @@ type process struct {
 	root     int         // O_PATH of the new root, until sealed
 	user     bool        // see Enter.User
 	hasRun   bool        // a process was started
+	outside  bool        // root is an image and not entered yet, which nothing waits for but the next message
 	oomScore int         // /proc/self/oom_score_adj
 	filter   []byte      // of system calls
 	confined chan func() // jobs of the confined thread, between Enter and seal

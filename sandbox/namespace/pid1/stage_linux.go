@@ -162,10 +162,7 @@ func (p *process) claim(m Mounts, files []int) error {
 		return failed(err, "make the root read-only")
 	}
 	if len(m.Image) > 0 {
-		if err := p.enterImage(); err != nil {
-			return err
-		}
-		p.stage = claimed
+		p.stage, p.outside = claimed, true
 		return nil
 	}
 	if err := unix.Chdir(taskDir); err != nil {
