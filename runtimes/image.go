@@ -34,6 +34,9 @@ func (i *Image) Launch() (Launch, error) {
 	if len(args) == 0 || args[0] == "" {
 		return Launch{}, &EntrypointError{Message: "The container image has neither an entry point nor a command"}
 	}
+	if tooLong(args, i.Env) {
+		return Launch{}, &EntrypointError{Message: "fork/exec " + args[0] + ": argument list too long"}
+	}
 	l := Launch{Args: args, Env: map[string]string{"PATH": imagePath}, Dir: cmp.Or(i.WorkingDirectory, "/"), Root: i.Layers}
 	if !strings.HasPrefix(l.Dir, "/") {
 		l.Dir = "/" + l.Dir
@@ -44,6 +47,20 @@ func (i *Image) Launch() (Launch, error) {
 		}
 	}
 	return l, nil
+}
+
+// maxArgs is how many bytes arguments and environment may have together, with a pointer for each: half of what Linux takes, so that
+// there is room for the function's own variables.
+const maxArgs = 1 << 20
+
+func tooLong(lists ...[]string) bool {
+	n := 0
+	for _, list := range lists {
+		for _, s := range list {
+			n += len(s) + 9
+		}
+	}
+	return n > maxArgs
 }
 
 // baseImage is the image that serves a runtime, nil if none does. An error is a *MissingError, or of a context that has ended.

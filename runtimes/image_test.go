@@ -46,6 +46,15 @@ func TestImageLaunch(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for name, image := range map[string]Image{
+		"a long word":    {EntryPoint: []string{"x", strings.Repeat("y", 1<<20)}},
+		"many words":     {EntryPoint: []string{"x"}, Command: make([]string, 200_000)},
+		"many variables": {EntryPoint: []string{"x"}, Env: make([]string, 200_000)},
+	} {
+		if _, err := image.Launch(); err == nil || err.Error() != "fork/exec x: argument list too long" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if h := (&Image{Command: []string{"app.handler", "x"}}).Handler(); h != "app.handler" {
 		t.Errorf("handler %q", h)
 	}
