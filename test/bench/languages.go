@@ -26,12 +26,13 @@ type language struct {
 	code    string   // of the function: a file in examples/hello
 	bare    []string // arguments of the interpreter
 	target  target
+	where   string // how its sandboxes are isolated, if not as the others are
 }
 
 var languages = []language{
-	{runtimes.Python, "lambda_function.lambda_handler", "python/lambda_function.py", []string{"-I", "-S", "-c", "import os; os.write(1, b'x')"}, atMost(0.35, "×")},
-	{runtimes.Node, "index.handler", "node/index.mjs", []string{"-e", "process.stdout.write('x')"}, atMost(0.15, "×")},
-	{runtimes.Java, "example.Hello::handleRequest", "java/function.jar", []string{"-cp", ".", "Bare"}, atMost(0.2, "×")},
+	{runtimes.Python, "lambda_function.lambda_handler", "python/lambda_function.py", []string{"-I", "-S", "-c", "import os; os.write(1, b'x')"}, atMost(0.35, "×"), ""},
+	{runtimes.Node, "index.handler", "node/index.mjs", []string{"-e", "process.stdout.write('x')"}, atMost(0.15, "×"), ""},
+	{runtimes.Java, "example.Hello::handleRequest", "java/function.jar", []string{"-cp", ".", "Bare"}, atMost(0.2, "×"), ""},
 }
 
 // Bare.class is what javac --release 11 makes of Bare.java.
@@ -107,7 +108,7 @@ func (l language) measure(ctx context.Context, o *options, p *programs, e *enfol
 		}
 		ps.add(median(took), median(bare))
 	}
-	t.add(ps.row("cold Invoke of "+in.Runtime+", against bare exec of the interpreter", "%.2f ms", l.target,
+	t.add(ps.row("cold Invoke of "+in.Runtime+l.where+", against bare exec of the interpreter", "%.2f ms", l.target,
 		fmt.Sprintf("REPORT's Init Duration %.2f ms", median(inits))))
 	return nil
 }

@@ -27,7 +27,7 @@ func main() {
 	flag.StringVar(&o.enfold, "enfold", "bin/enfold", "the binary to measure")
 	flag.IntVar(&o.rounds, "rounds", 7, "of every pair; at least 3")
 	flag.DurationVar(&o.slice, "slice", 700*time.Millisecond, "how long each side of a warm pair runs in a round")
-	flag.StringVar(&o.only, "only", "", "measure one part alone: warm, cold, prewarmed, clients, burst, refill, density, events, images, snapshots, start or many")
+	flag.StringVar(&o.only, "only", "", "measure one part alone: warm, cold, prewarmed, clients, burst, refill, density, events, images, gvisor, snapshots, start or many")
 	flag.Parse()
 	if o.rounds < 3 || o.slice <= 0 || flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "usage: bench [--enfold PATH] [--rounds N] [--slice DURATION]; at least 3 rounds")
@@ -85,6 +85,7 @@ func measure(ctx context.Context, o *options, p *programs, t *table) (err error)
 		{"density", density},
 		{"events", events},
 		{"images", images},
+		{"gvisor", kernels},
 		{"snapshots", snapshots},
 	} {
 		if o.wants(part.name) {
