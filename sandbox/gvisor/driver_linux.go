@@ -45,7 +45,8 @@ type Driver struct {
 	closed bool
 }
 
-// New readies a driver. It fails with sandbox.ErrUnsupported where this host or user cannot do it; the error says what to do.
+// New readies a driver, and makes a sandbox to see whether that works, which takes some 200 ms. It fails with sandbox.ErrUnsupported where
+// this host or user cannot do it; the error says what to do.
 func New(o Options) (*Driver, error) {
 	d := &Driver{log: o.Log, platform: platform, boxes: map[string]*box{}}
 	if d.log == nil {
@@ -54,6 +55,10 @@ func New(o Options) (*Driver, error) {
 	if err := d.ready(o); err != nil {
 		d.Close()
 		return nil, err
+	}
+	if err := d.try(); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("%w: gVisor does not work here: %w", sandbox.ErrUnsupported, err)
 	}
 	return d, nil
 }

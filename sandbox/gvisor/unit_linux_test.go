@@ -4,6 +4,8 @@ package gvisor
 
 import (
 	"encoding/binary"
+	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -165,5 +167,22 @@ func TestConfinement(t *testing.T) {
 				t.Errorf("%s has the host's %s", file, path)
 			}
 		}
+	}
+}
+
+// A gVisor that does not start is told at once, and leaves nothing behind.
+func TestProgramThatFails(t *testing.T) {
+	open(t).Close() // skips where there is no driver
+	for _, program := range []string{"/bin/false", "/bin/cat", "/nowhere/at/all"} {
+		d, err := New(Options{Program: program, Log: slog.New(slog.DiscardHandler)})
+		if !errors.Is(err, sandbox.ErrUnsupported) {
+			t.Errorf("%s: %v", program, err)
+		}
+		if err == nil {
+			d.Close()
+		}
+	}
+	if left := groupsOf(os.Getpid()); len(left) > 0 {
+		t.Errorf("control groups are left: %v", left)
 	}
 }
