@@ -14,6 +14,9 @@ const (
 	RuntimePort = 9001
 	// RuntimeAPI is the value of AWS_LAMBDA_RUNTIME_API.
 	RuntimeAPI = "169.254.100.1:9001"
+	// CredentialsAPI is the same listener, where functions with SnapStart are sent for their credentials: the SDKs take them by plain
+	// HTTP from a loopback address only.
+	CredentialsAPI = "127.0.0.1:9001"
 )
 
 // Where the AWS API is: at the same address as a server that listens where it does by default, so that a URL which was made

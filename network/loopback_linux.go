@@ -52,9 +52,12 @@ func LoopbackUp() error {
 // Listeners are the sockets of a sandbox, by file descriptor: they listen at RuntimeAPI and at AWSAPI.
 type Listeners struct{ Runtime, AWS int }
 
-// Listen makes the Listeners in the calling thread's namespace. They keep the namespace alive.
+// Listen makes the Listeners in the calling thread's namespace, which has RuntimeIP: on the host it fails. They keep the namespace alive.
 func Listen() (Listeners, error) {
-	runtime, err := listen(&unix.SockaddrInet4{Port: RuntimePort, Addr: runtimeIP})
+	if err := isInside(); err != nil {
+		return Listeners{}, fmt.Errorf("listen at %s: %w", RuntimeAPI, err)
+	}
+	runtime, err := listen(&unix.SockaddrInet4{Port: RuntimePort}) // at every address of loopback: see CredentialsAPI
 	if err != nil {
 		return Listeners{}, fmt.Errorf("listen at %s: %w", RuntimeAPI, err)
 	}
@@ -73,6 +76,17 @@ func (l Listeners) Close() error {
 		err = other
 	}
 	return err
+}
+
+// isInside fails in a namespace without RuntimeIP, which is not a sandbox's: to listen at every address there would be to listen to the
+// world.
+func isInside() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Bind(fd, &unix.SockaddrInet4{Addr: runtimeIP})
 }
 
 func listen(at unix.Sockaddr) (int, error) {

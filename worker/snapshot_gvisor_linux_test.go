@@ -44,7 +44,7 @@ func newGVisor(t *testing.T) *world {
 	return w
 }
 
-const twinCode = `import os, random, socket, tempfile, time, urllib.request, uuid
+const twinCode = `import os, random, socket, tempfile, time, urllib.parse, urllib.request, uuid
 import snapshot_restore_py
 made = time.time()
 random.seed(1)
@@ -53,6 +53,7 @@ def credentials():
     r = urllib.request.Request(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers={"Authorization": os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
     return urllib.request.urlopen(r).read().decode()
 log.append(credentials())
+assert urllib.parse.urlparse(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]).hostname == "127.0.0.1"  # the SDKs want loopback
 host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].rsplit(":", 1)
 idle = socket.create_connection((host, int(port)))  # a client's, that is open when the snapshot is made
 kept = open("/tmp/kept", "w+")

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/enfold-run/enfold/network"
 	"github.com/enfold-run/enfold/runtimeapi"
 	"github.com/enfold-run/enfold/runtimes"
 )
@@ -28,13 +29,21 @@ func (e *environment) variables(l runtimes.Launch) []string {
 		})
 	}
 	own := map[string]string{
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://" + e.at.endpoint + runtimeapi.CredentialsPath,
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://" + credentialsAt(e.at.endpoint) + runtimeapi.CredentialsPath,
 		"AWS_CONTAINER_AUTHORIZATION_TOKEN":  e.snap.token,
 	}
 	if e.snap.signal != "" {
 		own["_ENFOLD_RESTORED"] = e.at.path(e.snap.signal)
 	}
 	return variables(e.function, l, e.at, own)
+}
+
+// credentialsAt is where the credentials are that the Runtime API at an endpoint has.
+func credentialsAt(endpoint string) string {
+	if endpoint == network.RuntimeAPI {
+		return network.CredentialsAPI
+	}
+	return endpoint
 }
 
 // variables is the process environment, with own on top. The order of precedence is AWS's: what the customer sets wins over what AWS lets
