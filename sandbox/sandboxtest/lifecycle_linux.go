@@ -256,7 +256,11 @@ func testForkBomb(t *testing.T, s *suite) {
 	if got := other.run("echo", "alive", ""); got != "alive" {
 		t.Errorf("another sandbox said %q", got)
 	}
-	if took := time.Since(start); took > 3*time.Second {
+	limit := 3 * time.Second
+	if s.expect.OwnKernel { // its kernel needs the processor for more than the function does
+		limit = 15 * time.Second
+	}
+	if took := time.Since(start); took > limit {
 		t.Errorf("another sandbox took %v", took)
 	}
 	r.Kill()

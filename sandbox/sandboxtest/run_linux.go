@@ -246,7 +246,7 @@ func (h *host) begin(cmd sandbox.Command) *running {
 func (h *host) beginSleeping(name string, args ...string) *running {
 	h.t.Helper()
 	r := h.begin(h.command(name, args...))
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !strings.Contains(r.out.String(), "\n") {
 		select {
 		case <-r.Done():
