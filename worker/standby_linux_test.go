@@ -50,6 +50,12 @@ func TestStandby(t *testing.T) {
 	}
 	second := w.standingBy(f)
 	w.run(f, "exit")
+	w.mu.Lock()
+	second.created = time.Now().Add(-time.Hour) // while it waited, nobody did
+	w.mu.Unlock()
+	if resp := w.good(f, "state"); resp.Restore <= 0 || resp.Restore > time.Minute {
+		t.Errorf("it was restored in %v", resp.Restore)
+	}
 	stream2, key2, _ := w.twin(f)
 	if stream2 != second.at.stream || stream2 == stream1 || key2 == key1 {
 		t.Errorf("the second was in %s with %s, %s stood by; the first in %s with %s", stream2, key2, second.at.stream, stream1, key1)
