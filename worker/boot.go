@@ -3,11 +3,20 @@ package worker
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/enfold-run/enfold/sandbox"
+)
+
+const (
+	// bootPause is the longest pause after a boot that failed. It doubles with each that follows.
+	bootPause = 10 * time.Minute
+	// bootWords is how long a runtime that does not boot may take to say why, and bootText how many bytes of that are read.
+	bootWords = 3 * time.Second
+	bootText  = 16 << 10
 )
 
 // make makes one.
@@ -17,10 +26,10 @@ func (r *ready) make(s *shelf) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
-		s.pause = min(max(2*s.pause, time.Second), time.Minute)
+		s.pause = min(max(2*s.pause, time.Second), bootPause)
 		s.retry = time.Now().Add(s.pause)
 		if !r.closed {
-			r.log.Warn("no runtime could be booted ahead", "runtime", s.key, "error", err)
+			r.log.Warn("no runtime could be booted ahead", "runtime", s.key, "error", err, "again_in", s.pause)
 		}
 		return
 	}
@@ -69,11 +78,11 @@ func (r *ready) booted(w *waiting) error {
 	go func() {
 		select {
 		case <-r.stop:
+			w.log.SetReadDeadline(time.Now())
 		case <-w.Done():
+			w.log.SetReadDeadline(time.Now().Add(bootWords)) // what it wrote is in the pipe
 		case <-abort:
-			return
 		}
-		w.log.SetReadDeadline(time.Now())
 	}()
 	said := make([]byte, 512)
 	n, err := w.log.Read(said)
@@ -81,7 +90,24 @@ func (r *ready) booted(w *waiting) error {
 	case n == 1 && said[0] == 0:
 		return w.log.SetReadDeadline(time.Time{})
 	case n > 0:
-		return fmt.Errorf("it wrote %q", said[:n])
+		return fmt.Errorf("it wrote %q", r.rest(w.log, said[:n]))
 	}
 	return fmt.Errorf("it does not boot: %w", err)
+}
+
+// rest is all that a runtime writes which does not boot: its message comes in parts, at the beginning with some, at the end with
+// others. Of much it is both.
+func (r *ready) rest(log *os.File, said []byte) []byte {
+	select {
+	case <-r.stop:
+		return said
+	default:
+	}
+	log.SetReadDeadline(time.Now().Add(bootWords))
+	more, _ := io.ReadAll(io.LimitReader(log, bootText)) // until its end, or the deadline
+	said = append(said, more...)
+	if len(said) <= 1024 {
+		return said
+	}
+	return slices.Concat(said[:512], []byte(" ... "), said[len(said)-512:])
 }
