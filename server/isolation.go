@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/enfold-run/enfold/sandbox"
@@ -18,6 +19,9 @@ import (
 
 // tierNames are the ways to isolate functions, the weakest first: names of drivers.
 var tierNames = []string{"process", "namespace", "gvisor"}
+
+// snapshotTier is the one whose sandboxes can be stored.
+const snapshotTier = "gvisor"
 
 // strength compares them: -1 for what is none.
 func strength(tier string) int { return slices.Index(tierNames, tier) }
@@ -39,11 +43,55 @@ func newTiers(cfg Config) (*tiers, error) {
 		}
 	}
 	first, err := newDriver(cfg)
+	if errors.Is(err, sandbox.ErrUnsupported) {
+		return nil, fmt.Errorf("--isolation %s: %w (`enfold doctor` says what is missing)", cfg.Isolation, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &tiers{cfg: cfg, first: first, others: map[string]sandbox.Driver{}, failed: map[string]error{}}, nil
+	t := &tiers{cfg: cfg, first: first, others: map[string]sandbox.Driver{}, failed: map[string]error{}}
+	if err := t.readyAccounts(); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
 }
+
+// readyAccounts makes the drivers that accounts are to have. A server without them would refuse all that their functions do.
+func (t *tiers) readyAccounts() error {
+	for _, account := range slices.Sorted(maps.Keys(t.cfg.AccountIsolation)) {
+		tier := t.cfg.AccountIsolation[account]
+		if strength(tier) <= strength(t.first.Name()) {
+			continue
+		}
+		if _, err := t.get(tier); err != nil {
+			return fmt.Errorf("--account-isolation %s=%s: %w (`enfold doctor` says what is missing)", account, tier, err)
+		}
+	}
+	return nil
+}
+
+// can says why this host cannot isolate functions so, for callers to read; nil if it can, or if the server isolates all better. What it
+// says of the host is what to do: other faults are the log's.
+func (t *tiers) can(tier string) error {
+	switch {
+	case strength(tier) < 0:
+		return fmt.Errorf("%q is no isolation", tier)
+	case strength(tier) <= strength(t.first.Name()):
+		return nil
+	}
+	_, err := t.get(tier)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sandbox.ErrUnsupported):
+		why := strings.TrimPrefix(err.Error(), sandbox.ErrUnsupported.Error()+": ")
+		return fmt.Errorf("%s (`enfold doctor` says what is missing; a server finds it when it starts)", why)
+	}
+	return fmt.Errorf("the %s driver does not start: the server's log says why, and `enfold doctor` what is missing", tier)
+}
+
+// canStore is can of the driver that stores sandboxes.
+func (t *tiers) canStore() error { return t.can(snapshotTier) }
 
 // forFunction is the driver that isolates a function as the server, its account and its tag want it, the strongest of the three. A
 // function with SnapStart has one that can store sandboxes, if this host can.
@@ -61,7 +109,7 @@ func (t *tiers) forFunction(f *worker.Function) (sandbox.Driver, error) {
 		}
 	}
 	if f.SnapStart {
-		if d, err := t.get("gvisor"); err == nil {
+		if d, err := t.get(snapshotTier); err == nil {
 			return d, nil
 		}
 	}
@@ -83,6 +131,9 @@ func (t *tiers) get(tier string) (sandbox.Driver, error) {
 	d, err := newDriver(cfg)
 	if err != nil {
 		t.failed[tier] = err
+		if !errors.Is(err, sandbox.ErrUnsupported) {
+			t.cfg.Log.Error("a sandbox driver does not start", "isolation", tier, "error", err)
+		}
 		return nil, err
 	}
 	t.others[tier] = d

@@ -3,7 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,6 +68,74 @@ func TestIsolationThatTheHostLacks(t *testing.T) {
 	}
 	if d, err := tiers.forFunction(&worker.Function{SnapStart: true}); err != nil || d.Name() != "namespace" {
 		t.Errorf("a function with SnapStart got %v, %v", d, err)
+	}
+}
+
+// What is not there is told in words that callers may read, and refused before anything is started with it.
+func TestIsolationIsRefused(t *testing.T) {
+	missing := fmt.Errorf("%w: there is no enfold-gvisor here: build it", sandbox.ErrUnsupported)
+	const told = "there is no enfold-gvisor here: build it (`enfold doctor` says what is missing; a server finds it when it starts)"
+	for _, tc := range []struct {
+		name, server, tier string
+		failed             error
+		want               string // empty if it can
+	}{
+		{"missing", "namespace", "gvisor", missing, told},
+		{"a fault of ours", "namespace", "gvisor", errors.New("open /secret: denied"), "the gvisor driver does not start: the server's log says why, and `enfold doctor` what is missing"},
+		{"the server's own", "gvisor", "gvisor", missing, ""},
+		{"less than the server's", "gvisor", "namespace", nil, ""},
+		{"made before", "process", "namespace", nil, ""},
+		{"none", "process", "vm", nil, `"vm" is no isolation`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tiers := &tiers{
+				first: named(tc.server), failed: map[string]error{"gvisor": tc.failed}, others: map[string]sandbox.Driver{"namespace": named("namespace")},
+			}
+			got := ""
+			if err := tiers.can(tc.tier); err != nil {
+				got = err.Error()
+			}
+			if got != tc.want {
+				t.Errorf("got  %q\nwant %q", got, tc.want)
+			}
+		})
+	}
+	guarded := &tiers{
+		cfg: Config{AccountIsolation: map[string]string{"111111111111": "gvisor"}}, first: named("namespace"), failed: map[string]error{"gvisor": missing},
+	}
+	if err := guarded.readyAccounts(); !errors.Is(err, missing) || !strings.Contains(err.Error(), "--account-isolation 111111111111=gvisor: ") {
+		t.Errorf("a server starts with an account's isolation missing: %v", err)
+	}
+	guarded.first = named("gvisor")
+	if err := guarded.readyAccounts(); err != nil {
+		t.Errorf("what all functions have is refused to an account: %v", err)
+	}
+}
+
+// Without enfold-gvisor a server that is to isolate by it does not start.
+func TestNewTiersWithoutGVisor(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(exe), "enfold-gvisor")); err == nil {
+		t.Skip("enfold-gvisor lies beside this test")
+	}
+	t.Setenv("PATH", t.TempDir())
+	for name, cfg := range map[string]Config{
+		"for all":        {Isolation: "gvisor"},
+		"for an account": {Isolation: "process", AccountIsolation: map[string]string{"111111111111": "gvisor"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.Data, cfg.Log = t.TempDir(), slog.New(slog.DiscardHandler)
+			tiers, err := newTiers(cfg)
+			if err == nil {
+				tiers.close()
+			}
+			if !errors.Is(err, sandbox.ErrUnsupported) || !strings.Contains(fmt.Sprint(err), "`enfold doctor`") {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

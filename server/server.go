@@ -140,7 +140,7 @@ func (s *Server) build(ctx context.Context) error {
 	assume := functionRoles{stsapi.NewClient(calls)}
 	inside := &sandboxAPI{log: cfg.Log}
 	s.pool = worker.New(worker.Deps{
-		Driver: s.tiers.first, DriverFor: s.tiers.forFunction, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
+		Driver: s.tiers.first, DriverFor: s.tiers.forFunction, CanStore: s.tiers.canStore, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
 		Log: cfg.Log, Idle: cfg.IdleTime, ReadyMemory: cfg.ReadyMemory,
 		ScalingRate: cfg.FunctionScalingRate, MaxSandboxes: max(cfg.AccountConcurrency, lambda.AccountConcurrency),
 	})
@@ -149,7 +149,7 @@ func (s *Server) build(ctx context.Context) error {
 	sealLambda := root.Key("lambda")
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
-		Images: s.functionImages(), Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, Snapshots: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
+		Images: s.functionImages(), CanIsolate: s.tiers.can, Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, Snapshots: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
 		AccountConcurrency: cfg.AccountConcurrency, Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: executionRoles{assume, inRoles, policies, s}, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
 	}); err != nil {
 		return err

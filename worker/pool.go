@@ -29,8 +29,11 @@ type Deps struct {
 	// DriverFor is the driver for a function: Driver, or one that isolates it better. It is called for every invocation. Nil if all
 	// functions have Driver.
 	DriverFor func(f *Function) (sandbox.Driver, error)
-	Runtimes  *runtimes.Set
-	Logger    Logger
+	// CanStore says why DriverFor has no sandbox.Snapshotter for a function with SnapStart, in words for callers that say what to do; nil
+	// if it has. It is called when there is none. Nil if there is nothing to say but that.
+	CanStore func() error
+	Runtimes *runtimes.Set
+	Logger   Logger
 	// Credentials mints those of the function's role for a new sandbox. Its error wraps ErrRole if the role is to blame.
 	Credentials func(ctx context.Context, f *Function) (Credentials, error)
 	// API serves the AWS API to the function at l, which is inside its sandbox's network, from now on and until stop is called.

@@ -32,11 +32,20 @@ const (
 	maxManifest = 1 << 16
 )
 
-// ErrSnapshot is wrapped by the error of Snapshot if this host cannot store sandboxes; its text says what is missing.
+// ErrSnapshot is wrapped by the error of Snapshot if this host cannot store sandboxes. The text of what wraps it is for callers: it is the
+// reason alone, and says what to do.
 var ErrSnapshot = errors.New("worker: sandboxes cannot be stored here")
 
 // ErrSnapshotImage is an ErrSnapshot: the runtime is a container image's, and its own client cannot wait for a snapshot as ours do.
 var ErrSnapshotImage = fmt.Errorf("%w: the runtime is served by a container image (--runtime-images)", ErrSnapshot)
+
+// unstorable is an ErrSnapshot that says why.
+type unstorable string
+
+func (u unstorable) Error() string { return string(u) }
+
+// Unwrap is ErrSnapshot.
+func (u unstorable) Unwrap() error { return ErrSnapshot }
 
 // InitFailure is why a function could not be taken through the Init phase of SnapStart: it is to blame.
 type InitFailure struct {
@@ -72,11 +81,15 @@ type manifest struct {
 
 // CanSnapshot says why Snapshot cannot work here; nil if it can. The error wraps ErrSnapshot.
 func (p *Pool) CanSnapshot() error {
-	if p.snapshotter(&Function{SnapStart: true}) == nil {
-		return fmt.Errorf("%w: the sandboxes of this server are of the kind %q, and only those of gVisor can be stored "+
-			"(`enfold doctor` says what that needs)", ErrSnapshot, p.deps.Driver.Name())
+	if p.snapshotter(&Function{SnapStart: true}) != nil {
+		return nil
 	}
-	return nil
+	if p.deps.CanStore != nil {
+		if err := p.deps.CanStore(); err != nil {
+			return unstorable(err.Error())
+		}
+	}
+	return unstorable("sandboxes of the " + p.deps.Driver.Name() + " driver cannot be stored (`enfold doctor` says what is missing)")
 }
 
 // Snapshot takes a sandbox of f through its Init phase and stores it in f.Snapshot, a directory that it makes anew, durably. A whole

@@ -337,7 +337,12 @@ func TestSnapshotFailures(t *testing.T) {
 	t.Run("a driver that cannot", func(t *testing.T) {
 		w := newWorld(t, "process", Deps{})
 		f := w.snapping("good")
-		if err := w.Snapshot(context.Background(), f); !errors.Is(err, ErrSnapshot) || w.CanSnapshot() == nil {
+		const bare = "sandboxes of the process driver cannot be stored (`enfold doctor` says what is missing)"
+		if err := w.Snapshot(context.Background(), f); !errors.Is(err, ErrSnapshot) || err.Error() != bare {
+			t.Errorf("%v", err)
+		}
+		w.deps.CanStore = func() error { return errors.New("build gVisor") }
+		if err := w.CanSnapshot(); !errors.Is(err, ErrSnapshot) || err.Error() != "build gVisor" {
 			t.Errorf("%v", err)
 		}
 		// It runs all the same, as AWS's own emulators do: initialized, and restored on the spot.

@@ -30,7 +30,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *api.CreateFunctionInpu
 	}
 	c := newConfig(r.name)
 	given := settingsOfCreate(in)
-	if err := cmpErr(s.checkSnapStart(in.SnapStart), s.absent(ctx, r), s.checkRole(ctx, r, in.Role)); err != nil {
+	if err := cmpErr(s.checkIsolation(in.Tags), s.checkSnapStart(in.SnapStart), s.absent(ctx, r), s.checkRole(ctx, r, in.Role)); err != nil {
 		return nil, err
 	}
 	if in.DeadLetterConfig != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/enfold-run/enfold/worker"
 )
 
-// Deps is what the service needs. Every field but Images, KMS, Metrics, AccountConcurrency and Now is required.
+// Deps is what the service needs. Every field but Images, KMS, CanIsolate, Metrics, AccountConcurrency and Now is required.
 type Deps struct {
 	Store store.Store
 	// DataDir is where unpacked code is kept, in "code" and "layers". All of it can be made again from the store.
@@ -33,8 +33,11 @@ type Deps struct {
 	Sources  map[string]event.Source
 	Sessions Sessions
 	Roles    Roles
-	Images   Images // nil: functions of PackageType Image are refused
-	KMS      KMS    // nil: KMSKeyArn is refused, and Seal seals environment variables
+	// CanIsolate says why this host cannot isolate functions in a way that the tag enfold:isolation names, in words that say what to do;
+	// nil if it can. Nil: it can all.
+	CanIsolate func(tier string) error
+	Images     Images // nil: functions of PackageType Image are refused
+	KMS        KMS    // nil: KMSKeyArn is refused, and Seal seals environment variables
 	// CodeURL is a link from which the blob can be downloaded for ten minutes, at the address that the caller reached us by.
 	CodeURL func(ctx context.Context, blob string) string
 	Metrics prometheus.Registerer

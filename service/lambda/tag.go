@@ -42,6 +42,15 @@ func (s *Service) TagResource(ctx context.Context, in *api.TagResourceInput) (*a
 		}
 		return &api.TagResourceOutput{}, nil
 	}
+	if _, err := s.getFunction(ctx, r, notFound(r.arn())); err != nil {
+		return nil, err
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if err := s.checkIsolation(in.Tags); err != nil {
+		return nil, err
+	}
 	err = s.setFunction(ctx, r, notFound(r.arn()), func(_ *edit, f *function) error {
 		tags := maps.Clone(f.Tags)
 		if tags == nil {
@@ -162,6 +171,18 @@ func isUUID(s string) bool {
 		}
 	}
 	return true
+}
+
+// checkIsolation refuses a tag that wants what the host does not have: every invocation would fail.
+func (s *Service) checkIsolation(tags map[string]string) error {
+	tier, ok := tags[isolationTag]
+	if !ok || s.deps.CanIsolate == nil {
+		return nil
+	}
+	if err := s.deps.CanIsolate(tier); err != nil {
+		return api.ErrInvalidParameterValue.New("The tag " + isolationTag + "=" + tier + " is not available on this host: " + err.Error()).Because(err)
+	}
+	return nil
 }
 
 // checkTags checks all tags that a function would have.

@@ -53,7 +53,9 @@ type world struct {
 	images Images
 	root   *seal.Root
 	snaps  Snapshots // nil: no SnapStart
-	stop   func()
+	// isolates counts from the next open on; nil for a host that can all.
+	isolates func(tier string) error
+	stop     func()
 
 	outbox *event.Outbox
 }
@@ -89,7 +91,7 @@ func (w *world) open() {
 	w.store, w.outbox = db, event.NewOutbox(w.root.Key("event"), nil)
 	w.Service, err = New(Deps{
 		Store: db, DataDir: w.data, Runtimes: w.host, Runner: w.pool, Snapshots: w.snaps, Seal: w.root.Key("lambda"), Outbox: w.outbox,
-		Roles: w.roles, KMS: w.kms, Images: w.images, Log: slog.New(slog.DiscardHandler),
+		Roles: w.roles, KMS: w.kms, Images: w.images, CanIsolate: w.isolates, Log: slog.New(slog.DiscardHandler),
 		CodeURL: func(_ context.Context, blob string) string { return "http://host/code/" + blob },
 	})
 	if err != nil {
