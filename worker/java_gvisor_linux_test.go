@@ -58,8 +58,10 @@ func (w *world) java(t *testing.T, code string) *Function {
 func TestJavaReadyGVisor(t *testing.T) {
 	w := newGVisor(t)
 	f := w.java(t, javaSeen)
-	w.deps.ReadyMemory = 1 << 30
-	w.ready = newReady(w.deps)
+	w.Drain(t.Context())
+	d := w.deps
+	d.ReadyMemory = 1 << 30
+	w.Pool = New(d)
 	f.MemoryMB, f.Env["MINE"] = 1769, "yes"
 	w.Expect(f)
 	w.waitReady(1)
