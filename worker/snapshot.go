@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/enfold-run/enfold/sandbox"
@@ -28,6 +29,9 @@ const (
 	// was restored from it. So a runtime can wait for that without a connection, which would not survive.
 	signalDir    = "/var/enfold"
 	restoredFile = "restored"
+	// maxSays is how many characters of a runtime's error are passed on, and maxErrorBody of how many bytes they are looked for.
+	maxSays      = 1000
+	maxErrorBody = 1 << 20
 	// maxManifest is how many bytes of a manifest are read.
 	maxManifest = 1 << 16
 )
@@ -38,6 +42,9 @@ var ErrSnapshot = errors.New("worker: sandboxes cannot be stored here")
 
 // ErrSnapshotImage is an ErrSnapshot: the runtime is a container image's, and its own client cannot wait for a snapshot as ours do.
 var ErrSnapshotImage = fmt.Errorf("%w: the runtime is served by a container image (--runtime-images)", ErrSnapshot)
+
+// ErrSnapshotMemory is wrapped by the error of Snapshot if the function's memory did not suffice to store it.
+var ErrSnapshotMemory = sandbox.ErrSnapshotMemory
 
 // unstorable is an ErrSnapshot that says why.
 type unstorable string
@@ -51,6 +58,9 @@ func (u unstorable) Unwrap() error { return ErrSnapshot }
 type InitFailure struct {
 	// Type is what failed, such as "Runtime.ExitError", or "Sandbox.Timedout".
 	Type string
+	// Says is what the runtime said of it, or who watched it, such as "ValueError: no luck". It is one line of at most maxSays characters,
+	// and the function's own: for those who may see the function, not for our log. Empty if nobody said anything.
+	Says string
 	// Timeout says that it took too long.
 	Timeout bool
 }
@@ -94,7 +104,7 @@ func (p *Pool) CanSnapshot() error {
 
 // Snapshot takes a sandbox of f through its Init phase and stores it in f.Snapshot, a directory that it makes anew, durably. A whole
 // snapshot that is there is left alone. Run restores the function's sandboxes from it. The error wraps ErrSnapshot, *InitFailure,
-// ErrRole, ErrFull or ErrDraining, or is about us.
+// ErrSnapshotMemory, ErrRole, ErrFull or ErrDraining, or is about us.
 func (p *Pool) Snapshot(ctx context.Context, f *Function) error {
 	d := p.snapshotter(f)
 	if d == nil {
@@ -197,12 +207,31 @@ func (p *Pool) hold(ctx context.Context, f *Function) (*environment, error) {
 	}
 	fail := &InitFailure{Type: "Sandbox.Timedout", Timeout: true}
 	if how.status = statusTimeout; !errors.Is(err, context.DeadlineExceeded) {
-		fail = &InitFailure{Type: e.startFailure(err, &Request{}).errorType}
+		why := e.startFailure(err, &Request{})
+		fail = &InitFailure{Type: why.errorType, Says: saidIn(why.payload)}
 		how.status, how.errorType = statusError, fail.Type
 	}
 	e.halt()
 	e.log.initReport(how)
 	return e, fail
+}
+
+// saidIn is the type and message of the error that a runtime has posted, or that we made up in its place.
+func saidIn(payload []byte) string {
+	var said struct{ ErrorType, ErrorMessage string }
+	if len(payload) > maxErrorBody || json.Unmarshal(payload, &said) != nil {
+		return ""
+	}
+	said.ErrorMessage = strings.TrimPrefix(said.ErrorMessage, "RequestId:  Error: ") // there is no request
+	words := strings.Fields(said.ErrorMessage)
+	if said.ErrorType != "" && len(words) > 0 {
+		said.ErrorType += ":"
+	}
+	line := []rune(strings.Join(append(strings.Fields(said.ErrorType), words...), " "))
+	if len(line) > maxSays {
+		line = append(line[:maxSays-1], '…')
+	}
+	return string(line)
 }
 
 // store stores a sandbox whose runtime waits to be.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
@@ -23,6 +24,7 @@ type storing struct {
 	sandbox.Driver
 	snapshots, restores atomic.Int64
 	err                 atomic.Pointer[error] // of Restore
+	full                error                 // of Snapshot
 }
 
 // stored is what is in a snapshot.
@@ -54,6 +56,9 @@ func (d *storing) Create(ctx context.Context, s sandbox.Spec) (sandbox.Sandbox, 
 
 func (d *storing) Snapshot(_ context.Context, s sandbox.Sandbox, dir string) error {
 	d.snapshots.Add(1)
+	if d.full != nil {
+		return errors.Join(d.full, s.Destroy())
+	}
 	box := s.(*storedBox)
 	select {
 	case <-box.last.Done():
@@ -283,8 +288,8 @@ func TestSnapshotFailures(t *testing.T) {
 		log       string
 	}{
 		{"hook before", "before-error", nil, InitFailure{Type: "Runtime.BeforeSnapshotError"}, "Status: error\tError Type: Runtime.BeforeSnapshotError\n"},
-		{"exit", "good", []string{"INIT", "exit:3"}, InitFailure{Type: "Runtime.ExitError"}, "Status: error\tError Type: Runtime.ExitError\n"},
-		{"init error", "good", []string{"INIT", "error"}, InitFailure{Type: "Runtime.BadInit"}, "Status: error\tError Type: Runtime.BadInit\n"},
+		{"exit", "good", []string{"INIT", "exit:3"}, InitFailure{Type: "Runtime.ExitError", Says: "Runtime.ExitError: Runtime exited with error: exit status 3"}, "Status: error\tError Type: Runtime.ExitError\n"},
+		{"init error", "good", []string{"INIT", "error"}, InitFailure{Type: "Runtime.BadInit", Says: "BadInit: no luck"}, "Status: error\tError Type: Runtime.BadInit\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, _ := newStoring(t)
@@ -309,6 +314,17 @@ func TestSnapshotFailures(t *testing.T) {
 		}})
 		if err := w.Snapshot(context.Background(), w.snapping("good")); !errors.Is(err, ErrSnapshotImage) || !errors.Is(err, ErrSnapshot) {
 			t.Errorf("%v", err)
+		}
+	})
+	t.Run("out of memory", func(t *testing.T) {
+		w, d := newStoring(t)
+		d.full = fmt.Errorf("store sandbox x: %w: EOF", sandbox.ErrSnapshotMemory)
+		f := w.snapping("good")
+		if err := w.Snapshot(context.Background(), f); !errors.Is(err, ErrSnapshotMemory) {
+			t.Errorf("%v", err)
+		}
+		if _, err := readManifest(f.Snapshot); err == nil {
+			t.Error("there is a snapshot")
 		}
 	})
 	t.Run("given up", func(t *testing.T) {
@@ -351,6 +367,38 @@ func TestSnapshotFailures(t *testing.T) {
 		}
 		if log := w.logs.text(); !strings.Contains(log, "before the snapshot\n") || !strings.Contains(log, "after the restore in ") {
 			t.Errorf("its hooks did not run\n%s", log)
+		}
+	})
+}
+
+func TestSaidIn(t *testing.T) {
+	for name, tc := range map[string]struct{ payload, want string }{
+		"both":            {`{"errorType":"ValueError","errorMessage":"no luck","stackTrace":["x"]}`, "ValueError: no luck"},
+		"type":            {`{"errorType":"ValueError"}`, "ValueError"},
+		"message":         {`{"errorMessage":"no luck"}`, "no luck"},
+		"ours":            {string(newFailure(&Request{}, "Runtime.ExitError", "it went").payload), "Runtime.ExitError: it went"},
+		"lines":           {`{"errorType":"A","errorMessage":" one\n\ttwo\r\n"}`, "A: one two"},
+		"nothing":         {"", ""},
+		"no JSON":         {"no luck", ""},
+		"another JSON":    {`["ValueError"]`, ""},
+		"other members":   {`{"errorType":7}`, ""},
+		"no UTF-8":        {"{\"errorMessage\":\"a\xff\"}", "a\ufffd"},
+		"a long one":      {`{"errorType":"A","errorMessage":"` + strings.Repeat("é", 5000) + `"}`, "A: " + strings.Repeat("é", maxSays-4) + "…"},
+		"a huge one":      {`{"errorMessage":"` + strings.Repeat("x", maxErrorBody) + `"}`, ""},
+		"a very deep one": {strings.Repeat("[", 100_000), ""},
+	} {
+		if got := saidIn([]byte(tc.payload)); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+func FuzzSaidIn(f *testing.F) {
+	f.Add([]byte(`{"errorType":"ValueError","errorMessage":"no luck"}`))
+	f.Add([]byte("{\"errorMessage\":\"a\xff\x00\\n\"}"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if got := saidIn(payload); utf8.RuneCountInString(got) > maxSays || !utf8.ValidString(got) || strings.ContainsAny(got, "\r\n") {
+			t.Errorf("got %q", got)
 		}
 	})
 }

@@ -69,7 +69,11 @@ func (s *box) store(ctx context.Context, dir string) error {
 		return err
 	}
 	ask := map[string]any{"metadata": map[string]string{"compression": "none"}, "have_pages_file": true}
+	kills := s.oomKills()
 	if err := s.keeper.call("containerManager.Checkpoint", ask, nil, files...); err != nil {
+		if s.oomKills() > kills { // it is counted before anything dies of it
+			return fmt.Errorf("%w (%d MiB): %w", sandbox.ErrSnapshotMemory, s.spec.Memory>>20, err)
+		}
 		return err
 	}
 	note, err := json.Marshal(stored{guest.Version, p.number, s.base})

@@ -4,12 +4,15 @@ package gvisor
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/enfold-run/enfold/sandbox"
 )
@@ -112,6 +115,46 @@ func TestSnapshot(t *testing.T) {
 	}
 	if a[2] == b[2] || a[3] == b[3] {
 		t.Errorf("two that were restored have the same random numbers: %q and %q", a, b)
+	}
+}
+
+// A snapshot that is written to memory is the sandbox's own memory, and may be too much of it.
+func TestSnapshotOutOfMemory(t *testing.T) {
+	const python, inMemory = "/usr/bin/python3", "/dev/shm"
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("no python3 here: ", err)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(inMemory, &fs); err != nil || fs.Type != unix.TMPFS_MAGIC || fs.Bavail*uint64(fs.Bsize) < 256<<20 {
+		t.Skipf("%s is no file system in memory with 256 MiB left: %v", inMemory, err)
+	}
+	ctx := t.Context()
+	d := open(t)
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if d.tree == nil {
+		t.Skip("this user may make no control groups")
+	}
+	dir, err := os.MkdirTemp(inMemory, "enfold-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	const code = `import os, time; held = os.urandom(120 << 20); print("ready", flush=True); time.sleep(3600)`
+	box, err := d.Create(ctx, sandbox.Spec{ID: "large", Memory: 192 << 20, CPU: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := pipe(t)
+	if _, err := box.Start(ctx, sandbox.Command{Args: []string{python, "-I", "-S", "-c", code}, Dir: "/tmp", Stdout: w, Stderr: w}); err != nil {
+		t.Fatal(err)
+	}
+	untilLine(t, r, "ready")
+	if err := d.Snapshot(ctx, box, dir); !errors.Is(err, sandbox.ErrSnapshotMemory) || !strings.Contains(err.Error(), "(192 MiB)") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
@@ -122,20 +124,24 @@ func (s *Service) snapshot(ctx context.Context, r ref, v *version) (failure stat
 		return status{}, err
 	}
 	s.dropSnapshot(r.scope, v)
-	failure = unstorable(err)
-	if failure.Code == api.StateReasonCodeInternalError {
+	failure = unstorable(err, &v.Config)
+	if failure.Code == api.StateReasonCodeInternalError || errors.Is(err, worker.ErrSnapshotMemory) {
 		s.deps.Log.Error("make a snapshot", "function", r.name, "version", v.Version, "error", err)
 	}
 	return failure, nil
 }
 
 // unstorable is the state of a version whose snapshot could not be made.
-func unstorable(err error) status {
+func unstorable(err error, c *config) status {
 	var fail *worker.InitFailure
 	var refused *aws.Error
 	switch {
 	case errors.As(err, &fail):
-		return status{api.StateFailed, "The function's initialization failed: " + fail.Type, initReason(fail)}
+		return status{api.StateFailed, fmt.Sprintf("The function's initialization failed: %s. See the log group %s.",
+			initWords(fail), c.Logging.Group), initReason(fail)}
+	case errors.Is(err, worker.ErrSnapshotMemory):
+		return status{api.StateFailed, fmt.Sprintf("The execution environment ran out of memory while its snapshot was stored: give the function "+
+			"more than %d MB, and keep the server's data directory on a disk.", c.Memory), api.StateReasonCodeFunctionErrorInitResourceExhausted}
 	case errors.Is(err, worker.ErrSnapshotImage):
 		return status{
 			api.StateFailed, "SnapStart is not available for a runtime that is served by a container image (--runtime-images).",
@@ -158,6 +164,16 @@ func unstorable(err error) status {
 var kmsReasons = map[string]string{
 	api.ErrKMSAccessDenied.Code: api.StateReasonCodeKMSKeyAccessDenied, api.ErrKMSDisabled.Code: api.StateReasonCodeDisabledKMSKey,
 	api.ErrKMSNotFound.Code: api.StateReasonCodeKMSKeyNotFound, api.ErrKMSInvalidState.Code: api.StateReasonCodeInvalidStateKMSKey,
+}
+
+// initWords says what went wrong in an Init phase, with the runtime's own words if it had any. Its type tells what failed, but for
+// Runtime.Unknown, which stands for all that are the function's.
+func initWords(fail *worker.InitFailure) string {
+	text := cmp.Or(fail.Says, fail.Type)
+	if fail.Type != "Runtime.Unknown" && !strings.HasPrefix(text, fail.Type) {
+		text = fail.Type + ": " + text
+	}
+	return strings.TrimSuffix(text, ".")
 }
 
 // initReason is the StateReasonCode of an Init phase that failed.

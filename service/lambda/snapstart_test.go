@@ -241,10 +241,27 @@ func TestSnapStartFailures(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"init", &worker.InitFailure{Type: "Runtime.ExitError"}, "FunctionError.RuntimeInitError The function's initialization failed: Runtime.ExitError"},
-		{"timeout", &worker.InitFailure{Type: "Sandbox.Timedout", Timeout: true}, "FunctionError.InitTimeout The function's initialization failed: Sandbox.Timedout"},
-		{"memory", &worker.InitFailure{Type: "Runtime.OutOfMemory"}, "FunctionError.InitResourceExhausted The function's initialization failed: Runtime.OutOfMemory"},
-		{"entry point", &worker.InitFailure{Type: "Runtime.InvalidEntrypoint"}, "FunctionError.InvalidEntryPoint The function's initialization failed: Runtime.InvalidEntrypoint"},
+		{"init", &worker.InitFailure{Type: "Runtime.ExitError"}, "FunctionError.RuntimeInitError The function's initialization failed: Runtime.ExitError. See the log group /aws/lambda/f."},
+		{
+			"what it said", fmt.Errorf("x: %w", &worker.InitFailure{Type: "Runtime.Unknown", Says: "ValueError: no luck."}),
+			"FunctionError.RuntimeInitError The function's initialization failed: ValueError: no luck. See the log group /aws/lambda/f.",
+		},
+		{
+			"what a hook said", &worker.InitFailure{Type: "Runtime.BeforeSnapshotError", Says: "ValueError: no luck"},
+			"FunctionError.RuntimeInitError The function's initialization failed: Runtime.BeforeSnapshotError: ValueError: no luck. See the log group /aws/lambda/f.",
+		},
+		{
+			"what is said already", &worker.InitFailure{Type: "Runtime.ExitError", Says: "Runtime.ExitError: it exited"},
+			"FunctionError.RuntimeInitError The function's initialization failed: Runtime.ExitError: it exited. See the log group /aws/lambda/f.",
+		},
+		{
+			"no memory to store it", fmt.Errorf("x: %w: EOF", worker.ErrSnapshotMemory),
+			"FunctionError.InitResourceExhausted The execution environment ran out of memory while its snapshot was stored: give the function " +
+				"more than 128 MB, and keep the server's data directory on a disk.",
+		},
+		{"timeout", &worker.InitFailure{Type: "Sandbox.Timedout", Timeout: true}, "FunctionError.InitTimeout The function's initialization failed: Sandbox.Timedout. See the log group /aws/lambda/f."},
+		{"memory", &worker.InitFailure{Type: "Runtime.OutOfMemory"}, "FunctionError.InitResourceExhausted The function's initialization failed: Runtime.OutOfMemory. See the log group /aws/lambda/f."},
+		{"entry point", &worker.InitFailure{Type: "Runtime.InvalidEntrypoint"}, "FunctionError.InvalidEntryPoint The function's initialization failed: Runtime.InvalidEntrypoint. See the log group /aws/lambda/f."},
 		{"an image's runtime", fmt.Errorf("x: %w", worker.ErrSnapshotImage), "InvalidConfiguration SnapStart is not available for a runtime that is served by a container image (--runtime-images)."},
 		{"role", fmt.Errorf("x: %w", worker.ErrRole), "InsufficientRolePermissions The role defined for the function cannot be assumed by Lambda."},
 		{"key", api.ErrKMSDisabled.New("the key is disabled"), "DisabledKMSKey the key is disabled"},
