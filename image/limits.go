@@ -20,8 +20,8 @@ type Limits struct {
 	Pulls, PullsPerOwner int
 	// Stall is how long a registry may send nothing: 30 s. Total is how long a pull may take: 30 min.
 	Stall, Total time.Duration
-	// Reserve is how much of the disk is left alone, in bytes: 512 MiB. Images must not take the room in which others write down their
-	// state. Beyond it the disk counts as full.
+	// Reserve is how much of the disk is kept for everything else, in bytes: a sixteenth of the file system, 512 MiB at most. Images must
+	// not take the room in which others write down their state. What would leave less is a [FullError].
 	Reserve int64
 	// Grace is how long [Store.Keep] spares what was pulled, so that its caller can write down that it needs it: 1 h.
 	Grace time.Duration
@@ -37,9 +37,19 @@ func (l Limits) withDefaults() Limits {
 	def(&l.PullsPerOwner, 2)
 	def(&l.Stall, 30*time.Second)
 	def(&l.Total, 30*time.Minute)
-	def(&l.Reserve, 512<<20)
 	def(&l.Grace, time.Hour)
 	return l
+}
+
+// maxReserve is how much of a large file system is kept, in bytes.
+const maxReserve = 512 << 20
+
+// kept is what is kept of a file system that has total bytes.
+func (l *Limits) kept(total int64) int64 {
+	if l.Reserve != 0 {
+		return l.Reserve
+	}
+	return min(total/16, maxReserve)
 }
 
 // stream is how long the tars of all layers may be together: what they hold, and a header of each entry.

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -104,13 +105,13 @@ type patient struct {
 // RoundTrip implements http.RoundTripper.
 func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
-	b := &patientBody{cancel: cancel, stall: p.stall, left: p.most + 1}
+	b := &patientBody{asked: r.Context(), cancel: cancel, stall: p.stall, left: p.most + 1}
 	b.timer = time.AfterFunc(p.stall, func() { b.stalled.Store(true); cancel() })
 	resp, err := p.inner.RoundTrip(r.WithContext(ctx))
 	b.timer.Stop()
 	if err != nil {
 		cancel()
-		return nil, b.explain(err)
+		return nil, b.explain(err, "it did not answer within")
 	}
 	if whole, _ := r.Context().Value(wholeBody{}).(bool); whole {
 		b.left = -1
@@ -121,6 +122,7 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // patientBody is a body that is given up like its request. Only waiting counts, not what its reader does in between.
 type patientBody struct {
+	asked   context.Context // the request's
 	body    io.ReadCloser
 	cancel  context.CancelFunc
 	timer   *time.Timer
@@ -144,14 +146,16 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		b.left -= int64(n)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.explain(err)
+		err = b.explain(err, "it stopped in the middle of an answer, and sent nothing for")
 	}
 	return n, err
 }
 
-func (b *patientBody) explain(err error) error {
-	if b.stalled.Load() {
-		return refuse(ErrUnreachable, "nothing came for too long")
+// explain tells waiting in vain from other errors. Our own timer and those of the transport below may be the first.
+func (b *patientBody) explain(err error, what string) error {
+	var late net.Error
+	if b.stalled.Load() || b.asked.Err() == nil && errors.As(err, &late) && late.Timeout() {
+		return refuse(ErrUnreachable, fmt.Sprintf("%s %v", what, b.stall))
 	}
 	return err
 }

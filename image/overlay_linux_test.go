@@ -2,7 +2,9 @@ package image_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,10 +158,20 @@ func TestDiskFull(t *testing.T) {
 
 // TestReserve takes no image when the disk would be too full for others.
 func TestReserve(t *testing.T) {
-	f := open(t, func(o *image.Options) { o.Limits.Reserve = 1 << 60 })
+	var said bytes.Buffer
+	f := open(t, func(o *image.Options) {
+		o.Limits.Reserve, o.Log = 1<<60, slog.New(slog.NewTextHandler(&said, nil))
+	})
 	_, err := f.Pull(t.Context(), asked(f.rawImage(t, raw{layers: []rawLayer{{sent: layer(t, imagetest.File("a", "a"))}}})))
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("%v, want that there is no room", err)
+	}
+	var full *image.FullError
+	if !errors.As(err, &full) || full.Kept != 1<<60 || full.Free <= 0 || !strings.Contains(err.Error(), "MiB are free, and 1099511627776.0 MiB are kept for everything else") {
+		t.Errorf("%v, want how much is free and how much is kept", err)
+	}
+	if !strings.Contains(said.String(), "level=ERROR") || !strings.Contains(said.String(), "kept for everything else") {
+		t.Errorf("the log has %q", said.String())
 	}
 	f.clean(t, 0, 0)
 }

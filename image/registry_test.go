@@ -181,6 +181,72 @@ func TestRegistryAnswers(t *testing.T) {
 	}
 }
 
+// TestRegistryStalls tells waiting in vain from answers that make no sense, wherever a registry stops.
+func TestRegistryStalls(t *testing.T) {
+	img := build(t, layer(t, imagetest.File("a", "a")))
+	stall := func(path, begin string) func(http.Handler) http.Handler {
+		return func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("X-Push") != "" || !strings.Contains(r.URL.Path, path) {
+					h.ServeHTTP(w, r)
+					return
+				}
+				if begin != "" {
+					io.WriteString(w, begin)
+					w.(http.Flusher).Flush()
+				}
+				<-r.Context().Done()
+			})
+		}
+	}
+	const silent, cut = "it did not answer within 300ms", "it stopped in the middle of an answer, and sent nothing for 300ms"
+	for _, c := range []struct {
+		name, want string
+		around     func(http.Handler) http.Handler
+		tls        bool
+	}{
+		{"a handshake", silent, stall("/v2/", ""), true},
+		{"the welcome", silent, stall("/v2/", ""), false},
+		{"a manifest", silent, stall("/manifests/", ""), false},
+		{"the middle of a manifest", cut, stall("/manifests/", "{"), false},
+		{"a blob", silent, stall("/blobs/", ""), false},
+		{"the middle of a blob", cut, stall("/blobs/", "x"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			host := newRegistry(t, c.around)
+			if err := imagetest.Push(t.Context(), host+"/x:1", img, nil, pushing{}); err != nil {
+				t.Fatal(err)
+			}
+			if c.tls {
+				host = deaf(t)
+			}
+			f := open(t, func(o *image.Options) {
+				o.Limits.Stall = 300 * time.Millisecond
+				if c.tls {
+					o.PlainHost = nil
+				}
+			})
+			_, err := f.Pull(t.Context(), asked(host+"/x:1"))
+			if !errors.Is(err, image.ErrUnreachable) || !strings.Contains(fmt.Sprint(err), "registry unreachable: "+c.want) {
+				t.Errorf("%v, want that %s", err, c.want)
+			}
+			f.clean(t, 0, 0)
+		})
+	}
+}
+
+// deaf is where connections are taken and nothing is answered.
+func deaf(t *testing.T) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
 // TestRegistryLogin shows credentials to the registry alone, and tells wrong ones.
 func TestRegistryLogin(t *testing.T) {
 	img := build(t, layer(t, imagetest.File("a", "a")))

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -128,6 +129,9 @@ func (s *Store) Pull(ctx context.Context, r Request) (*Image, error) {
 	defer f.source.Close()
 	start := time.Now()
 	img, err := s.fetch(ctx, f, r.Owner)
+	if errors.Is(err, syscall.ENOSPC) {
+		s.log.ErrorContext(ctx, "the disk is full: an image could not be unpacked", "image", f.image().Ref, "error", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("pull %s: %w", shown(r.Ref), err)
 	}

@@ -125,8 +125,9 @@ func (u *unpacker) room(size int64) error {
 	if err := unix.Fstatfs(u.root, &st); err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
-	if free := int64(st.Bavail) * st.Bsize; free-size < u.limits.Reserve {
-		return fmt.Errorf("unpack: only %d bytes are free, and %d of them are for others: %w", free, u.limits.Reserve, unix.ENOSPC)
+	free, kept := int64(st.Bavail)*st.Bsize, u.limits.kept(int64(st.Blocks)*st.Bsize)
+	if free-size < kept {
+		return fmt.Errorf("unpack: %w", &FullError{Free: free, Kept: kept, Want: size})
 	}
 	return nil
 }

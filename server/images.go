@@ -1,13 +1,16 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/enfold-run/enfold/image"
 	"github.com/enfold-run/enfold/runtimes"
@@ -104,12 +107,16 @@ func prefixes(flag string, list []string) ([]netip.Prefix, error) {
 	return all, nil
 }
 
-// checkImages makes the directories of images absolute: functions name them so.
+// checkImages makes the directories of images absolute: functions name them so. They have to be there: a name that is mistyped would
+// only be noticed when an image is not found.
 func (c *Config) checkImages() error {
 	for i, dir := range c.ImageDirs {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
 			return fmt.Errorf("--image-dir %q: %w", dir, err)
+		}
+		if st, err := os.Stat(abs); err != nil || !st.IsDir() {
+			return fmt.Errorf("--image-dir %q: %w", dir, cmp.Or(err, error(syscall.ENOTDIR)))
 		}
 		c.ImageDirs[i] = abs
 	}

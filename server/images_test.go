@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+	"os"
 	"strings"
 	"testing"
 )
@@ -26,13 +28,19 @@ func TestParseRegistries(t *testing.T) {
 }
 
 func TestImageConfigIsChecked(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := errors.Join(os.Mkdir("images", 0o700), os.WriteFile("file", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	c := Config{Data: t.TempDir(), ImageDirs: []string{"images"}}
 	if err := c.check(); err != nil || !strings.HasPrefix(c.ImageDirs[0], "/") {
 		t.Errorf("%v, %q", err, c.ImageDirs)
 	}
 	for flag, c := range map[string]Config{
-		"--image-allow":      {Data: "x", ImageAllow: []string{"10.0.0.0/99"}},
-		"--image-registries": {Data: "x", ImageRegistries: []string{"a/b"}},
+		`--image-dir "nowhere"`: {Data: "x", ImageDirs: []string{"images", "nowhere"}},
+		`--image-dir "file"`:    {Data: "x", ImageDirs: []string{"file"}},
+		"--image-allow":         {Data: "x", ImageAllow: []string{"10.0.0.0/99"}},
+		"--image-registries":    {Data: "x", ImageRegistries: []string{"a/b"}},
 	} {
 		if err := c.check(); err == nil || !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s: %v", flag, err)

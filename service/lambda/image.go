@@ -205,6 +205,7 @@ func (s *Service) prepareImage(ctx context.Context, r ref, c *config) (failure s
 	if err == nil {
 		err = enterable(found.Layers)
 	}
+	var full *image.FullError
 	switch {
 	case err == nil:
 		return status{}, nil
@@ -219,6 +220,9 @@ func (s *Service) prepareImage(ctx context.Context, r ref, c *config) (failure s
 		return status{api.StateFailed, "The image is not valid. " + whyNot(err), api.StateReasonCodeInvalidImage}, nil
 	case errors.Is(err, image.ErrUnreachable):
 		return status{api.StateFailed, "The registry cannot be reached. " + whyNot(err), api.StateReasonCodeInternalError}, nil
+	case errors.As(err, &full):
+		text := "The disk of this host is nearly full: the image could not be unpacked. " + full.Room() + "."
+		return status{api.StateFailed, text, api.StateReasonCodeInternalError}, nil
 	case errors.Is(err, syscall.ENOSPC):
 		return status{api.StateFailed, "The disk of this host is full: the image could not be unpacked.", api.StateReasonCodeInternalError}, nil
 	}
