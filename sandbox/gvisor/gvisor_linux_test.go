@@ -16,7 +16,9 @@ import (
 	"github.com/enfold-run/enfold/sandbox/sandboxtest"
 )
 
-func open(t testing.TB) *Driver {
+func open(t testing.TB) *Driver { return openWith(t, Options{NoStock: true}) }
+
+func openWith(t testing.TB, o Options) *Driver {
 	t.Helper()
 	program, err := filepath.Abs("../../bin/" + programName)
 	if err != nil {
@@ -25,7 +27,8 @@ func open(t testing.TB) *Driver {
 	if _, err := os.Stat(program); err != nil {
 		program = "" // beside the test or in PATH
 	}
-	d, err := New(Options{Program: program, Log: slog.New(slog.DiscardHandler)})
+	o.Program, o.Log = program, slog.New(slog.DiscardHandler)
+	d, err := New(o)
 	if errors.Is(err, sandbox.ErrUnsupported) {
 		t.Skip(err)
 	}

@@ -9,6 +9,8 @@ type Options struct {
 	Log     *slog.Logger // slog.Default if nil
 	// FirstID is the first of the host user and group ids that sandboxes get, one each: 2,000,000 if zero.
 	FirstID int
+	// NoStock leaves out the sandboxes that wait for their owner once one was made.
+	NoStock bool
 }
 
 // Defaults of a Spec's limits that are zero, AWS's.

@@ -11,7 +11,6 @@ import (
 	"github.com/enfold-run/enfold/network"
 	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/gvisor/guest"
-	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
 )
 
 var _ sandbox.Warmer = (*Driver)(nil)
@@ -116,30 +115,10 @@ func (w *warmed) take(spec sandbox.Spec, config []byte) error {
 		return err
 	}
 	defer s.d.done.Done()
-	err := s.mountAll()
-	s.mu.Lock()
-	s.spec.Mounts = append(before, spec.Mounts...)
-	s.mu.Unlock()
-	if err != nil {
+	if err := s.occupy(before); err != nil {
 		return err
 	}
-	if s.group != nil {
-		if err := s.group.Weigh(cgroup.Normal); err != nil {
-			return err
-		}
-		p.oomKills = s.oomKills()
-	}
-	if s.spec.Pids != defaultPids {
-		if err := s.limitPids(); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	err = s.limitHost()
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
+	p.oomKills = s.oomKills()
 	// Orders are obeyed one after the other: the process is where its code is before it reads the first byte.
 	orders := []guest.Frame{
 		{Kind: guest.KindEnter, Process: p.number, Body: []byte(p.dir)}, {Kind: guest.KindInput, Process: p.number, Body: config},
