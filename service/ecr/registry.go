@@ -68,6 +68,7 @@ type visit struct {
 
 	account, region string // of the registry
 	name            string // of the repository
+	begun           bool   // reading the body
 }
 
 // ServeHTTP implements http.Handler.

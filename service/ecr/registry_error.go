@@ -8,6 +8,7 @@ import (
 
 	api "github.com/enfold-run/enfold/api/ecr"
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/store"
 )
 
 // Codes of the distribution API.
@@ -92,6 +93,9 @@ func (v *visit) fail(err error) {
 			v.Service.deps.Log.Error("registry", "method", v.r.Method, "path", v.r.URL.Path, "error", err)
 		}
 		own = internalError()
+	}
+	if errors.Is(err, store.ErrFull) {
+		v.discard()
 	}
 	writeError(v.w, v.r, own)
 }

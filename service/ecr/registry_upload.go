@@ -269,6 +269,7 @@ func (v *visit) receivePart(id string, first int64) (n int64, err error) {
 		return 0, err
 	}
 	defer leave()
+	v.begun = true
 	part, readErr := readPart(v.r.Body)
 	if len(part) > 0 {
 		_, err = v.api.UploadLayerPart(v.ctx, &api.UploadLayerPartInput{

@@ -42,7 +42,7 @@ func New(d Deps) *Service {
 	if d.Log == nil {
 		d.Log = slog.Default()
 	}
-	return &Service{deps: d, db: d.Store, blobs: d.Blobs, policies: newPolicyCache()}
+	return &Service{deps: d, db: &named{d.Store, d.Log}, blobs: d.Blobs, policies: newPolicyCache()}
 }
 
 // Run removes uploads that nobody finished, and layers that no image needs, until ctx ends.

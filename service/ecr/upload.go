@@ -90,7 +90,7 @@ func (s *Service) UploadLayerPart(ctx context.Context, in *api.UploadLayerPartIn
 	}
 	blob, err := s.blobs.Put(ctx, bytes.NewReader(in.LayerPartBlob), maxPart)
 	if err != nil {
-		return nil, storing(err)
+		return nil, storing(s.deps.Log, err)
 	}
 	part := partRow{blob.ID, blob.Size}
 	err = s.db.Update(ctx, func(tx store.Tx) error {
@@ -113,7 +113,7 @@ func (s *Service) UploadLayerPart(ctx context.Context, in *api.UploadLayerPartIn
 	})
 	if err != nil {
 		s.dropBlobs([]partRow{part})
-		return nil, storing(err)
+		return nil, err
 	}
 	return &api.UploadLayerPartOutput{
 		RegistryID: &u.scope.Account, RepositoryName: &u.name, UploadID: &u.id, LastByteReceived: new(u.row.Size - 1),
@@ -146,14 +146,6 @@ func (u *upload) outOfOrder(in *api.UploadLayerPartInput) error {
 func (u *upload) invalidPart(format string, args ...any) error {
 	return api.ErrInvalidLayerPart.Withf(format, args...).With("registryId", u.scope.Account).With("repositoryName", u.name).
 		With("uploadId", u.id).With("lastValidByteReceived", max(0, u.row.Size-1))
-}
-
-// storing is the answer to an error of storing bytes: a full disk is said to be one.
-func storing(err error) error {
-	if errors.Is(err, store.ErrFull) {
-		return api.ErrServer.New("The registry has no space left.").Because(err)
-	}
-	return err
 }
 
 // CompleteLayerUpload makes a layer of what was uploaded, if it has one of the digests.

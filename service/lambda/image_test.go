@@ -237,6 +237,55 @@ func TestImageKeepsItsDigest(t *testing.T) {
 	}
 }
 
+// After an update that failed a function shows, publishes and is changed from what it runs.
+func TestImageUpdateFails(t *testing.T) {
+	w, g := newImageWorld(t)
+	made := func(in *api.CreateFunctionInput) { in.Description = new("first") }
+	must(w.CreateFunction(w.ctx, w.ofImage("f", repository+":v1", made)))(t)
+	w.wait("f")
+	g.with(func() {
+		g.tags[repository+":v2"] = digest("2")
+		g.refuse[digest("2")] = fmt.Errorf("%w: a layer leads out", image.ErrInvalid)
+	})
+	begun := must(w.UpdateFunctionCode(w.ctx, &api.UpdateFunctionCodeInput{FunctionName: new("f"), ImageURI: new(repository + ":v2")}))(t)
+	if *begun.CodeSha256 != strings.Repeat("2", 64) || *begun.LastUpdateStatus != api.LastUpdateStatusInProgress {
+		t.Errorf("the update answers %s", toJSON(t, begun))
+	}
+	w.wait("f")
+	for _, when := range []string{"after the update", "after a restart"} {
+		got := must(w.GetFunction(w.ctx, &api.GetFunctionInput{FunctionName: new("f")}))(t)
+		where := &api.FunctionCodeLocation{
+			RepositoryType: new("ECR"), ImageURI: new(repository + ":v1"), ResolvedImageURI: new(repository + "@" + digest("1")),
+		}
+		c := got.Configuration
+		if diff := godiff.Diff(where, got.Code); diff != "" || *c.CodeSha256 != strings.Repeat("1", 64) || *c.State != api.StateActive {
+			t.Errorf("%s: %s\n%s", when, diff, toJSON(t, c))
+		}
+		if *c.LastUpdateStatus != api.LastUpdateStatusFailed || str(c.LastUpdateStatusReasonCode) != api.LastUpdateStatusReasonCodeInvalidImage ||
+			str(c.LastUpdateStatusReason) != "The image is not valid. Invalid: a layer leads out." {
+			t.Errorf("%s the failed update is told as %s", when, toJSON(t, c))
+		}
+		if run, err := w.ran("f"); err != nil || run.Image.Layers[0] != "/layers/11" {
+			t.Errorf("%s it runs %+v, %v", when, run, err)
+		}
+		w.restart()
+	}
+	v := must(w.PublishVersion(w.ctx, &api.PublishVersionInput{FunctionName: new("f"), CodeSha256: new(strings.Repeat("1", 64))}))(t)
+	if *v.CodeSha256 != strings.Repeat("1", 64) || *v.State != api.StateActive || *v.LastUpdateStatus != api.LastUpdateStatusSuccessful {
+		t.Errorf("what is published is %s", toJSON(t, v))
+	}
+	if run, err := w.ran("f:1"); err != nil || run.Image.Layers[0] != "/layers/11" {
+		t.Errorf("version 1 runs %+v, %v", run, err)
+	}
+	must(w.UpdateFunctionConfiguration(w.ctx, &api.UpdateFunctionConfigurationInput{FunctionName: new("f"), MemorySize: new(256)}))(t)
+	if shown := w.wait("f"); *shown.LastUpdateStatus != api.LastUpdateStatusSuccessful || *shown.MemorySize != 256 || *shown.CodeSha256 != strings.Repeat("1", 64) {
+		t.Errorf("changed after that it is %s", toJSON(t, shown))
+	}
+	if run, err := w.ran("f"); err != nil || run.Image.Layers[0] != "/layers/11" || run.MemoryMB != 256 {
+		t.Errorf("changed after that it runs %+v, %v", run, err)
+	}
+}
+
 // Layers that are missing when the server starts are pulled again; if they cannot be, whoever invokes hears why.
 func TestImageIsPulledAgain(t *testing.T) {
 	w, g := newImageWorld(t)
@@ -277,6 +326,10 @@ func TestImageCannotBePulled(t *testing.T) {
 		{"invalid", fmt.Errorf("%w: a layer leads out", image.ErrInvalid), api.StateReasonCodeInvalidImage, "The image is not valid. Invalid: a layer leads out."},
 		{"too large", image.ErrTooLarge, api.StateReasonCodeInvalidImage, "The image is not valid. Too large."},
 		{"unreachable", image.ErrUnreachable, api.StateReasonCodeInternalError, "The registry cannot be reached. Registry unreachable."},
+		{
+			"a disk that is nearly full", fmt.Errorf("unpack: %w", &image.FullError{Free: 487 << 20, Kept: 512 << 20, Want: 1}), api.StateReasonCodeInternalError,
+			"The disk of this host is nearly full: the image could not be unpacked. 487.0 MiB are free, and 512.0 MiB are kept for everything else.",
+		},
 		{
 			"a full disk", fmt.Errorf("unpack: %w", syscall.ENOSPC), api.StateReasonCodeInternalError,
 			"The disk of this host is full: the image could not be unpacked.",

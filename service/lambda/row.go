@@ -44,7 +44,8 @@ type version struct {
 	Config     config
 	State      status
 	LastUpdate status
-	// Serving is what invocations use while an update is under way or after one failed. Nil if that is Config.
+	// Serving is what invocations use while an update is under way or after one failed. Nil if that is Config, which
+	// it is again after a failed update of a function whose code is an image.
 	Serving *config `json:",omitempty"`
 	Runtime runtimeUpdate
 }

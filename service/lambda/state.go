@@ -147,7 +147,7 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 			here.Pulled = true
 			next.Config.Image = &here
 		}
-		if now.Serving != nil && next.Serving == nil {
+		if now.Serving != nil && failure.Is == "" {
 			retired = workerKey(j.scope, now, now.Serving)
 		}
 		return e.putVersion(&next, now)
@@ -194,6 +194,9 @@ func (v *version) finish(failure status) bool {
 	}
 	if failure.Is != "" {
 		v.LastUpdate = failure // Serving stays: invocations go on with what worked
+		if v.Config.Image != nil && v.Serving != nil {
+			v.Config, v.Serving = *v.Serving, nil // and it is what a function of an image shows, publishes and is changed from
+		}
 		return true
 	}
 	v.LastUpdate, v.Serving = updateSuccessful, nil

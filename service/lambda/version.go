@@ -93,6 +93,8 @@ func (e *edit) publish(f *function, from *version, description *string) (*versio
 	set(&v.Config.Description, description)
 	if from.unsettled() || from.Serving != nil || v.snapped() { // an update that is not through, or failed; or a snapshot to be made
 		v.State, v.LastUpdate = statePending, status{}
+	} else if v.LastUpdate.Is == api.LastUpdateStatusFailed { // $LATEST is again what it was before
+		v.LastUpdate = updateSuccessful
 	}
 	return &v, e.putVersion(&v, nil)
 }
