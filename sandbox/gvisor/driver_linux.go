@@ -178,12 +178,14 @@ func (d *Driver) Close() error {
 		return nil
 	}
 	d.closed = true
-	boxes := slices.Collect(maps.Values(d.boxes))
 	d.mu.Unlock()
 	if d.stock != nil {
 		close(d.stock.stop)
 	}
 	d.done.Wait() // no sandbox is being made any more, and none will be
+	d.mu.Lock()
+	boxes := slices.Collect(maps.Values(d.boxes)) // those that could not be made have removed themselves
+	d.mu.Unlock()
 
 	errs := make([]error, len(boxes))
 	var wg sync.WaitGroup

@@ -115,3 +115,33 @@ func TestStock(t *testing.T) {
 		t.Errorf("processes of one that waited live: %v", left)
 	}
 }
+
+// A driver that is closed while sandboxes are made, for somebody or for the stock, leaves none.
+func TestCloseDuringCreate(t *testing.T) {
+	d := openWith(t, Options{})
+	ctx := context.Background()
+	if _, err := d.Create(ctx, sandbox.Spec{ID: "first", Owner: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	id := waitingBox(t, d.stock).id
+	for _, n := range []string{"a", "b"} {
+		go d.Create(ctx, sandbox.Spec{ID: n, Owner: n})
+	}
+	for d.count() < 4 { // the first, at least one of these, and what is made ahead
+		time.Sleep(time.Millisecond)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := id; i < id+8; i++ {
+		if left := processesOf(i); len(left) > 0 {
+			t.Errorf("processes live: %v", left)
+		}
+	}
+}
+
+func (d *Driver) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.boxes)
+}
