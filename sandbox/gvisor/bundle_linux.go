@@ -5,6 +5,8 @@ package gvisor
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/enfold-run/enfold/sandbox"
 )
 
 // The parts of an OCI runtime specification that we use.
@@ -73,7 +75,7 @@ func newBundle(id int, tmp int64, programs []string) ([]byte, error) {
 			Args: []string{guestPath}, Env: []string{"GOMAXPROCS=1", "GOGC=50", "GOMEMLIMIT=8MiB", "HOME=/"}, Cwd: "/",
 			Capabilities: map[string][]string{"bounding": rights, "effective": rights, "permitted": rights},
 			Rlimits: []ociRlimit{
-				{"RLIMIT_NOFILE", defaultFiles, defaultFiles}, {"RLIMIT_CORE", 1, 1}, // a byte is less than any core dump
+				{"RLIMIT_NOFILE", sandbox.DefaultFiles, sandbox.DefaultFiles}, {"RLIMIT_CORE", 1, 1}, // a byte is less than any core dump
 			},
 		},
 		Mounts: []ociMount{

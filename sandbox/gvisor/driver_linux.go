@@ -19,6 +19,7 @@ import (
 
 	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
+	"github.com/enfold-run/enfold/sandbox/namespace/hostid"
 	"github.com/enfold-run/enfold/sandbox/namespace/seccomp"
 )
 
@@ -34,7 +35,7 @@ type Driver struct {
 	filter   []byte   // of system calls
 	platform string
 	tree     *cgroup.Tree // nil without limits
-	ids      *ids
+	ids      *hostid.IDs
 	base     []sandbox.Mount   // the host's programs, and files of /etc
 	links    map[string]string // among them
 	done     sync.WaitGroup    // every Create
@@ -92,7 +93,7 @@ func (d *Driver) ready(o Options) (err error) {
 	} else if err != nil {
 		return err
 	}
-	d.ids, err = newIDs(o.FirstID)
+	d.ids, err = hostid.Open(o.FirstID, 1)
 	return err
 }
 
@@ -115,8 +116,8 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox
 }
 
 func (d *Driver) create(ctx context.Context, spec sandbox.Spec, from image) (*box, error) {
-	s := &box{d: d, spec: withDefaults(spec), open: map[uint32]*process{}, answers: make(chan syscall.Errno, 1)}
-	err := errors.Join(check(s.spec), ctx.Err())
+	s := &box{d: d, spec: spec.WithDefaults(), open: map[uint32]*process{}, answers: make(chan syscall.Errno, 1)}
+	err := errors.Join(s.spec.Check(), ctx.Err())
 	if err == nil {
 		err = d.register(s)
 	}
@@ -197,7 +198,7 @@ func (d *Driver) Close() error {
 		errs = append(errs, d.tree.Close())
 	}
 	if d.ids != nil {
-		errs = append(errs, d.ids.close())
+		errs = append(errs, d.ids.Close())
 	}
 	if d.program != nil {
 		d.program.Close()

@@ -28,7 +28,7 @@ const (
 
 // fill makes everything of a sandbox. What it has made when it fails, remove removes.
 func (s *box) fill(ctx context.Context, from image) (err error) {
-	if s.id, err = s.d.ids.take(); err != nil {
+	if s.id, err = s.d.ids.Take(); err != nil {
 		return err
 	}
 	if s.keeper, err = newKeeper(); err != nil {
@@ -267,7 +267,7 @@ func (s *box) remove() error {
 		return fmt.Errorf("destroy a sandbox: %w", err)
 	}
 	if s.id != 0 {
-		s.d.ids.put(s.id)
+		s.d.ids.Put(s.id)
 	}
 	return nil
 }

@@ -13,15 +13,5 @@ type Options struct {
 	NoStock bool
 }
 
-// Defaults of a Spec's limits that are zero, AWS's.
-const (
-	defaultTmp    = 512 << 20
-	defaultMemory = 128 << 20
-	defaultCPU    = 72 // thousandths of a core: what 128 MB give
-	defaultPids   = 1024
-	defaultFiles  = 1024
-	defaultID     = 2_000_000
-)
-
 // programName is the binary that cmd/enfold-gvisor makes.
 const programName = "enfold-gvisor"

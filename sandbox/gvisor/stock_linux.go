@@ -42,7 +42,7 @@ func newStock(d *Driver) *stock {
 
 // take is one that waits, or nil.
 func (s *stock) take(spec sandbox.Spec) *box {
-	if spec.Root != nil || spec.Files != defaultFiles || spec.Tmp != defaultTmp {
+	if spec.Root != nil || spec.Files != sandbox.DefaultFiles || spec.Tmp != sandbox.DefaultTmp {
 		return nil // what waits has these already
 	}
 	s.mu.Lock()
@@ -169,7 +169,7 @@ func (s *box) occupy(had []sandbox.Mount) error {
 			return err
 		}
 	}
-	if s.spec.Pids != defaultPids {
+	if s.spec.Pids != sandbox.DefaultPids {
 		if err := s.limitPids(); err != nil {
 			return err
 		}
@@ -184,8 +184,8 @@ func (d *Driver) fromStock(spec sandbox.Spec) *box {
 	if d.stock == nil {
 		return nil
 	}
-	spec = withDefaults(spec)
-	if check(spec) != nil {
+	spec = spec.WithDefaults()
+	if spec.Check() != nil {
 		return nil
 	}
 	s := d.stock.take(spec)

@@ -77,7 +77,7 @@ func (w *warmed) Destroy() error {
 func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (sandbox.Sandbox, sandbox.Process, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	spec = withDefaults(spec)
+	spec = spec.WithDefaults()
 	err := w.claimable(ctx, spec, config)
 	if err == nil {
 		err = w.take(spec, config)
@@ -104,7 +104,7 @@ func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte
 	case spec.Files != had.Files || spec.Tmp != had.Tmp:
 		return fmt.Errorf("%d open files or %d bytes of /tmp are not the default: %w", spec.Files, spec.Tmp, errors.ErrUnsupported)
 	}
-	return check(spec)
+	return spec.Check()
 }
 
 // take mounts what is spec's and sets its limits, and only then tells the process.

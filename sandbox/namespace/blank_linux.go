@@ -43,7 +43,7 @@ func (d *Driver) newBlank() (b *blank, err error) {
 		}
 	}()
 	if d.ids != nil {
-		if b.id, err = d.ids.take(); err != nil {
+		if b.id, err = d.ids.Take(); err != nil {
 			return b, err
 		}
 	}
@@ -253,7 +253,7 @@ func (b *blank) destroy() error {
 		return fmt.Errorf("destroy a sandbox: %w", err)
 	}
 	if b.id != 0 {
-		b.d.ids.put(b.id)
+		b.d.ids.Put(b.id)
 	}
 	return nil
 }

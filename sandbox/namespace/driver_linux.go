@@ -15,6 +15,7 @@ import (
 
 	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
+	"github.com/enfold-run/enfold/sandbox/namespace/hostid"
 	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
 	"github.com/enfold-run/enfold/sandbox/namespace/seccomp"
 )
@@ -26,7 +27,7 @@ type Driver struct {
 	program    program
 	spawner    *spawner
 	tree       *cgroup.Tree // nil without limits
-	ids        *ids         // nil if not privileged
+	ids        *hostid.IDs  // nil if not privileged
 	base       []byte       // the Base message of every sandbox
 	filter     []byte
 
@@ -92,7 +93,7 @@ func (d *Driver) ready(o Options) (err error) {
 		return err
 	}
 	if d.privileged {
-		if d.ids, err = newIDs(o.FirstID); err != nil {
+		if d.ids, err = hostid.Open(o.FirstID, 2); err != nil {
 			return err
 		}
 	}
@@ -114,8 +115,8 @@ func (d *Driver) Name() string { return "namespace" }
 
 // Create makes a sandbox: a waiting one, if there is, with the Spec's mounts and limits.
 func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
-	spec = withDefaults(spec)
-	if err := check(spec); err != nil {
+	spec = spec.WithDefaults()
+	if err := spec.Check(); err != nil {
 		return nil, fmt.Errorf("create sandbox %q: %w", spec.ID, err)
 	}
 	s := d.newBox(spec)
@@ -207,7 +208,7 @@ func (d *Driver) Close() error {
 		errs = append(errs, d.tree.Close())
 	}
 	if d.ids != nil {
-		errs = append(errs, d.ids.close())
+		errs = append(errs, d.ids.Close())
 	}
 	d.program.close()
 	return errors.Join(errs...)

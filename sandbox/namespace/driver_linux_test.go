@@ -216,40 +216,6 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-func TestIDs(t *testing.T) {
-	a, err := newIDs(3_000_000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.close()
-	b, err := newIDs(3_000_000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.close()
-	seen := map[int]bool{}
-	for _, s := range []*ids{a, b} {
-		for range 100 {
-			id, err := s.take()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if seen[id] || seen[id+1] {
-				t.Fatalf("id %d was given twice", id)
-			}
-			seen[id], seen[id+1] = true, true
-		}
-	}
-	a.put(3_000_004)
-	if id, err := a.take(); id != 3_000_004 || err != nil {
-		t.Errorf("got %d %v, want the one that was put back", id, err)
-	}
-	a.next = a.end
-	if _, err := a.take(); err == nil {
-		t.Error("took an id beyond the block")
-	}
-}
-
 func TestReport(t *testing.T) {
 	r := Report()
 	if r.Driver != "namespace" || len(r.Checks) < 4 {

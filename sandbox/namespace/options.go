@@ -14,13 +14,5 @@ type Options struct {
 	FirstID int
 }
 
-// Defaults of a Spec's limits that are zero, AWS's.
-const (
-	defaultTmp    = 512 << 20
-	defaultMemory = 128 << 20
-	defaultCPU    = 72 // thousandths of a core: what 128 MB give
-	defaultPids   = 1024
-	defaultFiles  = 1024
-	defaultStock  = 3
-	defaultID     = 2_000_000
-)
+// defaultStock is Options.Stock if that is zero.
+const defaultStock = 3

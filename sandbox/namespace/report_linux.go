@@ -38,7 +38,7 @@ func isPrivileged() bool {
 }
 
 // manyPids are enough process ids for a thousand sandboxes.
-const manyPids = 1000 * defaultPids
+const manyPids = 1000 * sandbox.DefaultPids
 
 func userID() int { return os.Geteuid() }
 
@@ -116,7 +116,7 @@ func Report() sandbox.Report {
 		return r
 	}
 	if max, err := strconv.Atoi(sysctl("kernel/pid_max")); err == nil {
-		add("process ids", max >= manyPids, fmt.Sprintf("%d for all of this host, %d for a sandbox at most", max, defaultPids),
+		add("process ids", max >= manyPids, fmt.Sprintf("%d for all of this host, %d for a sandbox at most", max, sandbox.DefaultPids),
 			"a few dozen hostile functions could use them up: sysctl kernel.pid_max=4194304")
 	}
 	add("a sandbox", true, "made, used and removed in "+round(t.cold), "")

@@ -80,6 +80,9 @@ func (s *box) claim() error {
 	return errors.Join(s.await(s.mounted), err)
 }
 
+// Every mount may come with a descriptor.
+var _ [pid1.MaxFiles - sandbox.MaxMounts]struct{}
+
 // mounts are the Spec's. Root opens them here, as the sandbox's own user may not reach the source; an ordinary user has no right to
 // and leaves it to the first process, which has.
 func (s *box) mounts() (ops []pid1.Op, files []int, err error) {

@@ -36,8 +36,8 @@ func (d *Driver) Endpoints() (runtime, api string) { return network.RuntimeAPI, 
 // Warm makes a sandbox and starts cmd in it. It is not one of the stock: whoever invokes a function needs that more.
 func (d *Driver) Warm(ctx context.Context, mounts []sandbox.Mount, cmd sandbox.Command) (sandbox.Warmed, error) {
 	defer closeFiles(cmd)
-	spec := withDefaults(sandbox.Spec{ID: "ahead-" + d.nextName(), Mounts: mounts})
-	if err := check(spec); err != nil {
+	spec := sandbox.Spec{ID: "ahead-" + d.nextName(), Mounts: mounts}.WithDefaults()
+	if err := spec.Check(); err != nil {
 		return nil, fmt.Errorf("warm a sandbox: %w", err)
 	}
 	s := d.newBox(spec)
@@ -138,7 +138,7 @@ func (w *warmed) Destroy() error {
 func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (sandbox.Sandbox, sandbox.Process, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	spec = withDefaults(spec)
+	spec = spec.WithDefaults()
 	err := w.claimable(ctx, spec, config)
 	if err == nil {
 		err = w.take(spec, config)
@@ -177,7 +177,7 @@ func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte
 	case spec.Files != w.box.spec.Files:
 		return fmt.Errorf("a limit of %d open files is not the default: %w", spec.Files, errors.ErrUnsupported)
 	}
-	return check(spec)
+	return spec.Check()
 }
 
 // rename registers a sandbox anew, as spec's. Close waits until d.done is done.

@@ -1,6 +1,4 @@
-//go:build amd64 || arm64
-
-package namespace
+package hostid
 
 import (
 	"errors"
@@ -10,10 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ids are the host user ids of sandboxes: no two sandboxes have one at the same time, nor have two drivers on this host.
-type ids struct {
+// First is where ids begin, unless the operator says otherwise: beyond those of a host's users and of most containers.
+const First = 2_000_000
+
+// IDs are the host user and group ids of a driver's sandboxes: no two sandboxes have one at the same time, nor have two drivers on this
+// host. Its methods are safe for concurrent use.
+type IDs struct {
 	lock int // a socket whose name says which block of ids is ours
 	end  int
+	each int
 
 	mu   sync.Mutex
 	next int
@@ -26,11 +29,11 @@ const (
 	idBlocks = 1000
 )
 
-// newIDs takes the first block, from first on, that no other driver has. A block is taken by an abstract unix socket's name, which
+// Open takes the first block, from first on, or First if that is zero, that no other driver has. Every sandbox gets so many of it. A block is taken by an abstract unix socket's name, which
 // the kernel frees when the process dies.
-func newIDs(first int) (*ids, error) {
+func Open(first, each int) (*IDs, error) {
 	if first <= 0 {
-		first = defaultID
+		first = First
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -40,7 +43,7 @@ func newIDs(first int) (*ids, error) {
 		start := first + i*idBlock
 		err = unix.Bind(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("@enfold-ids-%d", start)})
 		if err == nil {
-			return &ids{lock: fd, next: start, end: start + idBlock}, nil
+			return &IDs{lock: fd, next: start, end: start + idBlock, each: each}, nil
 		}
 		if !errors.Is(err, unix.EADDRINUSE) {
 			break
@@ -50,8 +53,8 @@ func newIDs(first int) (*ids, error) {
 	return nil, fmt.Errorf("take a block of user ids from %d on: %w", first, err)
 }
 
-// take is an id; the next one is the caller's too.
-func (s *ids) take() (int, error) {
+// Take is a sandbox's first id; those behind it are the caller's too, as many as Open was told.
+func (s *IDs) Take() (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.free); n > 0 {
@@ -59,18 +62,20 @@ func (s *ids) take() (int, error) {
 		s.free = s.free[:n-1]
 		return id, nil
 	}
-	if s.next >= s.end {
+	if s.next+s.each > s.end {
 		return 0, fmt.Errorf("all %d user ids for sandboxes are in use", idBlock)
 	}
 	id := s.next
-	s.next += 2
+	s.next += s.each
 	return id, nil
 }
 
-func (s *ids) put(id int) {
+// Put gives back what Take gave. Nothing that has one of these ids may be left on the host.
+func (s *IDs) Put(id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free = append(s.free, id)
 }
 
-func (s *ids) close() error { return unix.Close(s.lock) }
+// Close lets others have the block.
+func (s *IDs) Close() error { return unix.Close(s.lock) }
