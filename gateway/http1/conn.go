@@ -14,7 +14,8 @@ import (
 const (
 	drainTime = 5 * time.Second        // for the rest of a body that no handler wants
 	maxDrain  = 256 << 10              // bytes of it
-	lingering = 500 * time.Millisecond // for the client to read the last answer
+	lingering = 500 * time.Millisecond // for the client to read the last answer, or to send more
+	maxLinger = 128 << 20              // bytes of that: more than any operation takes
 )
 
 // conn is one connection. Its goroutine reads requests, runs the handler and writes.
@@ -228,7 +229,8 @@ func statusOf(err error) string {
 	return ""
 }
 
-// linger lets the client read the last answer: closing a connection with unread bytes resets it.
+// linger lets the client read the last answer: closing a connection with unread bytes resets it, and a client that still sends a body
+// which was refused for its size would see that and not the refusal.
 func (c *conn) linger() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
@@ -236,8 +238,15 @@ func (c *conn) linger() {
 	}
 	sink := buffers.Get().(*[smallBuffer]byte)
 	defer buffers.Put(sink)
-	_ = c.nc.SetReadDeadline(time.Now().Add(lingering))
-	for left := 4 << 20; left > 0; {
+	end := time.Now().Add(drainTime)
+	for left := maxLinger; left > 0; {
+		until := time.Now().Add(lingering)
+		if until.After(end) {
+			until = end
+		}
+		if c.nc.SetReadDeadline(until) != nil {
+			return
+		}
 		n, err := c.nc.Read(sink[:])
 		if err != nil {
 			return

@@ -166,6 +166,21 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// A client that sends all of a body before it reads learns why nobody wanted it.
+func TestUnwantedBody(t *testing.T) {
+	_, addr := start(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) })
+	c := dial(t, addr)
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, request("POST", "/", strings.Repeat("x", 70<<20), 0)); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+	if resp, _, err := c.answer("POST"); err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("answer: %v, %v", resp, err)
+	}
+}
+
 // iotestReader reads at most n bytes at once.
 type iotestReader struct {
 	io.Reader
