@@ -147,7 +147,7 @@ func sparse(t *testing.T, size int64) []byte {
 	body := m + strings.Repeat("\x00", 512-len(m)) + strings.Repeat("x", 512)
 	// A writer of tars refuses these records: they are put in under names of the same length.
 	err := w.WriteHeader(&tar.Header{Name: "sparse", Mode: 0o600, Size: int64(len(body)), Typeflag: tar.TypeReg, Format: tar.FormatPAX, PAXRecords: map[string]string{
-		"XXX.sparse.major": "1", "XXX.sparse.minor": "0", "XXX.sparse.name": "sparse", "XXX.sparse.realsize": fmt.Sprint(size),
+		"PAX.sparse.major": "1", "PAX.sparse.minor": "0", "PAX.sparse.name": "sparse", "PAX.sparse.realsize": fmt.Sprint(size),
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func sparse(t *testing.T, size int64) []byte {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	out := bytes.ReplaceAll(b.Bytes(), []byte("XXX.sparse"), []byte("GNU.sparse"))
+	out := bytes.ReplaceAll(b.Bytes(), []byte("PAX.sparse"), []byte("GNU.sparse"))
 	h, err := tar.NewReader(bytes.NewReader(out)).Next()
 	if err != nil || h.Size != size {
 		t.Fatalf("the sparse tar is none: %+v, %v", h, err)
