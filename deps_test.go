@@ -37,7 +37,7 @@ var mayImport = []struct {
 	{"sandbox", nil},
 	{"sandbox/*", []string{"sandbox", "network"}},
 	{"sandbox/namespace", []string{"sandbox", "network", "sandbox/namespace/**"}},
-	{"sandbox/gvisor", []string{"sandbox", "network", "sandbox/gvisor/guest", "sandbox/namespace/cgroup", "sandbox/namespace/hostid", "sandbox/namespace/seccomp"}},
+	{"sandbox/gvisor", []string{"sandbox", "network", "sandbox/gvisor/guest", "sandbox/namespace/cgroup", "sandbox/namespace/hostid", "sandbox/namespace/reap", "sandbox/namespace/seccomp"}},
 	{"sandbox/gvisor/guest", nil},
 	{"sandbox/sandboxtest", []string{"sandbox", "network", "sandbox/sandboxtest/**"}},
 	{"sandbox/namespace/**", []string{"sandbox/namespace/**", "network"}},

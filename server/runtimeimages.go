@@ -28,7 +28,7 @@ type runtimeImages struct {
 	file   string            // what they were last
 	refs   map[string]string // by runtime
 
-	mu    sync.Mutex // held by whoever reads or writes file, or slots
+	mu    sync.Mutex // held by whoever writes file, which is whole at any time, or uses slots
 	slots map[string]*runtimeImage
 }
 

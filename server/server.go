@@ -305,6 +305,9 @@ func (s *Server) close() error {
 	if s.tiers != nil {
 		errs = append(errs, s.tiers.close())
 	}
+	if s.images != nil {
+		s.images.Close()
+	}
 	if s.analyzer != nil {
 		errs = append(errs, s.analyzer.Close())
 	}

@@ -29,8 +29,12 @@ func (p *Pool) snapshotter(f *Function) sandbox.Snapshotter {
 	return s
 }
 
-// misplaced says that a sandbox is of another kind than f is to have by now.
-func (p *Pool) misplaced(e *environment, f *Function) bool {
+// wanted is the driver that f is to have by now, nil if this host has none: sandboxes of another are not used again. The caller does not
+// hold p.mu: a driver may have to be made first.
+func (p *Pool) wanted(f *Function) sandbox.Driver {
 	d, err := p.driver(f)
-	return err != nil || d != e.driver
+	if err != nil {
+		return nil
+	}
+	return d
 }

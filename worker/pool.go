@@ -171,12 +171,13 @@ func (p *Pool) Run(ctx context.Context, f *Function, r *Request) (*Response, err
 
 // acquire takes a warm sandbox, or reserves room for a new one and answers nil.
 func (p *Pool) acquire(f *Function) (*environment, error) {
+	driver := p.wanted(f)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.draining {
 		return nil, ErrDraining
 	}
-	if e := p.takeProvisioned(f); e != nil {
+	if e := p.takeProvisioned(f, driver); e != nil {
 		return e, nil
 	}
 	g := p.groups[f.Key]
@@ -185,7 +186,7 @@ func (p *Pool) acquire(f *Function) (*environment, error) {
 			e := g.idle[n-1]
 			g.idle[n-1] = nil
 			g.idle = g.idle[:n-1]
-			if p.old(e, time.Now()) || p.misplaced(e, f) {
+			if p.old(e, time.Now()) || e.driver != driver {
 				p.destroy(e)
 				continue
 			}

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/enfold-run/enfold/sandbox"
 )
 
 // ErrInit is wrapped by the error of Provisioned if the function is to blame: its Init phase failed or took too long.
@@ -251,8 +253,8 @@ func (e *environment) provision(ctx context.Context) error {
 	return fmt.Errorf("%w: %s %s", ErrInit, how.status, how.errorType)
 }
 
-// takeProvisioned takes a provisioned sandbox for an invocation; nil if there is none. The caller holds p.mu.
-func (p *Pool) takeProvisioned(f *Function) *environment {
+// takeProvisioned takes a provisioned sandbox for an invocation; nil if there is none by its driver. The caller holds p.mu.
+func (p *Pool) takeProvisioned(f *Function, driver sandbox.Driver) *environment {
 	pr := p.provisions[f.Key]
 	if pr == nil {
 		return nil
@@ -261,7 +263,7 @@ func (p *Pool) takeProvisioned(f *Function) *environment {
 		e := pr.ready[n-1]
 		pr.ready[n-1] = nil
 		pr.ready = pr.ready[:n-1]
-		if misplaced := p.misplaced(e, f); misplaced || p.old(e, time.Now()) {
+		if misplaced := e.driver != driver; misplaced || p.old(e, time.Now()) {
 			if misplaced {
 				pr.f = f
 			}

@@ -34,6 +34,7 @@ func (p *Pool) standbyLimit() int {
 
 // takeStandby is one that waits, or nil. The caller has reserved room for a sandbox, which the standby gives back: it has its own.
 func (p *Pool) takeStandby(f *Function) *environment {
+	driver := p.wanted(f)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.standbys[f.Key]
@@ -42,7 +43,7 @@ func (p *Pool) takeStandby(f *Function) *environment {
 	}
 	delete(p.standbys, f.Key)
 	e, now := s.e, time.Now()
-	if p.old(e, now) || e.dead() || p.misplaced(e, f) {
+	if p.old(e, now) || e.dead() || e.driver != driver {
 		p.destroy(e)
 		return nil
 	}

@@ -14,9 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/enfold-run/enfold/sandbox/gvisor/guest"
+	"github.com/enfold-run/enfold/sandbox/namespace/reap"
 )
 
 // patience is how long gVisor may take for what it does in milliseconds, on a machine that has much else to do.
@@ -116,7 +115,7 @@ func closeFiles(files []*os.File) {
 
 // reap closes the pipes when all of it is dead.
 func (e *engine) reap() {
-	awaitExit(e.process)
+	reap.Await(e.process)
 	e.process.Wait()
 	e.orders.Close()
 	close(e.gone)
@@ -186,23 +185,4 @@ func (t *tail) String() string {
 		return "nothing"
 	}
 	return strings.ToValidUTF8(strings.TrimSpace(string(t.text)), "?")
-}
-
-// awaitExit waits until a child that nobody has waited for is dead. Unlike Wait it takes no thread of ours meanwhile. It returns
-// earlier if it cannot wait; Wait does the rest then.
-func awaitExit(p *os.Process) {
-	fd, err := unix.PidfdOpen(p.Pid, unix.PIDFD_NONBLOCK)
-	if err != nil {
-		return
-	}
-	f := os.NewFile(uintptr(fd), "pidfd")
-	defer f.Close()
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = conn.Read(func(fd uintptr) (dead bool) {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
-	})
 }

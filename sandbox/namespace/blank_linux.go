@@ -18,6 +18,7 @@ import (
 	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/namespace/cgroup"
 	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
+	"github.com/enfold-run/enfold/sandbox/namespace/reap"
 )
 
 // A blank is a sandbox that is nobody's yet: its first process runs and has built what all sandboxes have.
@@ -140,7 +141,7 @@ func (b *blank) listen(l network.Listeners) error {
 }
 
 func (b *blank) reap() {
-	awaitExit(b.process)
+	reap.Await(b.process)
 	b.process.Wait()
 	close(b.gone)
 }

@@ -177,7 +177,7 @@ func imageRefused(ctx context.Context, uri string, err error) error {
 // whyNot is an image's error without what we were doing.
 func whyNot(err error) string {
 	_, text, ok := strings.Cut(err.Error(), "image: ")
-	if !ok {
+	if !ok || text == "" {
 		return err.Error()
 	}
 	return strings.ToUpper(text[:1]) + text[1:] + "."
@@ -205,10 +205,16 @@ func (s *Service) prepareImage(ctx context.Context, r ref, c *config) (failure s
 	if err == nil {
 		err = enterable(found.Layers)
 	}
+	if err == nil {
+		return status{}, nil
+	}
+	return imageFailure(ctx, c, err)
+}
+
+// imageFailure is the state of a version whose image cannot be had. An error is ours, and means that it is to be tried again.
+func imageFailure(ctx context.Context, c *config, err error) (status, error) {
 	var full *image.FullError
 	switch {
-	case err == nil:
-		return status{}, nil
 	case ctx.Err() != nil:
 		return status{}, ctx.Err()
 	case errors.Is(err, image.ErrNotFound):
@@ -262,7 +268,7 @@ func (s *Service) runImage(ctx context.Context, r ref, c *config) (*worker.Image
 	found, err := s.ensureImage(ctx, r, c)
 	if err != nil {
 		s.deps.Log.Error("get a function's image", "function", r.name, "image", c.Image.Digest, "error", err)
-		if failure, err := s.prepareImage(ctx, r, c); err == nil && failure.Is != "" {
+		if failure, fault := imageFailure(ctx, c, err); fault == nil {
 			return nil, unusable(failure)
 		}
 		return nil, ours(err)

@@ -1,6 +1,4 @@
-//go:build amd64 || arm64
-
-package namespace
+package reap
 
 import (
 	"errors"
@@ -9,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// awaitExit waits until a child that nobody has waited for is dead. Unlike Wait it takes no thread of ours meanwhile: there may
+// Await waits until a child that nobody has waited for is dead. Unlike Wait it takes no thread of ours meanwhile: there may
 // be a thousand sandboxes. It returns earlier if it cannot wait; Wait does the rest then.
-func awaitExit(p *os.Process) {
+func Await(p *os.Process) {
 	fd, err := unix.PidfdOpen(p.Pid, unix.PIDFD_NONBLOCK) // it is our child, so its id stays until it is waited for
 	if err != nil {
 		return

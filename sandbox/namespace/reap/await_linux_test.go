@@ -1,6 +1,4 @@
-//go:build amd64 || arm64
-
-package namespace
+package reap
 
 import (
 	"os"
@@ -11,7 +9,7 @@ import (
 )
 
 // Waiting for many first processes takes no thread for each, and ends when they do.
-func TestAwaitExit(t *testing.T) {
+func TestAwait(t *testing.T) {
 	const n = 40
 	var waiting sync.WaitGroup
 	var children [n]*exec.Cmd
@@ -22,7 +20,7 @@ func TestAwaitExit(t *testing.T) {
 			t.Fatal(err)
 		}
 		waiting.Go(func() {
-			awaitExit(children[i].Process)
+			Await(children[i].Process)
 			if err := children[i].Process.Signal(os.Kill); err != nil {
 				t.Errorf("the child is gone already: %v", err) // it is a zombie until somebody waits for it
 			}
@@ -47,7 +45,7 @@ func TestAwaitExit(t *testing.T) {
 	for _, c := range children {
 		_ = c.Wait() // it was killed
 	}
-	awaitExit(children[0].Process) // one that is long gone
+	Await(children[0].Process) // one that is long gone
 }
 
 func threads(t *testing.T) int {
