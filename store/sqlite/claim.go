@@ -5,8 +5,8 @@ import (
 	"crypto/rand"
 	"database/sql/driver"
 	"encoding/binary"
-	"math"
-	"slices"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/enfold-run/enfold/store"
@@ -15,13 +15,15 @@ import (
 const (
 	maxClaim      = 1_000    // messages of one claim
 	maxClaimBytes = 64 << 20 // bodies of one claim, unless the first alone is larger
-	fewMessages   = 10       // so few need not be weighed beforehand
+	fewMessages   = 10       // messages of one claim of runs
 )
 
-// A claim is one statement, unless it is time to promote.
+// A claim is two statements, however many messages it takes. One that found, changed and returned them would be slower: SQLite
+// makes a temporary table for what it returns, and another for what it has found.
 var (
-	qClaim = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE seq IN (SELECT seq FROM messages WHERE space = ? AND state = 1 AND seq <= ? ORDER BY due, seq LIMIT ?) RETURNING seq, id, grp, tries, enqueued, size, first, body"}
-	qWeigh = &query{"SELECT seq, size FROM messages WHERE space = ? AND state = 1 ORDER BY due, seq LIMIT ?"}
+	qReady = &query{"SELECT seq, id, grp, tries, enqueued, size, first, body FROM messages WHERE space = ? AND state = 1 ORDER BY due, seq LIMIT ?"}
+	qLease = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE space = ? AND state = 1 AND due = 0 AND seq <= ?"}
+	qTake  = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE seq = ?"}
 	qBody  = &query{"SELECT body FROM bodies WHERE seq = ?"}
 )
 
@@ -34,17 +36,15 @@ func (t *txn) Claim(queue string, s store.Scope, limit int, now time.Time, lease
 	if err != nil || id == 0 || limit <= 0 {
 		return nil, err
 	}
-	limit = min(limit, maxClaim)
 	if err := t.promote(id, now); err != nil {
-		return nil, err
-	}
-	last, err := t.weigh(id, limit)
-	if err != nil {
 		return nil, err
 	}
 	c := newTaking(id, now, lease)
 	t.writer.dues.note(id, c.due)
-	if err := c.take(t, qClaim, c.due, c.token, c.now, id, last, int64(limit)); err != nil {
+	if err := c.find(t, qReady, id, int64(min(limit, maxClaim))); err != nil || len(c.claimed) == 0 {
+		return nil, err
+	}
+	if err := c.take(t, 0, qLease, id, c.last()); err != nil {
 		return nil, err
 	}
 	return c.claimed, c.fetch(t)
@@ -55,6 +55,7 @@ type taking struct {
 	queue    int64
 	now, due int64
 	token    int64
+	bytes    int64 // of the bodies
 	claimed  []store.Claimed
 	sizes    map[int64]int64 // of those whose bodies are elsewhere, by sequence number
 }
@@ -63,16 +64,19 @@ func newTaking(queue int64, now time.Time, lease time.Duration) *taking {
 	return &taking{queue: queue, now: nanos(now), due: nanos(now.Add(max(lease, 0))), token: newToken()}
 }
 
-// take runs a statement that claims messages and returns them.
-func (c *taking) take(t *txn, q *query, args ...any) error {
-	from := len(c.claimed)
-	err := t.conn.each(q, func(row []driver.Value) error {
+// find looks for the messages of a query, up to the first that would be too much for the memory.
+func (c *taking) find(t *txn, q *query, args ...any) error {
+	return t.conn.each(q, func(row []driver.Value) error {
+		size := asInt(row[5])
+		if c.bytes += size; c.bytes > maxClaimBytes && len(c.claimed) > 0 {
+			return io.EOF
+		}
 		m := store.Claimed{
-			Sequence: asInt(row[0]), ID: asText(row[1]), Group: asText(row[2]), Tries: int(asInt(row[3])),
-			Enqueued: time.Unix(0, asInt(row[4])), First: time.Unix(0, asInt(row[6])), Body: asBytes(row[7]),
+			Sequence: asInt(row[0]), ID: asText(row[1]), Group: asText(row[2]), Tries: int(asInt(row[3])) + 1,
+			Enqueued: time.Unix(0, asInt(row[4])), First: time.Unix(0, cmp.Or(asInt(row[6]), c.now)), Body: asBytes(row[7]),
 		}
 		m.Receipt = receipt(m.Sequence, c.token)
-		if size := asInt(row[5]); size > inlineBody {
+		if size > inlineBody {
 			if c.sizes == nil {
 				c.sizes = make(map[int64]int64)
 			}
@@ -81,18 +85,32 @@ func (c *taking) take(t *txn, q *query, args ...any) error {
 		c.claimed = append(c.claimed, m)
 		return nil
 	}, args...)
-	if n := int64(len(c.claimed) - from); n > 0 {
-		t.count(c.queue, ready, -1)
-		if q == qRun { // the first was ready, those behind it were blocked
-			t.count(c.queue, blocked, 1-n)
-		} else {
-			t.count(c.queue, ready, 1-n)
-		}
-		t.count(c.queue, leased, n)
+}
+
+// last is the sequence number of the message that was found last.
+func (c *taking) last() int64 { return c.claimed[len(c.claimed)-1].Sequence }
+
+// take claims the messages that were found, but for the first ones that were claimed before. The query is for more than one.
+func (c *taking) take(t *txn, before int, q *query, args ...any) error {
+	n := int64(len(c.claimed) - before)
+	if n == 1 {
+		q, args = qTake, []any{c.last()}
 	}
-	// RETURNING promises no order.
-	slices.SortFunc(c.claimed[from:], func(a, b store.Claimed) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	return err
+	changed, err := t.conn.exec(q, append([]any{c.due, c.token, c.now}, args...)...)
+	if err != nil {
+		return err
+	}
+	if changed != n {
+		return fmt.Errorf("claim: %d messages were found and %d taken", n, changed)
+	}
+	t.count(c.queue, ready, -1)
+	if q == qRun { // the first was ready, those behind it were blocked
+		t.count(c.queue, blocked, 1-n)
+	} else {
+		t.count(c.queue, ready, 1-n)
+	}
+	t.count(c.queue, leased, n)
+	return nil
 }
 
 // fetch reads the bodies that are not in their rows.
@@ -111,21 +129,6 @@ func (c *taking) fetch(t *txn) error {
 		}
 	}
 	return nil
-}
-
-// weigh answers the last message that a claim may take, so that one claim never fills the memory.
-func (t *txn) weigh(queue int64, limit int) (int64, error) {
-	if limit <= fewMessages {
-		return math.MaxInt64, nil
-	}
-	var total, last int64
-	err := t.conn.each(qWeigh, func(row []driver.Value) error {
-		if total += asInt(row[1]); total <= maxClaimBytes || last == 0 {
-			last = asInt(row[0])
-		}
-		return nil
-	}, queue, int64(limit))
-	return last, err
 }
 
 // newToken names a claim. It is random, so that nobody makes up a receipt, and never 0, which no claim has.

@@ -29,7 +29,8 @@ var (
 	qAddDedup      = &query{"INSERT INTO dedups (space, dedup, expires, seq, id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires = excluded.expires, seq = excluded.seq, id = excluded.id"}
 	qOldDedup      = &query{"DELETE FROM dedups WHERE (space, dedup) IN (SELECT space, dedup FROM dedups WHERE expires < ? ORDER BY expires LIMIT 4)"}
 
-	qAck     = &query{"DELETE FROM messages WHERE seq = ? AND space = ? AND token = ? RETURNING grp, size, state"}
+	qClaimed = &query{"SELECT grp, size, state FROM messages WHERE seq = ? AND space = ? AND token = ?"}
+	qAck     = &query{"DELETE FROM messages WHERE seq = ?"}
 	qDelBody = &query{"DELETE FROM bodies WHERE seq = ?"}
 	qUnblock = &query{"UPDATE messages SET state = (due = 0) WHERE state = 2 AND seq = (SELECT min(s) FROM (" +
 		"SELECT min(seq) AS s FROM messages WHERE space = ?1 AND grp = ?2 AND grp <> '' AND state = 0 UNION ALL " +
@@ -142,15 +143,18 @@ func (t *txn) Ack(queue string, s store.Scope, receipt string) error {
 	if err != nil {
 		return err
 	}
-	row, ok, err := t.conn.one(qAck, seq, id, token)
+	row, ok, err := t.conn.one(qClaimed, seq, id, token)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return store.ErrLease
 	}
-	group, size := asText(row[0]), asInt(row[1])
-	t.count(id, asInt(row[2]), -1)
+	group, size, state := asText(row[0]), asInt(row[1]), asInt(row[2])
+	if _, err := t.conn.exec(qAck, seq); err != nil {
+		return err
+	}
+	t.count(id, state, -1)
 	if size > inlineBody {
 		if _, err := t.conn.exec(qDelBody, seq); err != nil {
 			return err

@@ -87,6 +87,9 @@ func (r *reaper) again(ctx context.Context, w *writer) bool {
 
 // reap deletes some rows of the trash, and says whether there may be more.
 func (t *txn) reap() (bool, error) {
+	if err := t.writes(0); err != nil {
+		return false, err
+	}
 	var id int64
 	err := t.conn.each(qTrash, func(row []driver.Value) error {
 		id = asInt(row[0])

@@ -1,8 +1,10 @@
 package sqlite
 
 import (
+	"cmp"
 	"database/sql/driver"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/enfold-run/enfold/store"
@@ -11,8 +13,9 @@ import (
 var (
 	qHeads  = &query{"SELECT seq, grp FROM messages WHERE space = ? AND state = 1 ORDER BY due, seq LIMIT ?"}
 	qBehind = &query{"SELECT seq, due FROM messages WHERE space = ? AND grp = ? AND grp <> '' AND state = 2 ORDER BY seq LIMIT ?"}
-	qOne    = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE seq = ? RETURNING seq, id, grp, tries, enqueued, size, first, body"}
-	qRun    = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE space = ? AND grp = ? AND grp <> '' AND state IN (1, 2) AND seq <= ? RETURNING seq, id, grp, tries, enqueued, size, first, body"}
+	qLine   = &query{"SELECT seq, id, grp, tries, enqueued, size, first, body FROM messages WHERE space = ? AND grp = ? AND grp <> '' AND state IN (1, 2) AND seq <= ?"}
+	qOne    = &query{"SELECT seq, id, grp, tries, enqueued, size, first, body FROM messages WHERE seq = ?"}
+	qRun    = &query{"UPDATE messages SET state = 3, due = ?, tries = tries + 1, token = ?, first = first + (first = 0) * ? WHERE space = ? AND grp = ? AND grp <> '' AND state IN (1, 2) AND seq <= ?"}
 )
 
 // ClaimRuns is [store.Tx.ClaimRuns].
@@ -61,22 +64,28 @@ func (t *txn) heads(queue int64, limit int) (all []head, err error) {
 
 // takeRun claims a head and what is due behind it in its group, up to the first that is not: order is never broken.
 func (t *txn) takeRun(c *taking, queue int64, h head, limit int) error {
-	if h.group == "" || limit == 1 {
-		return c.take(t, qOne, c.due, c.token, c.now, h.seq)
-	}
-	last := h.seq
-	err := t.conn.each(qBehind, func(row []driver.Value) error {
-		if asInt(row[1]) > c.now {
-			return io.EOF
+	last, before := h.seq, len(c.claimed)
+	if h.group != "" && limit > 1 {
+		err := t.conn.each(qBehind, func(row []driver.Value) error {
+			if asInt(row[1]) > c.now {
+				return io.EOF
+			}
+			last = asInt(row[0])
+			return nil
+		}, queue, h.group, int64(limit-1))
+		if err != nil {
+			return err
 		}
-		last = asInt(row[0])
-		return nil
-	}, queue, h.group, int64(limit-1))
-	if err != nil {
+	}
+	var err error
+	if last == h.seq {
+		err = c.find(t, qOne, h.seq)
+	} else {
+		err = c.find(t, qLine, queue, h.group, last)
+	}
+	if err != nil || len(c.claimed) == before {
 		return err
 	}
-	if last == h.seq {
-		return c.take(t, qOne, c.due, c.token, c.now, h.seq)
-	}
-	return c.take(t, qRun, c.due, c.token, c.now, queue, h.group, last)
+	slices.SortFunc(c.claimed[before:], func(a, b store.Claimed) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	return c.take(t, before, qRun, queue, h.group, c.last())
 }

@@ -21,6 +21,7 @@ type txn struct {
 	conn     *conn
 	writer   *writer
 	done     atomic.Bool
+	wrote    bool    // or tried to
 	bytes    int64   // written
 	made     []space // spaces to forget if it is undone
 	promoted []int64 // queues, likewise
@@ -49,6 +50,7 @@ func (t *txn) writes(n int, names ...string) error {
 	if t.writer == nil {
 		return errReadOnly
 	}
+	t.wrote = true
 	if n > store.MaxValue {
 		return fmt.Errorf("%w: %d bytes, %d at most", store.ErrTooLarge, n, store.MaxValue)
 	}

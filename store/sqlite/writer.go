@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
-
-	"github.com/enfold-run/enfold/store"
 )
 
 // maxGroup is how many transactions are committed together at most: enough that an fsync costs each of them next to nothing,
@@ -48,6 +45,8 @@ type writer struct {
 	group   []*call // ran, wait for the commit
 	errs    []error // what the functions of the group answered
 	redo    []*call // of a group that was taken back
+	retry   []*call // of a group that was taken back because it had no savepoints
+	guarded int     // so many transactions to come get one
 	current *txn
 	holding bool  // pause is locked
 	cleared bool  // to land: nobody else has the landing
@@ -181,7 +180,13 @@ func (w *writer) turn() (l *landing, more bool) {
 // gather takes the calls that are there already, and those that come before the group may land. Those who were answered a
 // moment ago get one chance to come back first.
 func (w *writer) gather() {
-	for yielded := false; len(w.group) < maxGroup && w.bytes < maxGroupBytes; {
+	for yielded := false; len(w.retry) > 0 || len(w.group) < maxGroup && w.bytes < maxGroupBytes; {
+		if len(w.retry) > 0 {
+			c := w.retry[0]
+			w.retry = w.retry[1:]
+			w.take(c)
+			continue
+		}
 		select {
 		case c := <-w.calls:
 			w.take(c)
@@ -224,47 +229,6 @@ func (w *writer) finish() *landing {
 	return l
 }
 
-// take runs one call's function in the open transaction, after a savepoint if it is not the first.
-func (w *writer) take(c *call) {
-	if !c.start() {
-		return
-	}
-	first := !w.open
-	if err := w.begin(); err != nil {
-		c.answer(err)
-		return
-	}
-	if !first {
-		if _, err := w.conn.exec(qSave); err != nil {
-			w.fail(c, err)
-			return
-		}
-	}
-	w.current = newTxn(w.conn, w)
-	returned := false
-	var err error
-	defer func() { // the function ended the goroutine
-		if !returned {
-			w.settle(c, errGoexit, first)
-		}
-	}()
-	err = protect(c.fn, w.current)
-	returned = true
-	w.settle(c, err, first)
-}
-
-// protect calls fn and turns a panic into an error.
-func protect(fn func(store.Tx) error, tx *txn) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			p := &PanicError{Value: v, Stack: debug.Stack()}
-			p.fresh.Store(true)
-			err = p
-		}
-	}()
-	return fn(tx)
-}
-
 // begin opens a transaction if none is. A connection that cannot begin is in a state that nobody foresaw, and is replaced.
 func (w *writer) begin() error {
 	if w.open {
@@ -285,69 +249,6 @@ func (w *writer) begin() error {
 	}
 	w.open = true
 	return nil
-}
-
-// settle keeps or undoes what the function of c did. Its answer waits for the commit in either case: a refusal too may come
-// from what a neighbour wrote, and is only true if that is.
-func (w *writer) settle(c *call, err error, first bool) {
-	tx := w.current
-	w.current = nil
-	tx.close()
-	w.bytes += tx.bytes
-	if w.conn.broken != nil {
-		w.fail(c, errors.Join(err, w.conn.broken))
-		return
-	}
-	if err == nil && !first {
-		_, rerr := w.conn.exec(qRelease)
-		if rerr != nil {
-			w.fail(c, rerr)
-			return
-		}
-	}
-	if err != nil {
-		if uerr := w.undo(first); uerr != nil {
-			w.fail(c, errors.Join(err, uerr))
-			return
-		}
-		w.spaces.forget(tx.made)
-		w.dues.forget(tx.promoted)
-	} else {
-		for queue, n := range tx.tallies {
-			w.tallies.add(queue, n)
-		}
-	}
-	if err != nil && first && w.last.Load() == nil {
-		c.answer(err) // alone in its transaction, which is gone, and what it saw is durable
-		return
-	}
-	w.group, w.errs = append(w.group, c), append(w.errs, err)
-}
-
-// undo takes back what the last function wrote.
-func (w *writer) undo(first bool) error {
-	if first {
-		w.open = false
-		_, err := w.conn.exec(qRollback)
-		return err
-	}
-	if _, err := w.conn.exec(qUndo); err != nil {
-		return err
-	}
-	_, err := w.conn.exec(qRelease)
-	return err
-}
-
-// fail takes back the whole transaction because the engine failed in c. The others of the group run again by themselves:
-// one that writes more than the disk holds must not fail those that write little.
-func (w *writer) fail(c *call, err error) {
-	w.rollback()
-	c.answer(err)
-	for _, g := range w.group {
-		g.again = true
-	}
-	w.redo = append(w.redo, w.group...)
-	w.reset()
 }
 
 // rollback ends the transaction. SQLite may have done so before, and then refuses.

@@ -275,7 +275,7 @@ func TestPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	for f, queries := range map[file][]*query{
-		s.writer.file: {qSpace, qGet, qScan, qScanBack, qInGroup, qDedup, qOldDedup, qAck, qUnblock, qExtend, qTally, qDueNow, qNextDue, qTrash, qReapBodies, qReap, qReapDedups, qReturn, qLookup, qLeased, qHeads, qBehind, qOne, qRun, qFront, qRemove, qPromote, qSoonest, qClaim, qWeigh, qBody, qReadLog, qLastChunk, qTrimLog, qAnyRecord},
+		s.writer.file: {qSpace, qGet, qScan, qScanBack, qInGroup, qDedup, qOldDedup, qClaimed, qAck, qUnblock, qExtend, qTally, qDueNow, qNextDue, qTrash, qReapBodies, qReap, qReapDedups, qReturn, qLookup, qLeased, qHeads, qBehind, qOne, qLine, qRun, qFront, qRemove, qPromote, qSoonest, qReady, qLease, qTake, qBody, qReadLog, qLastChunk, qTrimLog, qAnyRecord},
 		s.logs.file:   {qLogRange, qLogRangeBack, qDeleteOf, qAnyLogged},
 	} {
 		c, err := f.connect()
