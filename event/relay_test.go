@@ -385,29 +385,6 @@ func TestAfter(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	b, err := (&Delivery{Kind: "k", Target: "a", Payload: []byte("x"), Headers: map[string]string{"a": "b"}}).encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Add([]byte{0, 0, 0, 2, '{', '}'})
-	f.Add([]byte{255, 255, 255, 255})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := decode(b)
-		if err != nil {
-			return
-		}
-		again, err := d.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := decode(again); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func TestBacklog(t *testing.T) {
 	hold := make(chan struct{})
 	s := &script{deliver: func(ctx context.Context, _ *Delivery) error {
