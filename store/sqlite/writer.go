@@ -19,17 +19,20 @@ const maxGroup = 256
 // maxGroupBytes ends a group early, so that what a commit holds in memory stays bounded.
 const maxGroupBytes = 16 << 20
 
-// writer owns the one connection that writes. Two goroutines take turns: who has the pen runs the callers' functions.
+// writer owns the one connection that writes. Who has the pen runs the callers' functions.
 //
-// A group grows until the one before it is durable, and is committed then. Who committed it passes the pen on, makes the group
-// durable and answers its callers, see landing, while the other runs the next group. They live as long as the writer, because
-// a new goroutine would have to grow its stack through all of SQLite first.
+// A caller that finds the writer at rest takes the pen and does all of it for itself: handing over and waking up would cost more
+// than the work. What comes meanwhile is the next group, for two goroutines that take turns. A group grows until the one before it
+// is durable, and is committed then. Who committed it passes the pen on, makes the group durable and answers its callers, see
+// landing, while the other runs the next group. They live as long as the writer, because a new goroutine would have to grow its
+// stack through all of SQLite first.
 type writer struct {
 	file    file
 	conn    *conn
 	check   *checkpointer
 	calls   chan *call
-	spare   sync.Pool // of calls that were answered
+	kick    chan struct{} // there are calls
+	spare   sync.Pool     // of calls that were answered
 	pen     chan struct{}
 	stop    chan struct{}
 	running sync.WaitGroup
@@ -74,7 +77,7 @@ var (
 
 func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer, error) {
 	w := &writer{
-		file: f, check: check, syncFile: sync, calls: make(chan *call, maxGroup), stop: make(chan struct{}),
+		file: f, check: check, syncFile: sync, calls: make(chan *call, maxGroup), kick: make(chan struct{}, 1), stop: make(chan struct{}),
 		pen: make(chan struct{}, 1), landing: make(chan struct{}, 1),
 	}
 	w.spare.New = newCall
@@ -145,37 +148,95 @@ func (w *writer) run() {
 	ended := false
 	defer func() {
 		if !ended {
-			w.pen <- struct{}{}
+			w.pass(true)
 			go w.run()
 			return
 		}
 		w.running.Done()
 	}()
-	for !ended {
+	for {
+		select {
+		case <-w.kick:
+		case <-w.stop:
+			ended = true
+			return
+		}
 		<-w.pen
-		l, more := w.turn()
-		ended = !more
-		w.pen <- struct{}{}
+		l := w.turn()
+		w.pass(len(w.calls) > 0)
 		if l != nil {
 			w.land(l)
 		}
 	}
 }
 
-// turn runs a group, which is to be landed if there is anything to land. It answers false when the writer ends.
-func (w *writer) turn() (l *landing, more bool) {
+// pass passes the pen on, to the goroutines if there is something for them.
+func (w *writer) pass(more bool) {
+	w.pen <- struct{}{}
+	if more {
+		w.rouse()
+	}
+}
+
+// rouse says that there are calls. Who has the pen may take them first.
+func (w *writer) rouse() {
+	select {
+	case w.kick <- struct{}{}:
+	default:
+	}
+}
+
+// turn runs a group, which is to be landed if there is anything to land.
+func (w *writer) turn() *landing {
 	if !w.holding { // else there is the group of a goroutine that was ended
 		select {
 		case c := <-w.calls:
-			w.pause.Lock()
-			w.holding = true
+			w.hold()
 			w.take(c)
-		case <-w.stop:
-			return nil, false
+		default:
+			return nil
 		}
 	}
 	w.gather()
-	return w.finish(), true
+	return w.finish()
+}
+
+// hold begins a group. finish ends it.
+func (w *writer) hold() {
+	w.pause.Lock()
+	w.holding = true
+}
+
+// alone runs a call by itself in its caller's goroutine, if nobody has the pen and nothing is landing. It reports whether it did;
+// then the call is answered.
+func (w *writer) alone(c *call) bool {
+	if w.last.Load() != nil {
+		return false
+	}
+	select {
+	case <-w.pen:
+	default:
+		return false
+	}
+	if w.holding { // the group of a goroutine that was ended comes first
+		w.pass(true)
+		return false
+	}
+	returned := false
+	defer func() { // the function ended the goroutine
+		if !returned {
+			w.pass(true)
+		}
+	}()
+	w.hold()
+	w.take(c)
+	l := w.finish()
+	returned = true
+	w.pass(len(w.calls) > 0)
+	if l != nil {
+		w.land(l)
+	}
+	return true
 }
 
 // gather takes the calls that are there already, and those that come before the group may land. Those who were answered a
