@@ -201,6 +201,48 @@ func TestSpaceForgotten(t *testing.T) {
 	}
 }
 
+// That a queue is gone is forgotten with the transaction that purged it, and that a table is not there with the first row.
+func TestAbsenceForgotten(t *testing.T) {
+	s := openWith(t, Options{})
+	ctx := t.Context()
+	if err := s.Update(ctx, func(tx store.Tx) error {
+		if _, err := tx.Get("t", scope, "a"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a row of no table: %v", err)
+		}
+		_, err := tx.Enqueue("q", scope, store.Message{Body: []byte("m")})
+		return errors.Join(err, putKey(tx, "a", nil))
+	}); err != nil || !hasKey(t, s, "a") {
+		t.Errorf("the first row: %v", err)
+	}
+	odd := errors.New("odd")
+	depth := func(tx store.Tx) int64 {
+		d, err := tx.Depth("q", scope, time.Now())
+		if err != nil {
+			t.Error(err)
+		}
+		return d.Due
+	}
+	if err := s.Update(ctx, func(tx store.Tx) error {
+		if err := tx.Purge("q", scope); err != nil {
+			t.Error(err)
+		}
+		if n := depth(tx); n != 0 {
+			t.Errorf("%d messages of a purged queue", n)
+		}
+		return odd
+	}); !errors.Is(err, odd) {
+		t.Error(err)
+	}
+	if err := s.Update(ctx, func(tx store.Tx) error {
+		if n := depth(tx); n != 1 {
+			t.Errorf("%d messages of a queue that was not purged after all", n)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Under writes without a pause the write-ahead log is begun anew and does not grow without end, and so with readers.
 func TestLogOfWritesIsBounded(t *testing.T) {
 	s, err := Open(t.Context(), t.TempDir(), Options{noSync: true})
