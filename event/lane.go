@@ -37,6 +37,7 @@ type lane struct {
 	claimed time.Time // when that was last tried
 	used    time.Time // when a try last began
 	pace    pace
+	climb   climb
 }
 
 // job is a delivery that is claimed.
@@ -208,15 +209,16 @@ func (l *lane) ended(ctx context.Context) (next job, ok bool) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.running--
 	l.pace.end(now)
+	l.limit += l.climb.end(now, l.limit, l.running >= l.limit && (l.more || len(l.waiting) > 0))
+	l.running--
 	if len(l.waiting) > 0 && l.free() > 0 && ctx.Err() == nil {
 		next, ok = l.waiting[0], true
 		l.waiting[0] = job{}
 		l.waiting = l.waiting[1:]
 		l.began(1)
 	}
-	if l.more && len(l.waiting) <= l.pace.ahead(now)/2 {
+	if l.more && len(l.waiting) <= l.pace.ahead(now)/2 || len(l.waiting) > 0 && l.free() > 0 {
 		signal(l.poke) // the pump
 	}
 	return next, ok
@@ -238,8 +240,7 @@ func (l *lane) ends() int64 {
 	return l.pace.total
 }
 
-// grow gives the lane more places. Its tries take long, so they wait for something else than a processor; if they were short,
-// more of them would only stand in each other's way.
+// grow gives the lane more places: none of its tries has ended for long, so they wait for something else than a processor.
 func (l *lane) grow() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

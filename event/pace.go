@@ -11,6 +11,41 @@ const (
 	mostSettles = 512 // of a lane, waiting for the disk at once
 )
 
+// Tries that take their time may wait for something else than a processor, and then more of them at once get more done.
+const (
+	longTry = 5 * time.Millisecond
+	paysOff = 1.1 // times as many that end are worth more places
+)
+
+// climb finds out whether more places make more tries end: it asks for more as long as the last ones did. Of tries that need
+// nothing but a processor, more would only stand in each other's way.
+type climb struct {
+	since time.Time
+	ends  int     // since then
+	most  float64 // a second, of those that were measured
+}
+
+// end counts a try that ended. It answers how many places more to have, beside the limit of them; full says that all are taken
+// and something waits.
+func (c *climb) end(now time.Time, limit int, full bool) (more int) {
+	c.ends++
+	took := now.Sub(c.since)
+	if took < patience {
+		return 0
+	}
+	perSecond := float64(c.ends) / took.Seconds()
+	c.since, c.ends = now, 0
+	if took > 10*patience { // much of it without any
+		c.most = 0
+		return 0
+	}
+	if !full || float64(limit)/perSecond < longTry.Seconds() || perSecond < c.most*paysOff {
+		return 0
+	}
+	c.most = perSecond
+	return max(limit/4, 1)
+}
+
 // pace is how fast the tries of a lane end.
 type pace struct {
 	total     int64 // tries that ended
