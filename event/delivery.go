@@ -2,10 +2,6 @@ package event
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -136,35 +132,4 @@ func Note(ctx context.Context, result any) {
 	if n, ok := ctx.Value(noteKey{}).(*any); ok {
 		*n = result
 	}
-}
-
-// encode is a delivery as it lies in the queue: the length of the head, the head, the payload.
-func (d *Delivery) encode() ([]byte, error) {
-	head, err := json.Marshal(d)
-	if err != nil {
-		return nil, fmt.Errorf("encode delivery: %w", err)
-	}
-	b := make([]byte, 0, 4+len(head)+len(d.Payload))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(head)))
-	b = append(b, head...)
-	return append(b, d.Payload...), nil
-}
-
-var errMalformed = errors.New("event: malformed delivery")
-
-func decode(b []byte) (*Delivery, error) {
-	if len(b) < 4 {
-		return nil, errMalformed
-	}
-	n := int64(binary.BigEndian.Uint32(b))
-	b = b[4:]
-	if n > int64(len(b)) {
-		return nil, errMalformed
-	}
-	d := &Delivery{}
-	if err := json.Unmarshal(b[:n], d); err != nil {
-		return nil, fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	d.Payload = b[n:]
-	return d, nil
 }

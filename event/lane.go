@@ -13,8 +13,11 @@ import (
 
 // lane is the queue of one kind and target, while a relay works on it.
 type lane struct {
-	relay *Relay
-	id    laneID
+	relay   *Relay
+	id      laneID
+	kind    string // the lane's Delivery.Kind
+	target  string // what Places is asked about: for a target with a very long name, its hash
+	handler Handler
 
 	// Under relay.mu.
 	pumping bool
@@ -22,172 +25,236 @@ type lane struct {
 	due     time.Time // when its next delivery is, as far as was seen
 	looked  time.Time
 	timer   *time.Timer
-	poke    chan struct{} // while it pumps
 
-	// Of the pump alone, but for what is under mu.
-	mu       sync.Mutex
-	running  int             // tries under way
-	open     int             // claimed and not settled yet, those under way included
-	limit    int             // places it may use now; grows
-	finished int             // tries that ended since the last claim
-	claimed  time.Time       // when that was
-	used     time.Time       // when a try last began
-	handed   []store.Claimed // claimed as they were emitted, while there was no place any more
+	poke chan struct{} // of the pump
+
+	mu      sync.Mutex
+	running int       // tries under way
+	open    int       // begun and not settled yet
+	limit   int       // tries it may have under way now; grows
+	waiting []job     // claimed, for the next places that are free
+	more    bool      // the queue may hold something that can be claimed
+	claimed time.Time // when that was last tried
+	used    time.Time // when a try last began
+	pace    pace
+	climb   climb
+}
+
+// job is a delivery that is claimed.
+type job struct {
+	claimed  store.Claimed
+	delivery *Delivery // nil: it is in the claim's body
 }
 
 // keepFor is how long a lane is kept that holds nothing: to make it anew for each delivery would cost more than the delivery.
 const keepFor = 2 * time.Second
 
-// nudge tells the pump that something changed. The caller holds relay.mu.
-func (l *lane) nudge() {
-	select {
-	case l.poke <- struct{}{}:
-	default:
-	}
+func newLane(r *Relay, id laneID) *lane {
+	_, rest, _ := strings.Cut(id.queue, "\x00")
+	kind, target, _ := strings.Cut(rest, "\x00")
+	return &lane{relay: r, id: id, kind: kind, target: target, handler: r.deps.Handlers[kind], poke: make(chan struct{}, 1), more: true}
 }
 
-// kind is the lane's Delivery.Kind.
-func (l *lane) kind() string {
-	_, rest, _ := strings.Cut(l.id.queue, "\x00")
-	kind, _, _ := strings.Cut(rest, "\x00")
-	return kind
-}
-
-// pump claims and starts tries until nothing is due.
+// pump claims and begins tries until nothing is due. What is claimed ahead is begun by the tries that end.
 func (l *lane) pump(ctx context.Context) {
-	r := l.relay
-	r.mu.Lock()
-	if l.poke == nil {
-		l.poke = make(chan struct{}, 1)
-	}
-	poke := l.poke
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
-	}
-	r.mu.Unlock()
-	var ahead []store.Claimed // claimed, not begun
-	defer func() { l.giveBack(append(ahead, l.takeHanded()...)) }()
+	patient := time.NewTimer(patience)
+	defer patient.Stop()
+	defer func() { l.giveBack(l.takeWaiting()) }()
 	for {
-		r.mu.Lock()
-		l.again = false
-		r.mu.Unlock()
-		free := l.free()
-		if free == 0 {
-			select {
-			case <-poke:
-			case <-time.After(patience):
-				l.grow()
-				l.giveBack(append(ahead, l.takeHanded()...)) // its lease would end before it begins
-				ahead = nil
-			case <-ctx.Done():
-				l.rest(time.Time{})
-				return
-			}
-			continue
-		}
-		var next time.Time
-		ahead = append(ahead, l.takeHanded()...)
-		if len(ahead) == 0 {
-			var err error
-			if ahead, next, err = l.claim(ctx, free+l.prefetch()); err != nil && ctx.Err() == nil {
-				r.deps.Log.Error("claim events", "lane", l.kind(), "error", err)
-				next = time.Now().Add(sweepTime)
-			}
-		}
-		if ctx.Err() != nil {
+		l.look()
+		l.fill(ctx)
+		n, idle := l.wants(time.Now())
+		switch {
+		case ctx.Err() != nil:
 			l.rest(time.Time{})
 			return
+		case n > 0:
+			if l.fetch(ctx, n) {
+				return
+			}
+		case idle:
+			if l.leave() {
+				return
+			}
+		default:
+			l.stand(ctx, patient)
 		}
-		if len(ahead) == 0 && l.rest(next) {
-			return
-		}
-		n := l.take(len(ahead))
-		for _, c := range ahead[:n] {
-			l.start(ctx, c)
-		}
-		ahead = ahead[n:]
 	}
 }
 
-// Prefetching: a lane whose tries are short claims more than it has places for, so that a claim, which is a transaction, is
-// not made for a handful. When its tries turn out to take long, it gives back what has not begun.
-const (
-	mostAhead   = 64
-	aheadFor    = 500 * time.Millisecond
-	mostSettles = 256 // of a lane, waiting for the disk at once
-)
+// look begins a turn: who wakes the lane from now on wants another.
+func (l *lane) look() {
+	r := l.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.again = false
+}
 
-// prefetch is how many deliveries to claim for later.
-func (l *lane) prefetch() int {
+// fetch claims at most n. It reports whether there was nothing and the pump has ended.
+func (l *lane) fetch(ctx context.Context, n int) (rests bool) {
+	claimed, next, err := l.claim(ctx, n)
+	if err != nil && ctx.Err() == nil {
+		l.relay.deps.Log.Error("claim events", "lane", l.kind, "error", err)
+		next = time.Now().Add(sweepTime)
+	}
+	l.mu.Lock()
+	for _, c := range claimed {
+		l.waiting = append(l.waiting, job{claimed: c})
+	}
+	l.more = l.more || len(claimed) == n
+	empty := len(l.waiting) == 0
+	l.mu.Unlock()
+	return empty && ctx.Err() == nil && l.rest(next)
+}
+
+// stand waits until there may be something to do. If no try ends for long, the lane gets more places, and what it has claimed is
+// given back: the lease would end before it begins.
+func (l *lane) stand(ctx context.Context, patient *time.Timer) {
+	before := l.ends()
+	patient.Reset(patience)
+	select {
+	case <-l.poke:
+	case <-ctx.Done():
+	case <-patient.C:
+		if l.ends() == before {
+			l.grow()
+			l.giveBack(l.takeWaiting())
+		}
+	}
+}
+
+// fill begins what waits, as far as there are places.
+func (l *lane) fill(ctx context.Context) {
+	l.mu.Lock()
+	var jobs []job
+	if n := min(l.free(), len(l.waiting)); n > 0 && ctx.Err() == nil {
+		jobs = l.waiting[:n:n]
+		l.waiting = l.waiting[n:]
+		l.began(n)
+	}
+	l.mu.Unlock()
+	for _, j := range jobs {
+		l.relay.work(ctx, l, j)
+	}
+}
+
+// offer takes a place for a job, which the caller has to begin, or keeps the job until there is one.
+func (l *lane) offer(j job) (begin bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	n := 0
-	if took := now.Sub(l.claimed); took > 0 && took < aheadFor {
-		n = int(min(float64(l.finished)*float64(aheadFor)/float64(took), mostAhead))
+	if l.free() > 0 && len(l.waiting) == 0 {
+		l.began(1)
+		return true
 	}
-	l.finished, l.claimed = 0, now
-	return n
+	l.waiting = append(l.waiting, j)
+	return false
 }
 
-// free is how many tries may begin.
+// takeWaiting is what was claimed and not begun.
+func (l *lane) takeWaiting() []job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	jobs := l.waiting
+	l.waiting = nil
+	l.more = l.more || len(jobs) > 0
+	return jobs
+}
+
+// hasRoom says that a delivery that is emitted now would soon begin. Others that are in the queue come first.
+func (l *lane) hasRoom() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == 0 && l.free() > 0 {
+		return true
+	}
+	return !l.more && len(l.waiting) < l.pace.ahead(time.Now())
+}
+
+// wants is how many deliveries to claim now: for the places that are free, and some ahead. If there are none to claim, idle says
+// that nothing waits either.
+func (l *lane) wants(now time.Time) (n int, idle bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.more && now.Sub(l.claimed) < sweepTime {
+		return 0, len(l.waiting) == 0
+	}
+	free, ahead := l.free(), l.pace.ahead(now)
+	if len(l.waiting) < free || len(l.waiting) < ahead/2 {
+		return free + ahead - len(l.waiting), false
+	}
+	return 0, false
+}
+
+// free is how many tries may begin. The caller holds mu.
 func (l *lane) free() int {
-	h := l.relay.deps.Handlers[l.kind()]
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.freeFor(h)
-}
-
-// take takes places for at most n tries, which are to be started.
-func (l *lane) take(n int) int {
-	h := l.relay.deps.Handlers[l.kind()]
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n = min(n, l.freeFor(h))
-	l.running += n
-	l.open += n
-	l.used = time.Now()
-	return n
-}
-
-// freeFor is free. The caller holds mu.
-func (l *lane) freeFor(h Handler) int {
-	if h == nil {
+	if l.handler == nil {
 		return perProcessor
 	}
-	l.limit = min(max(l.limit, perProcessor*runtime.GOMAXPROCS(0)), max(h.Places(l.target()), 1))
+	l.limit = min(max(l.limit, perProcessor*runtime.GOMAXPROCS(0)), max(l.handler.Places(l.target), 1))
 	if l.open >= l.limit+mostSettles {
 		return 0
 	}
 	return max(l.limit-l.running, 0)
 }
 
-// target is what Places is asked about: for a target with a very long name, its hash.
-func (l *lane) target() string {
-	_, rest, _ := strings.Cut(l.id.queue, "\x00")
-	_, target, _ := strings.Cut(rest, "\x00")
-	return target
+// began counts n tries. The caller holds mu.
+func (l *lane) began(n int) {
+	l.running += n
+	l.open += n
+	l.used = time.Now()
 }
 
-// hand leaves what is claimed to the pump.
-func (l *lane) hand(c store.Claimed) {
+// ended frees a place, or keeps it for the job that comes next.
+func (l *lane) ended(ctx context.Context) (next job, ok bool) {
+	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.handed = append(l.handed, c)
+	l.pace.end(now)
+	l.limit += l.climb.end(now, l.limit, l.running >= l.limit && (l.more || len(l.waiting) > 0))
+	l.running--
+	if len(l.waiting) > 0 && l.free() > 0 && ctx.Err() == nil {
+		next, ok = l.waiting[0], true
+		l.waiting[0] = job{}
+		l.waiting = l.waiting[1:]
+		l.began(1)
+	}
+	if l.more && len(l.waiting) <= l.pace.ahead(now)/2 || len(l.waiting) > 0 && l.free() > 0 {
+		signal(l.poke) // the pump
+	}
+	return next, ok
 }
 
-// takeHanded is what was handed to the pump.
-func (l *lane) takeHanded() []store.Claimed {
+// settled counts a delivery as settled.
+func (l *lane) settled() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := l.handed
-	l.handed = nil
-	return all
+	l.open--
+	if l.running < l.limit && (l.more || len(l.waiting) > 0) {
+		signal(l.poke) // the pump
+	}
+}
+
+func (l *lane) ends() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pace.total
+}
+
+// grow gives the lane more places: none of its tries has ended for long, so they wait for something else than a processor.
+func (l *lane) grow() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.more || len(l.waiting) > 0 {
+		l.limit += max(l.limit/4, 1)
+	}
+	l.pace = pace{total: l.pace.total}
 }
 
 // claim takes what is due, or answers when something will be. A lane that holds nothing for a while is forgotten.
 func (l *lane) claim(ctx context.Context, most int) (claimed []store.Claimed, next time.Time, err error) {
+	l.mu.Lock()
+	l.more, l.claimed = false, time.Now() // who wakes it while it looks has it look again
+	l.mu.Unlock()
 	err = l.relay.deps.Store.Update(ctx, func(tx store.Tx) (err error) {
 		next = time.Time{}
 		if claimed, err = tx.Claim(l.id.queue, l.id.scope, most, time.Now(), lease); err != nil || len(claimed) > 0 {
@@ -217,13 +284,13 @@ func (l *lane) forget(tx store.Tx) (next time.Time, err error) {
 }
 
 // giveBack makes claimed deliveries due again, as well as it can: their lease ends anyway.
-func (l *lane) giveBack(claimed []store.Claimed) {
-	if len(claimed) == 0 {
+func (l *lane) giveBack(jobs []job) {
+	if len(jobs) == 0 {
 		return
 	}
 	_ = l.relay.deps.Store.Update(context.Background(), func(tx store.Tx) error {
-		for _, c := range claimed {
-			if err := tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now()); err != nil && !errors.Is(err, store.ErrLease) {
+		for _, j := range jobs {
+			if err := tx.Extend(l.id.queue, l.id.scope, j.claimed.Receipt, time.Now()); err != nil && !errors.Is(err, store.ErrLease) {
 				return err
 			}
 		}
@@ -240,6 +307,10 @@ func (l *lane) rest(next time.Time) bool {
 	if l.again && !stopped {
 		return false
 	}
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
 	l.pumping, l.due, l.looked = false, next, time.Now()
 	if stopped || next.IsZero() {
 		delete(r.lanes, l.id) // what it has under way settles without it
@@ -249,57 +320,15 @@ func (l *lane) rest(next time.Time) bool {
 	return true
 }
 
-// start runs a try that has a place beside the pump, as soon as the relay has room for it. The place is free again when the try
-// has ended: what follows waits for the disk alone.
-func (l *lane) start(ctx context.Context, c store.Claimed) {
-	l.relay.going.Go(func() {
-		var a *attempt
-		select {
-		case l.relay.places <- struct{}{}:
-			a = l.try(l.relay.hurry, c)
-			<-l.relay.places
-		case <-ctx.Done():
-			l.giveBack([]store.Claimed{c})
-		}
-		l.ended()
-		if a != nil {
-			l.conclude(l.relay.hurry, a)
-		}
-		l.settled()
-	})
-}
-
-// ended frees a place.
-func (l *lane) ended() {
-	l.mu.Lock()
-	l.running--
-	l.finished++
-	l.mu.Unlock()
-	l.tellPump()
-}
-
-// settled counts a delivery as settled.
-func (l *lane) settled() {
-	l.mu.Lock()
-	l.open--
-	l.mu.Unlock()
-	l.tellPump()
-}
-
-func (l *lane) tellPump() {
+// leave ends the pump of a lane whose queue was looked at a moment ago, unless somebody woke it meanwhile. When its next delivery
+// is due was not asked: that is known from an earlier look, or is seen by the next sweep.
+func (l *lane) leave() bool {
 	r := l.relay
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l.pumping {
-		l.again = true
-		l.nudge()
+	if l.again {
+		return false
 	}
-}
-
-// grow gives the lane more places. Its tries take long, so they wait for something else than a processor; if they were short,
-// more of them would only stand in each other's way.
-func (l *lane) grow() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.limit += max(l.limit/4, 1)
+	l.pumping = false
+	return true
 }

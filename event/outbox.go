@@ -55,9 +55,10 @@ func (d *Delivery) lane() laneID {
 // Emit adds deliveries to the transaction and sets what they leave open. Call [Outbox.Wake] when it is durable.
 func (o *Outbox) Emit(tx store.Tx, all ...*Delivery) error { return o.emit(tx, false, all) }
 
-// Begin is Emit of a delivery that is about to be tried: if the relay of this process has a place for it, it is claimed as it is
-// stored, so that no other transaction has to. The caller must call [Outbox.Wake] with this very delivery: one that was claimed
-// and not heard of again is tried when its lease ends, 20 seconds later.
+// Begin is Emit of a delivery that is about to be tried: if the relay of this process will soon have a place for it, it is claimed
+// as it is stored, so that no other transaction has to, nor read it again. The caller must call [Outbox.Wake] with this very delivery: one that was claimed
+// and not heard of again is tried when its lease ends, 20 seconds later. What it refers to, its payload and its headers, is the
+// relay's from then on.
 func (o *Outbox) Begin(tx store.Tx, d *Delivery) error { return o.emit(tx, true, []*Delivery{d}) }
 
 var errIncomplete = errors.New("event: a delivery needs Kind, Target and Scope")
@@ -90,8 +91,9 @@ func (o *Outbox) Wake(all ...*Delivery) {
 	}
 	for _, d := range all {
 		if c := d.claimed; c != nil {
-			d.claimed = nil
-			o.relay.begin(d.lane(), *c)
+			begun := *d
+			d.claimed, begun.claimed = nil, nil
+			o.relay.begin(d.lane(), job{*c, &begun})
 		} else {
 			o.relay.wake(d.lane())
 		}
@@ -109,11 +111,7 @@ func (o *Outbox) enqueue(tx store.Tx, d *Delivery, due time.Time, begin bool) er
 	if err != nil {
 		return fmt.Errorf("emit to %s: %w", d.Target, err)
 	}
-	body, err := d.encode()
-	if err != nil {
-		return err
-	}
-	m := store.Message{ID: d.ID, Body: o.seal.Seal(body, []byte(lane.queue)), Due: due, Group: d.Group}
+	m := store.Message{ID: d.ID, Body: o.seal.Seal(d.encode(), []byte(lane.queue)), Due: due, Group: d.Group}
 	if begin && o.relay != nil && o.relay.hasRoom(lane, d.Kind) {
 		m.Lease = lease
 	}
@@ -122,7 +120,7 @@ func (o *Outbox) enqueue(tx store.Tx, d *Delivery, due time.Time, begin bool) er
 		return fmt.Errorf("emit to %s: %w", d.Target, err)
 	}
 	if r := done[0].Receipt; r != "" {
-		d.claimed = &store.Claimed{ID: d.ID, Body: m.Body, Receipt: r, Tries: 1, Sequence: done[0].Sequence}
+		d.claimed = &store.Claimed{ID: d.ID, Receipt: r, Tries: 1, Sequence: done[0].Sequence}
 	}
 	return nil
 }

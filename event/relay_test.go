@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -290,6 +292,53 @@ func TestSlowLaneGivesBack(t *testing.T) {
 	eventually(t, "all are done", func() bool { _, end := s.seen(); return len(end) == 300 })
 }
 
+// counting is a handler whose tries are counted while they are under way.
+type counting struct {
+	*script
+	under, most atomic.Int64
+}
+
+func newCounting(places int, try func()) *counting {
+	c := &counting{}
+	c.script = &script{places: places, deliver: func(context.Context, *Delivery) error {
+		n := c.under.Add(1)
+		defer c.under.Add(-1)
+		for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+		}
+		try()
+		return nil
+	}}
+	return c
+}
+
+// A lane whose tries wait gets as many places as it needs, and one whose tries stand in each other's way does not.
+func TestPlacesThatPayOff(t *testing.T) {
+	var one sync.Mutex
+	waits := newCounting(500, func() { time.Sleep(30 * time.Millisecond) })
+	crowds := newCounting(500, func() {
+		one.Lock()
+		defer one.Unlock()
+		time.Sleep(6 * time.Millisecond)
+	})
+	w := newWorld(t, map[string]Handler{"waits": waits, "crowds": crowds})
+	var all []*Delivery
+	for range 200 {
+		all = append(all, &Delivery{Kind: "crowds", Target: "a"})
+	}
+	for range 2000 {
+		all = append(all, &Delivery{Kind: "waits", Target: "a"})
+	}
+	w.emit(all...)
+	begin := int64(perProcessor * runtime.GOMAXPROCS(0))
+	eventually(t, "all are delivered", w.empty)
+	if n := waits.most.Load(); n < 3*begin {
+		t.Errorf("%d tries that wait were under way at once, %d to begin with", n, begin)
+	}
+	if n := crowds.most.Load(); n > 8*begin {
+		t.Errorf("%d tries that crowd were under way at once, %d to begin with", n, begin)
+	}
+}
+
 // What a stopped relay had under way is delivered by the next one, soon.
 func TestStopAndStart(t *testing.T) {
 	s := &script{places: 100, deliver: func(ctx context.Context, _ *Delivery) error {
@@ -383,29 +432,6 @@ func TestAfter(t *testing.T) {
 			t.Errorf("wait %d is %v", n, w)
 		}
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	b, err := (&Delivery{Kind: "k", Target: "a", Payload: []byte("x"), Headers: map[string]string{"a": "b"}}).encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Add([]byte{0, 0, 0, 2, '{', '}'})
-	f.Add([]byte{255, 255, 255, 255})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := decode(b)
-		if err != nil {
-			return
-		}
-		again, err := d.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := decode(again); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 func TestBacklog(t *testing.T) {

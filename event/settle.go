@@ -13,23 +13,101 @@ import (
 // Tries that end soon after each other are settled together: a transaction each would keep the disk busy, and who emits waits
 // for the disk. One that ends after a pause is settled at once.
 const (
-	settleBusy   = 5 * time.Millisecond // since the last transaction
-	settleLinger = 2 * time.Millisecond
-	settleMost   = 64
+	settlePause = 10 * time.Millisecond // between two transactions
+	settleMost  = 128                   // so many do not wait
 )
 
 // settles gathers what is settled together.
 type settles struct {
 	mu    sync.Mutex
-	batch *batch // that takes more; nil for none
-	last  time.Time
+	all   []*ending
+	wake  chan struct{} // there is something
+	hurry chan struct{} // and much of it
+	over  chan struct{} // closed when nothing comes any more
 }
 
-// batch is what one transaction settles.
-type batch struct {
-	all  []*ending
-	done chan struct{} // closed when err is set
-	err  error
+func newSettles() *settles {
+	return &settles{wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), over: make(chan struct{})}
+}
+
+// add has an ending settled.
+func (s *settles) add(e *ending) {
+	s.mu.Lock()
+	s.all = append(s.all, e)
+	n := len(s.all)
+	s.mu.Unlock()
+	switch n {
+	case 1:
+		signal(s.wake)
+	case settleMost:
+		signal(s.hurry)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (s *settles) take() []*ending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.all
+	s.all = nil
+	return all
+}
+
+// settler settles what ends until nothing comes any more.
+func (r *Relay) settler() {
+	s, last := r.settles, time.Time{}
+	pause := time.NewTimer(settlePause)
+	defer pause.Stop()
+	for over := false; !over; {
+		select {
+		case <-s.wake:
+			pause.Reset(settlePause - time.Since(last))
+			select {
+			case <-pause.C:
+			case <-s.hurry:
+			case <-s.over:
+			}
+		case <-s.over:
+			over = true
+		}
+		last = time.Now()
+		for all := s.take(); len(all) > 0; {
+			n := min(len(all), settleMost)
+			r.settleTogether(all[:n])
+			all = all[n:]
+		}
+	}
+}
+
+// settleTogether settles in one transaction. After an error nothing of it is done, and each is settled by itself.
+func (r *Relay) settleTogether(all []*ending) {
+	err := r.deps.Store.Update(context.WithoutCancel(r.hurry), func(tx store.Tx) error {
+		for _, e := range all {
+			err := e.settle(tx, false)
+			if e.lost = errors.Is(err, store.ErrLease); err != nil && !e.lost {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, e := range all {
+		if err == nil {
+			r.concluded(e)
+		} else {
+			r.late.Go(func() { r.settleAlone(e) })
+		}
+	}
+}
+
+func (r *Relay) settleAlone(e *ending) {
+	e.lost = !e.lane.settle(r.hurry, e.attempt.claimed.Receipt, func(tx store.Tx) error { return e.settle(tx, true) })
+	r.concluded(e)
 }
 
 // ending is what becomes of a delivery after a try.
@@ -43,27 +121,29 @@ type ending struct {
 	lost    bool    // the claim did not hold: another try is under way, and will settle it
 }
 
-// conclude removes the delivery, or puts it back for later.
-func (l *lane) conclude(ctx context.Context, a *attempt) {
+// conclude says what becomes of the delivery: it is removed, or put back for later.
+func (l *lane) conclude(a *attempt) *ending {
 	e := &ending{lane: l, attempt: a}
 	e.next, e.outcome = a.delivery.next(a.err, time.Now())
 	e.outcome.Result = a.result
-	ordered := a.delivery.Group != "" // what is behind it waits for this
-	if ordered || l.relay.settleTogether(ctx, e) != nil {
-		e.lost = !l.settle(ctx, a.claimed.Receipt, func(tx store.Tx) error { return e.settle(tx, true) })
-	}
+	return e
+}
+
+// concluded tells everybody of what is settled.
+func (r *Relay) concluded(e *ending) {
+	l, d := e.lane, e.attempt.delivery
+	defer l.settled()
 	if e.lost {
 		return
 	}
 	for _, err := range e.refused {
-		l.relay.metrics.lost.WithLabelValues(a.delivery.Kind).Inc()
-		l.relay.deps.Log.Error("an event is settled without what it should have emitted", "lane", l.kind(), "id", a.delivery.ID,
-			"target", a.delivery.Target, "error", err)
+		r.metrics.lost.WithLabelValues(d.Kind).Inc()
+		r.deps.Log.Error("an event is settled without what it should have emitted", "lane", l.kind, "id", d.ID, "target", d.Target, "error", err)
 	}
-	l.relay.metrics.tried(a.delivery.Kind, e.next != nil, e.outcome)
-	l.relay.deps.Outbox.Wake(e.emitted...)
-	if e.next != nil || ordered { // the next of its group may have been waiting for this one
-		l.relay.wake(l.id)
+	r.metrics.tried(d.Kind, e.next != nil, e.outcome)
+	r.deps.Outbox.Wake(e.emitted...)
+	if e.next != nil || d.Group != "" { // the next of its group may have been waiting for this one
+		r.wake(l.id)
 	}
 }
 
@@ -117,52 +197,6 @@ func (e *ending) refuse(err error, alone bool) error {
 	return nil
 }
 
-// settleTogether settles with others that end now, in a transaction that the first of them makes. After an error nothing of it is
-// done, and each has to be settled by itself.
-func (r *Relay) settleTogether(ctx context.Context, e *ending) error {
-	s := &r.settles
-	s.mu.Lock()
-	b := s.batch
-	if b != nil {
-		b.all = append(b.all, e)
-		if len(b.all) >= settleMost {
-			s.batch = nil
-		}
-		s.mu.Unlock()
-		<-b.done
-		return b.err
-	}
-	b = &batch{all: []*ending{e}, done: make(chan struct{})}
-	s.batch = b
-	busy := time.Since(s.last) < settleBusy
-	s.mu.Unlock()
-	if busy {
-		time.Sleep(settleLinger)
-	}
-	s.mu.Lock()
-	if s.batch == b {
-		s.batch = nil
-	}
-	s.last = time.Now()
-	s.mu.Unlock()
-	defer close(b.done)
-	b.err = errPanicked // unless Update returns
-	b.err = r.deps.Store.Update(context.WithoutCancel(ctx), b.settle)
-	return b.err
-}
-
-var errPanicked = errors.New("event: the store panicked")
-
-func (b *batch) settle(tx store.Tx) error {
-	for _, e := range b.all {
-		err := e.settle(tx, false)
-		if e.lost = errors.Is(err, store.ErrLease); err != nil && !e.lost {
-			return err
-		}
-	}
-	return nil
-}
-
 // settle runs a transaction that ends a claim, again and again if the store has no room. It holds the claim meanwhile, so that
 // what was delivered is not delivered again because nobody could write that down.
 func (l *lane) settle(ctx context.Context, receipt string, fn func(store.Tx) error) bool {
@@ -174,7 +208,7 @@ func (l *lane) settle(ctx context.Context, receipt string, fn func(store.Tx) err
 		case errors.Is(err, store.ErrLease):
 			return false // it took too long: another try is under way, and will settle it
 		}
-		l.relay.deps.Log.Error("settle event", "lane", l.kind(), "error", err)
+		l.relay.deps.Log.Error("settle event", "lane", l.kind, "error", err)
 		select {
 		case <-ctx.Done():
 			return false

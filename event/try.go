@@ -10,11 +10,14 @@ import (
 )
 
 // try makes one try of a claimed delivery. It answers nil if there is nothing to conclude from it.
-func (l *lane) try(ctx context.Context, c store.Claimed) *attempt {
-	d, err := l.relay.deps.Outbox.open(l.id, c.Body)
+func (l *lane) try(ctx context.Context, j job) *attempt {
+	c, d, err := j.claimed, j.delivery, error(nil)
+	if d == nil {
+		d, err = l.relay.deps.Outbox.open(l.id, c.Body)
+	}
 	if err != nil {
 		// Nobody can ever read it; it stays where it is, out of the way, for whoever has the key.
-		l.relay.deps.Log.Error("read event", "lane", l.kind(), "id", c.ID, "error", err)
+		l.relay.deps.Log.Error("read event", "lane", l.kind, "id", c.ID, "error", err)
 		l.settle(ctx, c.Receipt, func(tx store.Tx) error {
 			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(24*time.Hour))
 		})
@@ -40,7 +43,7 @@ func (l *lane) try(ctx context.Context, c store.Claimed) *attempt {
 	}
 	stop()
 	if err != nil && ctx.Err() != nil {
-		l.giveBack([]store.Claimed{c})
+		l.giveBack([]job{j})
 		return nil
 	}
 	return &attempt{claimed: c, delivery: d, handler: h, err: err, result: result}

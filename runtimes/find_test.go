@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -132,11 +133,11 @@ func FuzzParseProbe(f *testing.F) {
 
 func TestParseProbe(t *testing.T) {
 	in, err := parseProbe(Python, "a site's noise\n3.12.1\n/venv/bin/python\n/venv\n/base\n")
-	if want := (interpreter{path: "/venv/bin/python", version: "3.12.1", prefix: "/venv", extra: "/base"}); err != nil || in != want {
+	if want := (interpreter{path: "/venv/bin/python", version: "3.12.1", prefix: "/venv", extra: "/base"}); err != nil || !reflect.DeepEqual(in, want) {
 		t.Errorf("virtual environment: %+v, %v", in, err)
 	}
 	in, err = parseProbe(Java, "Property settings:\n    java.home = /jvm\n    java.version = 17.0.1\nopenjdk version\n")
-	if want := (interpreter{path: "/jvm/bin/java", version: "17.0.1", prefix: "/jvm"}); err != nil || in != want {
+	if want := (interpreter{path: "/jvm/bin/java", version: "17.0.1", prefix: "/jvm"}); err != nil || !reflect.DeepEqual(in, want) {
 		t.Errorf("java: %+v, %v", in, err)
 	}
 	for _, f := range []Family{Python, Node, Java} {

@@ -1,6 +1,7 @@
 package runtimes
 
 import (
+	"crypto/sha256"
 	"bytes"
 	"context"
 	"fmt"
@@ -24,7 +25,7 @@ func javac(t testing.TB, runtime string, sources ...string) string {
 	if _, err := os.Stat(compiler); err != nil {
 		t.Skipf("%s has no javac, so there is nothing to run in it", in.prefix)
 	}
-	dir := filepath.Join(shared.dir, "classes", runtime, digest(sources))
+	dir := filepath.Join(shared.dir, "classes", runtime, fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, sources))))
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}

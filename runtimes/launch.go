@@ -194,7 +194,7 @@ func (b *builder) node() []string {
 }
 
 func (b *builder) java() []string {
-	b.mounts = append(b.mounts, outsideLinks(b.in.prefix)...)
+	b.mounts = append(b.mounts, b.in.outside...)
 	// The heap takes what is left of the memory after the JVM's own: much of a small function's, little of a large one's.
 	heap := b.memory - max(60, b.memory/8)
 	return []string{

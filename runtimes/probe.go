@@ -16,10 +16,11 @@ const probeTimeout = 20 * time.Second
 
 // interpreter is a program that serves a runtime.
 type interpreter struct {
-	path    string // the binary itself, symbolic links and shims resolved
-	version string // "3.12.1"
-	prefix  string // the directory that it lives in: <prefix>/bin/node
-	extra   string // a second directory it needs: the Python that a virtual environment stands on, or ""
+	path    string  // the binary itself, symbolic links and shims resolved
+	version string  // "3.12.1"
+	prefix  string  // the directory that it lives in: <prefix>/bin/node
+	extra   string  // a second directory it needs: the Python that a virtual environment stands on, or ""
+	outside []Mount // what a Java home links to elsewhere
 }
 
 // probe asks a program what it is. It runs without a shell, with none of our environment but a home directory.
@@ -95,7 +96,7 @@ func parseJava(out string) (interpreter, error) {
 	if in.version == "" || !filepath.IsAbs(in.prefix) {
 		return in, fmt.Errorf("not the answer of a Java: %.80q", out)
 	}
-	in.path = filepath.Join(in.prefix, "bin", "java")
+	in.path, in.outside = filepath.Join(in.prefix, "bin", "java"), outsideLinks(in.prefix)
 	return in, nil
 }
 

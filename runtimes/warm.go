@@ -2,13 +2,16 @@ package runtimes
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // A waiting process can be given maxVariables of the customer's. Java's has room for a fixed number, with those of the platform and
@@ -123,26 +126,33 @@ func (b *builder) warm(args []string) *Warm {
 	env["LAMBDA_TASK_ROOT"], env["LAMBDA_RUNTIME_DIR"] = "/var/task", "/var/runtime"
 	env["_ENFOLD_WARM"] = "1"
 	w := &Warm{Args: args}
-	if b.r.family == Java {
-		w.Args, w.Env = b.javaWarm(args)
-	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		w.Env = append(w.Env, name+"="+env[name])
 	}
-	w.Key = b.r.name + " " + digest(w.Args, w.Env, b.mounts)
+	if b.r.family == Java {
+		w.Args = b.javaWarm(args)
+	}
+	w.Key = b.r.name + " " + digest(w, b.mounts)
+	if b.r.family == Java {
+		w.Env = slices.Concat(javaSpace(), w.Env)
+	}
 	return w
 }
 
-// javaWarm is the command line and the room in the environment of a Java that waits. It writes its configuration over its own
-// environment, where the class library has it from, when it is first asked for it, and children and native code too.
-func (b *builder) javaWarm(args []string) (warm, env []string) {
+// javaWarm is the command line of a Java that waits.
+func (b *builder) javaWarm(args []string) []string {
 	options := append(b.unsafeJava(), "-Drun.enfold.wait=true") // the bootstrap removes the last
+	return slices.Concat(args[:1], options, args[1:])
+}
+
+// javaSpace is the room in the environment of a Java that waits: it writes its configuration over its own environment, where the
+// class library has it from when it is first asked for it, and children and native code too.
+var javaSpace = sync.OnceValue(func() (env []string) {
 	for i := range javaSlots {
 		env = append(env, fmt.Sprintf("_ENFOLD_%d=", i))
 	}
-	env = append(env, "_ENFOLD="+strings.Repeat(".", javaRoom))
-	return slices.Concat(args[:1], options, args[1:]), env
-}
+	return append(env, "_ENFOLD="+strings.Repeat(".", javaRoom))
+})
 
 // unsafeJava is what makes a Java say nothing on standard error of a bootstrap that reaches into the class library.
 func (b *builder) unsafeJava() []string {
@@ -152,8 +162,20 @@ func (b *builder) unsafeJava() []string {
 	return []string{"--sun-misc-unsafe-memory-access=allow"}
 }
 
-func digest(parts ...any) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q", parts)
-	return hex.EncodeToString(h.Sum(nil)[:8])
+// digest tells what is started differently apart. It is part of every cold start.
+func digest(w *Warm, mounts []Mount) string {
+	var b []byte
+	add := func(list ...string) {
+		b = binary.AppendUvarint(b, uint64(len(list)))
+		for _, s := range list {
+			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+		}
+	}
+	add(w.Args...)
+	add(w.Env...)
+	for _, m := range mounts {
+		add(m.Source, m.Target, strconv.FormatBool(m.Optional))
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
 }

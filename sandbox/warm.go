@@ -17,10 +17,12 @@ type Warmer interface {
 
 // Warmed is a sandbox that waits to become somebody's.
 type Warmed interface {
-	// Claim makes it the sandbox of spec, once, and hands config to the process, which ends the process's standard input. The
-	// Mounts of spec are bound over what Warm has mounted; a Target is a directory that every sandbox has: /var/task, /opt. They are
-	// there, and the limits hold, before the process reads the first byte of config. If it fails, Warmed is to be destroyed.
-	Claim(ctx context.Context, spec Spec, config []byte) (Sandbox, Process, error)
+	// Claim makes it the sandbox of spec, once, and hands what config answers to the process, which ends the process's standard input.
+	// The Mounts of spec are bound over what Warm has mounted; a Target is a directory that every sandbox has: /var/task, /opt. They are
+	// there, and the limits hold, before the process reads the first byte. config is called at most once, before Claim returns, while
+	// others mount: that is the time to make what takes a while. Nil hands over nothing. If Claim fails, with config's error among
+	// others, Warmed is to be destroyed.
+	Claim(ctx context.Context, spec Spec, config func() ([]byte, error)) (Sandbox, Process, error)
 	// Done is closed when the process is dead.
 	Done() <-chan struct{}
 	// Memory is what it uses now, in bytes, 0 if that is not known.

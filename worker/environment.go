@@ -97,17 +97,13 @@ func (p *Pool) furnish(ctx context.Context, e *environment) (*environment, error
 	if err != nil && unfit == nil {
 		return nil, fmt.Errorf("prepare runtime %s: %w", f.Runtime, err)
 	}
-	id, err := p.mint(ctx, f)
-	if err != nil {
-		return nil, err
-	}
 	name := newID()
 	now := time.Now()
 	stream := &LogStream{
 		Account: f.Account, Region: f.Region, Group: f.LogGroup,
 		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + name,
 	}
-	e.unfit, e.broken, e.created, e.identity = unfit, unfit != nil, now, id
+	e.unfit, e.broken, e.created = unfit, unfit != nil, now
 	e.at.stream, e.at.initType = stream.Name, e.initType()
 	if err := e.move(ctx, spec(f, name, launch.Root), launch); err != nil {
 		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
@@ -120,26 +116,46 @@ func (p *Pool) furnish(ctx context.Context, e *environment) (*environment, error
 	return e, nil
 }
 
-// move gets a sandbox: one that waits with the runtime booted, or a new one.
+// move gets a sandbox, and an identity for it: one that waits with the runtime booted, or a new one.
 func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtimes.Launch) error {
 	if e.snap != nil {
+		if err := e.identify(ctx); err != nil {
+			return err
+		}
 		return e.moveSnap(ctx, spec, launch)
 	}
 	if w := e.ready(launch); w != nil {
 		err := e.claim(ctx, w, spec, launch)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
+		case errors.Is(err, errMint): // nor would a new one get any
+			e.pool.ready.giveUp(w)
+			return err
 		}
 		e.pool.ready.spoilt(w, err)
 	}
 	spec.Mounts = append(spec.Mounts, mounts(launch)...)
+	identified := make(chan error, 1)
+	go func() { identified <- e.identify(ctx) }() // the sandbox mounts meanwhile
 	box, err := e.driver.Create(ctx, spec)
-	if err != nil {
+	if err = errors.Join(err, <-identified); err != nil {
+		if box != nil {
+			err = errors.Join(err, box.Destroy())
+		}
 		return err
 	}
 	e.box = box
 	e.settle(launch)
 	return nil
+}
+
+// identify gives the environment its identity, if it has none.
+func (e *environment) identify(ctx context.Context) (err error) {
+	if e.identity.AccessKeyID == "" {
+		e.identity, err = e.pool.mint(ctx, e.function)
+	}
+	return err
 }
 
 // ready is a sandbox that waits with the runtime booted, nil if there is none: they are all of the server's own kind.
@@ -158,11 +174,15 @@ func (e *environment) claim(ctx context.Context, w *waiting, spec sandbox.Spec, 
 	if e.pool.deps.API != nil {
 		e.at.api = "http://" + api
 	}
-	var config []byte
-	for _, v := range e.variables(launch) {
-		config = append(append(config, v...), 0)
-	}
-	box, process, err := w.Claim(ctx, spec, config)
+	box, process, err := w.Claim(ctx, spec, func() (config []byte, err error) {
+		if err := e.identify(ctx); err != nil {
+			return nil, err
+		}
+		for _, v := range e.variables(launch) {
+			config = append(append(config, v...), 0)
+		}
+		return config, nil
+	})
 	if err != nil {
 		return err
 	}

@@ -196,9 +196,14 @@ func (r *ready) destroy(w *waiting) {
 
 // spoilt destroys one that could not be claimed.
 func (r *ready) spoilt(w *waiting, err error) {
+	r.log.Warn("a waiting sandbox could not be used, so a new one is made", "error", err)
+	r.giveUp(w)
+}
+
+// giveUp destroys one that was taken, and not claimed.
+func (r *ready) giveUp(w *waiting) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.log.Warn("a waiting sandbox could not be used, so a new one is made", "error", err)
 	if !r.closed {
 		r.discard(w)
 		return

@@ -74,11 +74,11 @@ func (w *warmed) Destroy() error {
 }
 
 // Claim makes it spec's.
-func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (sandbox.Sandbox, sandbox.Process, error) {
+func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config func() ([]byte, error)) (sandbox.Sandbox, sandbox.Process, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	spec = spec.WithDefaults()
-	err := w.claimable(ctx, spec, config)
+	err := w.claimable(ctx, spec)
 	if err == nil {
 		err = w.take(spec, config)
 	}
@@ -90,15 +90,13 @@ func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (s
 	return w.box, w.process, nil
 }
 
-func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte) error {
+func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec) error {
 	had := w.box.spec
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case w.settled || w.process.isDone():
 		return sandbox.ErrDestroyed
-	case len(config) > maxConfig:
-		return fmt.Errorf("a configuration of %d bytes is longer than %d", len(config), maxConfig)
 	case spec.Root != nil:
 		return fmt.Errorf("a process that runs cannot get another root: %w", errors.ErrUnsupported)
 	case spec.Files != had.Files || spec.Tmp != had.Tmp:
@@ -108,28 +106,42 @@ func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte
 }
 
 // take mounts what is spec's and sets its limits, and only then tells the process.
-func (w *warmed) take(spec sandbox.Spec, config []byte) error {
+func (w *warmed) take(spec sandbox.Spec, config func() ([]byte, error)) error {
 	s, p := w.box, w.process
 	before := s.spec.Mounts
 	if err := s.d.rename(s, spec); err != nil {
 		return err
 	}
 	defer s.d.done.Done()
-	if err := s.occupy(before); err != nil {
+	occupied := make(chan error, 1)
+	go func() { occupied <- s.occupy(before) }()
+	text, err := configOf(config)
+	if err = errors.Join(<-occupied, err); err != nil {
 		return err
 	}
 	p.oomKills = s.oomKills()
 	// Orders are obeyed one after the other: the process is where its code is before it reads the first byte.
 	orders := []guest.Frame{
-		{Kind: guest.KindEnter, Process: p.number, Body: []byte(p.dir)}, {Kind: guest.KindInput, Process: p.number, Body: config},
+		{Kind: guest.KindEnter, Process: p.number, Body: []byte(p.dir)}, {Kind: guest.KindInput, Process: p.number, Body: text},
 	}
-	if len(config) > 0 {
+	if len(text) > 0 {
 		orders = append(orders, guest.Frame{Kind: guest.KindInput, Process: p.number})
 	}
 	if err := s.ask(orders...); err != nil {
 		return fmt.Errorf("enter %s: %w", p.dir, err)
 	}
 	return nil
+}
+
+func configOf(config func() ([]byte, error)) ([]byte, error) {
+	if config == nil {
+		return nil, nil
+	}
+	text, err := config()
+	if err == nil && len(text) > maxConfig {
+		err = fmt.Errorf("a configuration of %d bytes is longer than %d", len(text), maxConfig)
+	}
+	return text, err
 }
 
 // mountAll mounts the Spec's mounts. gVisor sees them, as it asks the host for everything below the root each time.

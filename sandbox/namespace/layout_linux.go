@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/enfold-run/enfold/network"
+	"github.com/enfold-run/enfold/sandbox"
 	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
 )
 
@@ -56,7 +57,8 @@ func baseOps() ([]pid1.Op, error) {
 	for _, d := range []string{"/var/task", "/var/runtime", "/var/lang", "/opt", "/mnt", "/sys", "/run", "/home"} {
 		ops = append(ops, dirOp(d, 0o755))
 	}
-	return append(ops, pid1.Op{Kind: pid1.OpLink, Target: "/var/run", Source: "/run"}), nil
+	// Most sandboxes have a /tmp of the default size: mounting it would be the better part of claiming one. Others get theirs above it.
+	return append(ops, pid1.Op{Kind: pid1.OpLink, Target: "/var/run", Source: "/run"}, tmpOp(sandbox.DefaultTmp)), nil
 }
 
 // systemOps bind the host's programs.

@@ -219,7 +219,7 @@ func (d *Driver) tryWaiting(ctx context.Context, t *trialRun) error {
 		return err
 	}
 	start := time.Now()
-	s, p, err := w.Claim(ctx, sandbox.Spec{ID: "waiting", Owner: "trial"}, []byte("8\n"))
+	s, p, err := w.Claim(ctx, sandbox.Spec{ID: "waiting", Owner: "trial"}, func() ([]byte, error) { return []byte("8\n"), nil })
 	if err != nil {
 		return errors.Join(err, w.Destroy())
 	}

@@ -61,23 +61,31 @@ func (s *box) leave() {
 
 // claim mounts what the Spec has, for good, and sets its limits. The first process does the one while we do the other.
 func (s *box) claim() error {
+	if err := s.sendClaim(); err != nil {
+		return err
+	}
+	err := s.blank.limit(s.spec)
+	return errors.Join(s.await(s.mounted), err)
+}
+
+// sendClaim has the first process mount what the Spec has. It says so on s.mounted.
+func (s *box) sendClaim() error {
 	ops, files, err := s.mounts()
 	defer func() { closeAll(files) }()
 	if err != nil {
 		return err
 	}
-	msg := pid1.Mounts{Files: s.spec.Files, Ops: append(ops, tmpOp(s.spec.Tmp))}
+	if s.spec.Tmp != sandbox.DefaultTmp || s.spec.Root != nil {
+		ops = append(ops, tmpOp(s.spec.Tmp))
+	}
+	msg := pid1.Mounts{Files: s.spec.Files, Ops: ops}
 	if s.spec.Root != nil {
 		if msg.Image, files, err = s.layers(files); err != nil {
 			return err
 		}
 		msg.Skeleton = skeletonOps()
 	}
-	if err := s.blank.control.send(pid1.KindClaim, msg.Marshal(), files...); err != nil {
-		return err
-	}
-	err = s.blank.limit(s.spec)
-	return errors.Join(s.await(s.mounted), err)
+	return s.blank.control.send(pid1.KindClaim, msg.Marshal(), files...)
 }
 
 // Every mount may come with a descriptor.

@@ -135,11 +135,11 @@ func (w *warmed) Destroy() error {
 }
 
 // Claim makes it spec's.
-func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (sandbox.Sandbox, sandbox.Process, error) {
+func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config func() ([]byte, error)) (sandbox.Sandbox, sandbox.Process, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	spec = spec.WithDefaults()
-	err := w.claimable(ctx, spec, config)
+	err := w.claimable(ctx, spec)
 	if err == nil {
 		err = w.take(spec, config)
 	}
@@ -152,26 +152,60 @@ func (w *warmed) Claim(ctx context.Context, spec sandbox.Spec, config []byte) (s
 	return w.box, w.process, nil
 }
 
-func (w *warmed) take(spec sandbox.Spec, config []byte) error {
-	if err := w.box.d.rename(w.box, spec); err != nil {
+// take mounts what is spec's and sets its limits, and only then lets the process be told. The first process mounts meanwhile.
+func (w *warmed) take(spec sandbox.Spec, config func() ([]byte, error)) error {
+	s := w.box
+	if err := s.d.rename(s, spec); err != nil {
 		return err
 	}
-	defer w.box.d.done.Done()
-	if err := w.claim(); err != nil {
+	defer s.d.done.Done()
+	if err := s.sendClaim(); err != nil {
 		return err
 	}
-	_, err := w.config.Write(config)
-	return err
+	if err := w.limit(); err != nil {
+		return err
+	}
+	if err := w.configure(config); err != nil {
+		return err
+	}
+	return s.await(s.mounted)
 }
 
-func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec, config []byte) error {
+// limit sets the limits of a sandbox that is somebody's.
+func (w *warmed) limit() error {
+	b := w.box.blank
+	if b.group == nil {
+		return nil
+	}
+	// Before all else: what mounts would wait for everybody.
+	if err := b.group.Weigh(cgroup.Normal); err != nil {
+		return err
+	}
+	w.process.oomKills, _ = b.group.OOMKills() // unknown is none
+	return b.limit(w.box.spec)
+}
+
+// configure has the first process hand the configuration over when all is mounted.
+func (w *warmed) configure(config func() ([]byte, error)) error {
+	var text []byte
+	if config != nil {
+		var err error
+		if text, err = config(); err != nil {
+			return err
+		}
+	}
+	if len(text) > maxConfig {
+		return fmt.Errorf("a configuration of %d bytes is longer than %d", len(text), maxConfig)
+	}
+	return w.box.blank.control.send(pid1.KindConfig, text, int(w.config.Fd()))
+}
+
+func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case w.settled:
 		return sandbox.ErrDestroyed
-	case len(config) > maxConfig:
-		return fmt.Errorf("a configuration of %d bytes is longer than %d", len(config), maxConfig)
 	case spec.Root != nil:
 		return fmt.Errorf("a process that runs cannot get another root: %w", errors.ErrUnsupported)
 	case spec.Files != w.box.spec.Files:
@@ -195,15 +229,4 @@ func (d *Driver) rename(s *box, spec sandbox.Spec) error {
 	d.boxes[spec.ID] = s
 	d.done.Add(1)
 	return nil
-}
-
-// claim is the box's, with the weight of a sandbox that is somebody's: first, or its first process would wait for all others.
-func (w *warmed) claim() error {
-	if g := w.box.blank.group; g != nil {
-		if err := g.Weigh(cgroup.Normal); err != nil {
-			return err
-		}
-		w.process.oomKills, _ = g.OOMKills() // unknown is none
-	}
-	return w.box.claim()
 }

@@ -3,7 +3,6 @@
 package namespace
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +51,7 @@ func TestClaim(t *testing.T) {
 	defer d.Close()
 	w, out := warmShell(t, d, `echo; cat code; echo; pwd; grep -E 'Cap(Prm|Eff|Bnd)|Seccomp:|NoNewPrivs' /proc/self/status; ls -A /mnt | wc -l`)
 	spec := sandbox.Spec{ID: "claimed", Owner: "o", Mounts: task(t), Memory: 64 << 20}
-	s, p, err := w.Claim(context.Background(), spec, []byte("config"))
+	s, p, err := w.Claim(context.Background(), spec, configured("config"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,9 +111,6 @@ func TestClaimOnce(t *testing.T) {
 	w, _ := warmShell(t, d, "")
 	ctx := context.Background()
 	spec := sandbox.Spec{ID: "a", Owner: "o", Mounts: task(t)}
-	if _, _, err := w.Claim(ctx, spec, bytes.Repeat([]byte("x"), maxConfig+1)); err == nil {
-		t.Error("a configuration beyond the pipe was taken")
-	}
 	if _, _, err := w.Claim(ctx, sandbox.Spec{ID: "a", Files: 5}, nil); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("another limit of open files: %v", err)
 	}
@@ -147,6 +143,28 @@ func TestCloseDestroysWaiting(t *testing.T) {
 	}
 }
 
+// What does not fit into the pipe is refused, and the process sees nothing of it.
+func TestClaimTooLong(t *testing.T) {
+	d := openWith(t, -1)
+	defer d.Close()
+	w, out := warmShell(t, d, "")
+	spec := sandbox.Spec{ID: "a", Owner: "o", Mounts: task(t)}
+	if _, _, err := w.Claim(context.Background(), spec, configured(strings.Repeat("x", maxConfig+1))); err == nil {
+		t.Error("a configuration beyond the pipe was taken")
+	}
+	if err := w.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := io.ReadAll(out); len(got) > 0 {
+		t.Errorf("the process read something: it wrote %q", got)
+	}
+}
+
+// configured is a configuration that is known before.
+func configured(text string) func() ([]byte, error) {
+	return func() ([]byte, error) { return []byte(text), nil }
+}
+
 // BenchmarkClaim is from Claim up to the first byte that the waiting process writes of its configuration.
 func BenchmarkClaim(b *testing.B) {
 	d, err := New(Options{Stock: -1, Log: slog.New(slog.DiscardHandler)})
@@ -161,7 +179,7 @@ func BenchmarkClaim(b *testing.B) {
 		w, out := warmShell(b, d, "")
 		b.StartTimer()
 		t0 := time.Now()
-		s, _, err := w.Claim(context.Background(), sandbox.Spec{ID: fmt.Sprint("s", n), Owner: "o", Mounts: mounts}, []byte("x"))
+		s, _, err := w.Claim(context.Background(), sandbox.Spec{ID: fmt.Sprint("s", n), Owner: "o", Mounts: mounts}, configured("x"))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -25,6 +25,7 @@ func RunAhead(t *testing.T, e Expect, open func(t testing.TB) sandbox.Warmer) {
 	t.Run("Held", func(t *testing.T) { testHeld(t, e, open) })
 	t.Run("PriorClaim", func(t *testing.T) { testPriorClaim(t, open) })
 	t.Run("ClaimRace", func(t *testing.T) { testClaimRace(t, open) })
+	t.Run("ClaimFails", func(t *testing.T) { testClaimFails(t, open) })
 }
 
 // An aheadDriver makes every sandbox by a Warm and a Claim.
@@ -100,7 +101,7 @@ func (d *aheadDriver) claim(ctx context.Context, before []sandbox.Mount, spec sa
 		return nil, err
 	}
 	runtime, _ := d.Endpoints()
-	b.Sandbox, b.waiting, err = w.Claim(ctx, spec, []byte("ORDERS="+runtime+"\x00"))
+	b.Sandbox, b.waiting, err = w.Claim(ctx, spec, func() ([]byte, error) { return []byte("ORDERS=" + runtime + "\x00"), nil })
 	if err != nil {
 		return nil, errors.Join(err, w.Destroy())
 	}

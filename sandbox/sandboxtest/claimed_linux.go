@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -53,9 +54,8 @@ func testHeld(t *testing.T, e Expect, open func(testing.TB) sandbox.Warmer) {
 	if got.Cwd != taskDir || got.Code != "the code" {
 		t.Errorf("it is in %q and reads %q there", got.Cwd, got.Code)
 	}
-	if e.OwnKernel { // its /tmp is there before the claim, and is its own to write to
-		got.Ways = slices.DeleteFunc(got.Ways, func(way string) bool { return strings.Contains(way, " /tmp") })
-	}
+	// Its /tmp is there before the claim, and is its own to write to.
+	got.Ways = slices.DeleteFunc(got.Ways, func(way string) bool { return strings.Contains(way, " /tmp") })
 	if len(got.Ways) > 0 {
 		t.Errorf("by what it held it could: %q", got.Ways)
 	}
@@ -107,6 +107,48 @@ func testClaimRace(t *testing.T, open func(testing.TB) sandbox.Warmer) {
 	}
 }
 
+// testClaimFails has a claim fail for want of a configuration: the process never goes on, and nothing is left of it.
+func testClaimFails(t *testing.T, open func(testing.TB) sandbox.Warmer) {
+	d := open(t)
+	defer d.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	box, err := d.Warm(context.Background(), []sandbox.Mount{{Source: mustExe(t), Target: aheadPath}}, sandbox.Command{
+		Args: []string{aheadPath, probeArg, "tell"}, Dir: taskDir, Stdout: w,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, calls := errors.New("there is none"), 0
+	_, _, err = box.Claim(context.Background(), sandbox.Spec{ID: newID(), Owner: newID(), Memory: 256 << 20}, func() ([]byte, error) {
+		calls++
+		return []byte("secret"), none
+	})
+	if !errors.Is(err, none) || calls != 1 {
+		t.Errorf("the claim ended with %v after %d calls", err, calls)
+	}
+	if err := box.Destroy(); err != nil {
+		t.Error(err)
+	}
+	<-box.Done()
+	if out, err := io.ReadAll(r); err != nil || len(out) > 0 {
+		t.Errorf("the process went on, with %q: %v", out, err)
+	}
+}
+
+// probeTell says what it reads, once that has ended.
+func probeTell([]string) int {
+	text, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return fail(err)
+	}
+	fmt.Printf("read %q\n", text)
+	return 0
+}
+
 // probeRace waits for its target and then attacks at once, again and again.
 func probeRace([]string) int {
 	var tries []attempt
@@ -152,7 +194,8 @@ func claimProbe(t *testing.T, d sandbox.Warmer, mounts []sandbox.Mount, config [
 	if line, err := lines.ReadString('\n'); line != "waiting\n" {
 		t.Fatalf("the process that waits said %q: %v", line, err)
 	}
-	s, p, err := box.Claim(context.Background(), sandbox.Spec{ID: newID(), Owner: newID(), Mounts: mounts, Memory: 256 << 20}, config)
+	s, p, err := box.Claim(context.Background(), sandbox.Spec{ID: newID(), Owner: newID(), Mounts: mounts, Memory: 256 << 20},
+		func() ([]byte, error) { return config, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

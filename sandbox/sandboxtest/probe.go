@@ -67,6 +67,7 @@ func probes() map[string]probe {
 		"leave":       probeLeave,
 		"search":      probeSearch,
 		"race":        probeRace,
+		"tell":        probeTell,
 		"rights":      probeRights,
 		"calls":       probeCalls,
 		"arguments":   probeArguments,

@@ -2,11 +2,8 @@ package cloudtrail
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"runtime"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -30,14 +27,6 @@ type intent struct {
 	eventID  string
 	sealed   []byte // the row; nil once it is stored
 	recorded bool   // the call is over: what changes later needs no row
-}
-
-// intentRow is the row before it is sealed.
-type intentRow struct {
-	Boot string
-	Data bool
-	At   time.Time
-	Line json.RawMessage // the record as it will be if nobody comes to write a better one
 }
 
 // audited is a store whose changes do not survive without their record.
@@ -112,21 +101,19 @@ func (s *Service) intentOf(call *aws.Call) (*intent, []byte) {
 
 func (s *Service) newIntent(call *aws.Call) *intent {
 	e := s.newEntry(call)
-	e.recovered = true
 	if e.data {
-		e.input = shallow(call.Input)
+		e.params = elements(withARN(shallow(call.Input), e.resources().first), "requestParameters")
 	} else {
 		e.params = elements(call.Input, "requestParameters")
 	}
-	i := &intent{scope: store.Scope{Account: e.recipient}, eventID: uuid.NewString()}
-	row := intentRow{Boot: s.boot, Data: e.data, At: e.at, Line: e.render(nil, i.eventID, identityOf(e.principal))}
-	b, err := json.Marshal(row)
-	if err != nil { // only if a line were no JSON
-		panic(fmt.Sprintf("cloudtrail: encode intent: %v", err))
-	}
-	i.sealed = s.key.Seal(b, intentName(i.scope, i.eventID))
+	i := &intent{scope: store.Scope{Account: e.recipient}, eventID: newEventID()}
+	i.sealed = s.key.Seal(e.appendIntent(nil, s.boot), intentName(i.scope, i.eventID))
 	return i
 }
+
+// newEventID is an id that is greater than those before it, so that the rows of calls that are made at the same time are next to
+// each other and share pages of the store.
+func newEventID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // intentName is what an intent's row is bound to.
 func intentName(sc store.Scope, eventID string) []byte {
@@ -195,14 +182,7 @@ func (s *Service) openIntent(sc store.Scope, rec store.Record) (e entry, ours bo
 	if err != nil {
 		return e, false, err
 	}
-	var row intentRow
-	if err := json.Unmarshal(b, &row); err != nil {
-		return e, false, err
-	}
-	if len(row.Line) == 0 {
-		return e, false, errors.New("an intent without a record")
-	}
-	return entry{
-		recipient: sc.Account, at: row.At, data: row.Data, line: row.Line, intent: &intent{scope: sc, eventID: rec.Key},
-	}, row.Boot == s.boot, nil
+	i := &intent{scope: sc, eventID: rec.Key}
+	e, boot, err := parseIntent(b, i)
+	return e, boot == s.boot, err
 }

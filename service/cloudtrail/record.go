@@ -125,10 +125,15 @@ func (e *entry) render(buf []byte, id string, who identity) []byte {
 	if e.line != nil {
 		return e.line
 	}
-	resources, first := e.resources()
+	on := e.resources()
 	if e.data {
-		e.params = elements(withARN(e.input, first), "requestParameters")
+		e.params = elements(withARN(e.input, on.first), "requestParameters")
 	}
+	return e.renderOn(on, buf, id, who)
+}
+
+// renderOn is render of an entry that has its params.
+func (e *entry) renderOn(on resources, buf []byte, id string, who identity) []byte {
 	o := newObject(slices.Grow(buf, 1024+len(e.params)+len(e.response)))
 	o.text("op", e.op.Name)
 	o.text("action", e.op.Action)
@@ -148,14 +153,14 @@ func (e *entry) render(buf []byte, id string, who identity) []byte {
 	r.text("errorMessage", e.message)
 	r.raw("requestParameters", e.params)
 	r.raw("responseElements", e.response)
-	if more := e.additional(first); more != nil {
+	if more := e.additional(on.first); more != nil {
 		r.raw("additionalEventData", more)
 	}
 	r.text("requestID", e.requestID)
 	r.text("eventID", id)
 	r.truth("readOnly", e.op.ReadOnly)
-	if resources != nil {
-		r.raw("resources", resources)
+	if on.list != nil {
+		r.raw("resources", on.list)
 	}
 	r.text("eventType", "AwsApiCall")
 	r.truth("managementEvent", !e.data)
@@ -211,28 +216,33 @@ func withVersion(function, version string) string {
 	return arn.String()
 }
 
-// resources are the record's, nil for none; first is the ARN of the first.
-func (e *entry) resources() (list []byte, first string) {
+// resources are what a call acted on.
+type resources struct {
+	list  []byte // JSON; nil for none
+	first string // ARN
+}
+
+func (e *entry) resources() (on resources) {
 	for _, a := range e.access {
 		r, ok := resourceOf(a.Resource)
 		if !ok || a.Action != e.op.Action {
 			continue
 		}
-		if list == nil {
-			first, list = r.ARN, append(list, '[')
+		if on.list == nil {
+			on.first, on.list = r.ARN, append(on.list, '[')
 		} else {
-			list = append(list, ',')
+			on.list = append(on.list, ',')
 		}
-		o := newObject(list)
+		o := newObject(on.list)
 		o.text("accountId", r.Account)
 		o.text("type", r.Type)
 		o.text("ARN", r.ARN)
-		list = o.end()
+		on.list = o.end()
 	}
-	if list != nil {
-		list = append(list, ']')
+	if on.list != nil {
+		on.list = append(on.list, ']')
 	}
-	return list, first
+	return on
 }
 
 // withARN names the function of an invocation by its ARN, as CloudTrail does.

@@ -1,13 +1,32 @@
 package lambda
 
 import (
+	"context"
 	"slices"
 
+	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/store"
 )
 
 // expectAtStart is of how many functions the worker is told, when the server starts, that they are likely to be invoked.
 const expectAtStart = 100
+
+// expect is told of a version that is likely to be invoked soon: it was just made or changed. What its invocation will ask for is then
+// known, and a runtime waits for it.
+func (s *Service) expect(ctx context.Context, r ref, v *version) {
+	s.deps.Runner.Expect(bareFunction(r, v))
+	if v.Version != latest || v.serving().KMSKey != "" { // a customer's key is used when there is an invocation, and may not be by then
+		return
+	}
+	ctx = asLambda(ctx, r.scope)
+	m := s.cache.of(functionKey{r.scope, r.name})
+	found, err := s.load(ctx, r)
+	if err != nil || found.main.state.Is != api.StateActive {
+		return // the invocation will say why
+	}
+	m.put(r.qualifier, found)
+	_, _ = s.access(ctx, r) // so does this
+}
 
 // recentVersions are the versions that were modified last, the latest first, and no more than expectAtStart.
 type recentVersions []recentVersion

@@ -165,7 +165,7 @@ func (s *Service) tryActivate(ctx context.Context, j job) error {
 		s.deps.Runner.Retire(retired)
 	}
 	if next.State.Is == api.StateActive && !next.snapped() {
-		s.deps.Runner.Expect(bareFunction(ref{scope: j.scope, name: j.function}, &next))
+		s.expect(ctx, ref{scope: j.scope, name: j.function}, &next)
 	}
 	if j.version != latest {
 		s.keeper.look(functionKey{j.scope, j.function}) // it may have been provisioned while it was Pending

@@ -37,7 +37,7 @@ func (c *call) answer(err error) {
 	c.done <- struct{}{}
 }
 
-// update hands fn to the writer and waits for what became of it. A context that ends first takes the call back if the writer
+// update runs fn, or hands it to the writer's goroutines if others write, and waits for what became of it. A context that ends first takes the call back if the writer
 // has not begun it; afterwards the outcome is waited for, so that the answer is the truth.
 func (w *writer) update(ctx context.Context, fn func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
@@ -45,10 +45,13 @@ func (w *writer) update(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	c := w.spare.Get().(*call)
 	c.fn = fn
-	select {
-	case w.calls <- c:
-	case <-ctx.Done():
-		return ctx.Err()
+	if !w.alone(c) {
+		select {
+		case w.calls <- c:
+			w.rouse()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	select {
 	case <-c.done:

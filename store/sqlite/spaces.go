@@ -34,7 +34,7 @@ var (
 // maxSpaces bounds what a writer remembers.
 const maxSpaces = 10_000
 
-// spaces remembers the numbers of spaces on the connection that alone changes them.
+// spaces remembers the numbers of spaces, 0 for one that is not there, on the connection that alone changes them.
 type spaces struct{ ids map[space]int64 }
 
 func (s *spaces) put(k space, id int64) {
@@ -63,8 +63,8 @@ func (t *txn) space(k space) (int64, error) {
 		return id, nil
 	}
 	id, err := t.conn.find(k)
-	if err == nil && id != 0 {
-		t.remember(k, id)
+	if err == nil {
+		t.remember(k, id) // also that there is none: many a table is asked and has never had a row
 	}
 	return id, err
 }
@@ -79,14 +79,14 @@ func (t *txn) makeSpace(k space) (int64, error) {
 	if _, err := t.conn.exec(qAddSpace, id, int64(k.kind), k.name, k.scope.Account, k.scope.Region); err != nil {
 		return 0, err
 	}
-	t.made = append(t.made, k)
+	t.changed = append(t.changed, k)
 	t.remember(k, id)
 	return id, nil
 }
 
 // throwAway leaves the rows of a space to the reaper. Whoever asks for the space of this name gets another one.
 func (t *txn) throwAway(k space, id int64) error {
-	t.writer.spaces.forget([]space{k})
+	t.removed(k)
 	_, err := t.conn.exec(qTrashSpace, int64(trash), strconv.FormatInt(id, 10), id)
 	t.writer.reaper.rouse()
 	return err
@@ -94,9 +94,15 @@ func (t *txn) throwAway(k space, id int64) error {
 
 // dropSpace removes a space that has no rows any more. Its number is never used again.
 func (t *txn) dropSpace(k space, id int64) error {
-	t.writer.spaces.forget([]space{k})
+	t.removed(k)
 	_, err := t.conn.exec(qDropSpace, id)
 	return err
+}
+
+// removed forgets a space. If the transaction is undone, what it has found out since about that name is forgotten too.
+func (t *txn) removed(k space) {
+	t.writer.spaces.forget([]space{k})
+	t.changed = append(t.changed, k)
 }
 
 // known looks in what the writer remembers, or a View in what it found in its own snapshot.

@@ -14,7 +14,7 @@ const guardFor = 1000
 type guard int
 
 const (
-	alone     guard = iota // with its transaction, in which it is the first
+	first     guard = iota // with its transaction, in which it is the first
 	savepoint              // by a savepoint
 	none                   // with all that is in its transaction
 )
@@ -27,7 +27,7 @@ func (w *writer) take(c *call) {
 	}
 	g := none
 	if !w.open {
-		g = alone
+		g = first
 	} else if w.guarded > 0 {
 		g = savepoint
 		w.guarded--
@@ -94,14 +94,14 @@ func (w *writer) settle(c *call, err error, g guard) {
 			w.fail(c, errors.Join(err, uerr))
 			return
 		}
-		w.spaces.forget(tx.made)
+		w.spaces.forget(tx.changed)
 		w.dues.forget(tx.promoted)
 	} else {
 		for queue, n := range tx.tallies {
 			w.tallies.add(queue, n)
 		}
 	}
-	if err != nil && g == alone && w.last.Load() == nil {
+	if err != nil && g == first && w.last.Load() == nil {
 		c.answer(err) // alone in its transaction, which is gone, and what it saw is durable
 		return
 	}
@@ -111,7 +111,7 @@ func (w *writer) settle(c *call, err error, g guard) {
 // undo takes back what the last function wrote, if it wrote anything.
 func (w *writer) undo(g guard) error {
 	switch g {
-	case alone:
+	case first:
 		w.open = false
 		_, err := w.conn.exec(qRollback)
 		return err

@@ -23,7 +23,7 @@ type txn struct {
 	done     atomic.Bool
 	wrote    bool    // or tried to
 	bytes    int64   // written
-	made     []space // spaces to forget if it is undone
+	changed  []space // made or removed: to forget if it is undone
 	promoted []int64 // queues, likewise
 	seen     map[space]int64
 	tallies  tallies

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -16,17 +15,20 @@ const maxGroup = 256
 // maxGroupBytes ends a group early, so that what a commit holds in memory stays bounded.
 const maxGroupBytes = 16 << 20
 
-// writer owns the one connection that writes. Two goroutines take turns: who has the pen runs the callers' functions.
+// writer owns the one connection that writes. Who has the pen runs the callers' functions.
 //
-// A group grows until the one before it is durable, and is committed then. Who committed it passes the pen on, makes the group
-// durable and answers its callers, see landing, while the other runs the next group. They live as long as the writer, because
-// a new goroutine would have to grow its stack through all of SQLite first.
+// A caller that finds the writer at rest takes the pen and does all of it for itself: handing over and waking up would cost more
+// than the work. What comes meanwhile is the next group, for two goroutines that take turns. A group grows until the one before it
+// is durable, and is committed then. Who committed it passes the pen on, makes the group durable and answers its callers, see
+// landing, while the other runs the next group. They live as long as the writer, because a new goroutine would have to grow its
+// stack through all of SQLite first.
 type writer struct {
 	file    file
 	conn    *conn
 	check   *checkpointer
 	calls   chan *call
-	spare   sync.Pool // of calls that were answered
+	kick    chan struct{} // there are calls
+	spare   sync.Pool     // of calls that were answered
 	pen     chan struct{}
 	stop    chan struct{}
 	running sync.WaitGroup
@@ -73,7 +75,7 @@ var (
 
 func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer, error) {
 	w := &writer{
-		file: f, check: check, syncFile: sync, calls: make(chan *call, maxGroup), stop: make(chan struct{}),
+		file: f, check: check, syncFile: sync, calls: make(chan *call, maxGroup), kick: make(chan struct{}, 1), stop: make(chan struct{}),
 		pen: make(chan struct{}, 1), landing: make(chan struct{}, 1),
 	}
 	w.spare.New = newCall
@@ -137,77 +139,6 @@ func (w *writer) close() error {
 		return w.conn.close()
 	}
 	return errors.Join(w.wal.Close(), w.conn.close())
-}
-
-// run is a goroutine of the writer. If a function ends it by runtime.Goexit, as a test's FailNow does, another takes over.
-func (w *writer) run() {
-	ended := false
-	defer func() {
-		if !ended {
-			w.pen <- struct{}{}
-			go w.run()
-			return
-		}
-		w.running.Done()
-	}()
-	for !ended {
-		<-w.pen
-		l, more := w.turn()
-		ended = !more
-		w.pen <- struct{}{}
-		if l != nil {
-			w.land(l)
-		}
-	}
-}
-
-// turn runs a group, which is to be landed if there is anything to land. It answers false when the writer ends.
-func (w *writer) turn() (l *landing, more bool) {
-	if !w.holding { // else there is the group of a goroutine that was ended
-		select {
-		case c := <-w.calls:
-			w.pause.Lock()
-			w.holding = true
-			w.take(c)
-		case <-w.stop:
-			return nil, false
-		}
-	}
-	w.gather()
-	return w.finish(), true
-}
-
-// gather takes the calls that are there already, and those that come before the group may land. Those who were answered a
-// moment ago get one chance to come back first.
-func (w *writer) gather() {
-	for yielded := false; len(w.retry) > 0 || len(w.group) < maxGroup && w.bytes < maxGroupBytes; {
-		if len(w.retry) > 0 {
-			c := w.retry[0]
-			w.retry = w.retry[1:]
-			w.take(c)
-			continue
-		}
-		select {
-		case c := <-w.calls:
-			w.take(c)
-			continue
-		default:
-		}
-		if !w.cleared {
-			select {
-			case c := <-w.calls:
-				w.take(c)
-			case w.landing <- struct{}{}:
-				w.cleared = true
-			}
-			continue
-		}
-		if yielded {
-			return
-		}
-		yielded = true
-		runtime.Gosched()
-	}
 }
 
 // finish commits the group, and then runs by themselves those of a group that was taken back. The last commit is still to

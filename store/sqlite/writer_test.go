@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -46,24 +47,62 @@ func hasKey(t *testing.T, s store.Store, key string) bool {
 // inOneGroup runs the functions in one group, in their order: they wait in the queue while the writer is held.
 func inOneGroup(t *testing.T, s *db, fns ...func(store.Tx) error) []error {
 	t.Helper()
-	s.writer.pause.Lock()
+	<-s.writer.pen
 	errs := make([]error, len(fns))
 	var group sync.WaitGroup
 	for i, fn := range fns {
 		group.Go(func() { errs[i] = s.Update(context.Background(), fn) })
-		for began := time.Now(); len(s.writer.calls) != i && i > 0; { // the writer holds the first
+		for began := time.Now(); len(s.writer.calls) != i+1; {
 			if time.Since(began) > 10*time.Second {
 				t.Fatal("the calls do not reach the writer")
 			}
 			time.Sleep(100 * time.Microsecond)
 		}
-		if i == 0 {
-			time.Sleep(10 * time.Millisecond)
-		}
 	}
-	s.writer.pause.Unlock()
+	s.writer.pass(true)
 	group.Wait()
 	return errs
+}
+
+// A function that is alone and ends its goroutine is undone, and does not hold up those that came meanwhile.
+func TestEndedAlone(t *testing.T) {
+	s := openWith(t, Options{})
+	const others = 20
+	var group sync.WaitGroup
+	errs := make([]error, others)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Update(context.Background(), func(tx store.Tx) error {
+			if err := putKey(tx, "ended", nil); err != nil {
+				t.Error(err)
+			}
+			for i := range others {
+				group.Go(func() {
+					errs[i] = s.Update(context.Background(), func(tx store.Tx) error { return putKey(tx, fmt.Sprint(i), nil) })
+				})
+			}
+			for began := time.Now(); len(s.writer.calls) != others; time.Sleep(100 * time.Microsecond) {
+				if time.Since(began) > 10*time.Second {
+					t.Error("the calls do not reach the writer")
+					break
+				}
+			}
+			runtime.Goexit()
+			return nil
+		})
+		t.Error("the goroutine goes on")
+	}()
+	soon(t, "the end of the goroutine", ended)
+	group.Wait()
+	for i, err := range errs {
+		if err != nil || !hasKey(t, s, fmt.Sprint(i)) {
+			t.Errorf("another was told %v", err)
+		}
+	}
+	if hasKey(t, s, "ended") {
+		t.Error("what was not finished is there")
+	}
 }
 
 // The one who fills the disk is refused; those before and behind it in its group are not.
@@ -159,6 +198,48 @@ func TestSpaceForgotten(t *testing.T) {
 	}
 	if hasKey(t, s, "a") || !hasKey(t, s, "b") {
 		t.Errorf("row a: %v, row b: %v", hasKey(t, s, "a"), hasKey(t, s, "b"))
+	}
+}
+
+// That a queue is gone is forgotten with the transaction that purged it, and that a table is not there with the first row.
+func TestAbsenceForgotten(t *testing.T) {
+	s := openWith(t, Options{})
+	ctx := t.Context()
+	if err := s.Update(ctx, func(tx store.Tx) error {
+		if _, err := tx.Get("t", scope, "a"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a row of no table: %v", err)
+		}
+		_, err := tx.Enqueue("q", scope, store.Message{Body: []byte("m")})
+		return errors.Join(err, putKey(tx, "a", nil))
+	}); err != nil || !hasKey(t, s, "a") {
+		t.Errorf("the first row: %v", err)
+	}
+	odd := errors.New("odd")
+	depth := func(tx store.Tx) int64 {
+		d, err := tx.Depth("q", scope, time.Now())
+		if err != nil {
+			t.Error(err)
+		}
+		return d.Due
+	}
+	if err := s.Update(ctx, func(tx store.Tx) error {
+		if err := tx.Purge("q", scope); err != nil {
+			t.Error(err)
+		}
+		if n := depth(tx); n != 0 {
+			t.Errorf("%d messages of a purged queue", n)
+		}
+		return odd
+	}); !errors.Is(err, odd) {
+		t.Error(err)
+	}
+	if err := s.Update(ctx, func(tx store.Tx) error {
+		if n := depth(tx); n != 1 {
+			t.Errorf("%d messages of a queue that was not purged after all", n)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -72,15 +72,20 @@ func testUndone(t *testing.T, open Open) {
 	if err, ok := value.(error); !ok || !errors.Is(err, odd) {
 		t.Errorf("a function that panics: got %v, want its value", value)
 	}
-	if err := s.Update(t.Context(), func(tx store.Tx) error {
-		if err := writeAll(tx, "ended"); err != nil {
-			return err
+	ended := make(chan struct{})
+	go func() { // the function may run in its caller's goroutine, or in another: then there is an error
+		defer close(ended)
+		if err := s.Update(t.Context(), func(tx store.Tx) error {
+			if err := writeAll(tx, "ended"); err != nil {
+				return err
+			}
+			runtime.Goexit()
+			return nil
+		}); err == nil {
+			t.Error("a function that ends its goroutine: no error")
 		}
-		runtime.Goexit()
-		return nil
-	}); err == nil {
-		t.Error("a function that ends its goroutine: no error")
-	}
+	}()
+	<-ended
 	if got, want := readAll(t, s), "kept;1;kept"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

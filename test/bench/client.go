@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,9 +18,6 @@ import (
 
 // client calls the public API. Its connection is kept, as an SDK keeps it.
 type client struct{ address string }
-
-// connections keeps as many as there are clients at once.
-var connections = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 
 // answer is a response that was read to its end.
 type answer struct {
@@ -65,22 +61,39 @@ func (c *client) send(ctx context.Context, service string, req *http.Request, bo
 	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hex.EncodeToString(hash[:]), service, "us-east-1", time.Now()); err != nil {
 		return nil, err
 	}
-	begun := time.Now()
-	resp, err := connections.Do(req)
+	resp, text, took, err := connections.exchange(c.address, req)
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	a := &answer{header: resp.Header}
-	a.body, err = io.ReadAll(resp.Body)
-	a.took = time.Since(begun)
-	if err != nil {
-		return nil, err
-	}
+	a := &answer{header: resp.Header, body: text, took: took}
 	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("%s: %.500s", resp.Status, a.body)
 	}
 	return a, nil
+}
+
+// metrics is what the server counts, in Prometheus's text.
+func (c *client) metrics(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.address+"/_enfold/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, text, _, err := connections.exchange(c.address, req)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("metrics: %s", resp.Status)
+	}
+	return string(text), err
+}
+
+// metric is the value of one of them, empty if it is not counted yet. Name has its labels.
+func (c *client) metric(ctx context.Context, name string) (string, error) {
+	text, err := c.metrics(ctx)
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value), nil
+		}
+	}
+	return "", err
 }
 
 // functionPath is where a function is.

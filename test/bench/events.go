@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -372,20 +371,9 @@ func (e *enfold) fill(ctx context.Context, url string, n int) error {
 
 // delivered is how many asynchronous invocations have ended well.
 func (e *enfold) delivered(ctx context.Context) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+e.address+"/_enfold/metrics", nil)
-	if err != nil {
+	value, err := e.metric(ctx, `enfold_event_tries_total{kind="lambda.async",result="Delivered"}`)
+	if err != nil || value == "" { // none yet
 		return 0, err
 	}
-	resp, err := connections.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	const name = `enfold_event_tries_total{kind="lambda.async",result="Delivered"} `
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if value, ok := strings.CutPrefix(lines.Text(), name); ok {
-			return strconv.ParseFloat(value, 64)
-		}
-	}
-	return 0, nil // none yet
+	return strconv.ParseFloat(value, 64)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,12 +154,8 @@ func (e *enfold) claimed(ctx context.Context, name, runtime, description string)
 func (e *enfold) ready(ctx context.Context, runtime string) error {
 	waits := regexp.MustCompile(`(?m)^enfold_sandboxes_ready\{runtime="` + regexp.QuoteMeta(runtime) + `"\} [1-9]`)
 	for deadline := time.Now().Add(patience); ; {
-		resp, err := http.Get("http://" + e.address + "/_enfold/metrics")
-		if err != nil {
-			return err
-		}
-		metrics, err := io.ReadAll(resp.Body)
-		if err = errors.Join(err, resp.Body.Close()); err != nil || waits.Match(metrics) {
+		text, err := e.metrics(ctx)
+		if err != nil || waits.MatchString(text) {
 			return err
 		}
 		if time.Now().After(deadline) {

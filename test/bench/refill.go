@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -323,19 +320,9 @@ func (r *refilling) coldStart(ctx context.Context, e *enfold) error {
 
 // claims is how many cold starts have found a booted runtime so far.
 func (e *enfold) claims(ctx context.Context) (n int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.address+"/_enfold/metrics", nil)
+	value, err := e.metric(ctx, "enfold_ready_claims_total")
 	if err != nil {
 		return 0, err
 	}
-	resp, err := connections.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if value, ok := strings.CutPrefix(lines.Text(), "enfold_ready_claims_total "); ok {
-			return strconv.Atoi(value)
-		}
-	}
-	return 0, errors.New("the metrics do not count claims")
+	return strconv.Atoi(value)
 }

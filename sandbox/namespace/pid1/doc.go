@@ -9,6 +9,7 @@
 //	        (a stock of sandboxes waits here)
 //	Mount   mount more, of what is known ahead; then Start runs a process that reads its standard input and waits
 //	Claim   mount what the sandbox's owner has, a container image as the root among it; the root is read-only now
+//	Config  hand a process that waits its configuration over
 //	Start   run a process; Started tells whether it runs, Exited how it ended, all its descendants dead by then
 //	Kill    kill every process but this one
 //	Stop    SIGSTOP to every process but this one, and Cont SIGCONT

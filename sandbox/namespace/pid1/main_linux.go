@@ -102,9 +102,8 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 		if p.outside { // the driver has something to do meanwhile
 			p.enterImage()
 		}
-		if p.stage == claimed && p.hasRun {
-			p.seal()
-		}
+	case KindConfig:
+		p.configure(body, files)
 	case KindStart:
 		var m Start
 		errno := syscall.EINVAL

@@ -3,7 +3,7 @@ package pid1
 import "errors"
 
 // Version of the messages. A first process that was built from other sources is refused by it.
-const Version = 6
+const Version = 7
 
 // Listeners is how many descriptors answer a Base that had Listen: network.Listeners, the Runtime API's first.
 const Listeners = 2
@@ -17,6 +17,7 @@ const (
 	KindEnter                   // Enter
 	KindMount                   // Mounts
 	KindClaim                   // Mounts
+	KindConfig                  // what the process reads that waits, with the writing end of its standard input: after Claim if it waits
 	KindStart                   // Start, with the files that become descriptors 1 and 2, or before Claim 0, 1 and 2
 	KindKill                    // no body
 	KindTerm                    // no body
