@@ -250,6 +250,33 @@ func TestPythonPaths(t *testing.T) {
 	})
 }
 
+// Modules of any size are read, bytecode is kept where it can be, and no try is made where it never can. A module that comes later is seen.
+func TestPythonImports(t *testing.T) {
+	eachRuntime(t, Python, func(t *testing.T, runtime string) {
+		f := start(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{
+			"app.py": `import os, sys, tempfile, exact, larger, largest
+elsewhere = tempfile.mkdtemp()
+with open(elsewhere + "/kept.py", "w") as f: f.write("X = 1")
+sys.path.append(elsewhere)
+import kept
+def handler(e, c):
+    for m in "missing", "unreadable":
+        try: __import__(m)
+        except Exception as e: print(type(e).__name__)
+    with open(os.path.dirname(__file__) + "/late.py", "w") as f: f.write("X = 'late'")
+    os.utime(os.path.dirname(__file__), (1, 1))
+    import late
+    return [len(m.X) for m in (exact, larger, largest)] + [os.listdir(elsewhere + "/__pycache__") != [], "__pycache__" in os.listdir(os.path.dirname(__file__)), late.X]`,
+			"exact.py":               "X = '" + strings.Repeat("x", 8192-7) + "'\n", // as much as is read at first
+			"larger.py":              "X = '" + strings.Repeat("x", 10_000) + "'",
+			"largest.py":             "X = '" + strings.Repeat("x", 3_000_000) + "'",
+			"unreadable.py/empty.py": "",
+		}})
+		f.ok(f.invoke(`{}`), `[8185, 10000, 3000000, true, false, "late"]`)
+		f.logs("ModuleNotFoundError\n", "ModuleNotFoundError\n")
+	})
+}
+
 func TestPythonWrapper(t *testing.T) {
 	eachInterpreter(t, Python, func(t *testing.T, runtime string) {
 		wrappers(t, runtime, "app.handler", map[string]string{"app.py": pythonCode})

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 
+import enfold_import
 from enfold_client import Client
 from enfold_json import ENSURE_ASCII, Encoder
 
@@ -113,7 +114,7 @@ def site_packages(version):
 def add_path_files(directory, code):
     """Add the directories that *.pth files in directory name, and if code is true run the code that they hold."""
     try:
-        names = sorted(n for n in os.listdir(directory) if n.endswith(".pth"))
+        names = sorted(n for n in enfold_import.names_in(directory) if n.endswith(".pth"))
     except OSError:
         return
     if names and code:
@@ -464,6 +465,7 @@ def main():
     drop_coerced_locale()
     add_host_packages(sdk)
     sys.meta_path.insert(0, LoggingHook())
+    enfold_import.quicken((os.environ["LAMBDA_TASK_ROOT"] + "/", "/opt/", os.environ["LAMBDA_RUNTIME_DIR"] + "/"))
     client = None
     if "_ENFOLD_WARM" in os.environ:
         import enfold_warm

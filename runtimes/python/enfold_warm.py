@@ -89,7 +89,7 @@ def take_stdin():
 def read_all(fd):
     parts = []
     while True:
-        part = os.read(fd, 1 << 16)
+        part = os.read(fd, 1 << 13)  # for more the heap would have to grow, and shrink again
         if not part:
             return b"".join(parts)
         parts.append(part)
