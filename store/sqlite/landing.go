@@ -51,6 +51,7 @@ func (w *writer) commit() *landing {
 		return nil
 	}
 	w.awaitLanding()
+	w.crowded.Store(len(w.group) > 1)
 	l := &landing{calls: slices.Clone(w.group), errs: slices.Clone(w.errs), done: make(chan struct{})}
 	w.reset()
 	err := w.broken

@@ -66,10 +66,11 @@ func (w *writer) hold() {
 	w.holding = true
 }
 
-// alone runs a call by itself in its caller's goroutine, if nobody has the pen and nothing is landing. It reports whether it did;
-// then the call is answered.
+// alone runs a call by itself in its caller's goroutine, if nobody has the pen, nothing is landing and the group before was of one
+// call too: where there are many callers, the others would have to wait for its sync. It reports whether it did; then the call is
+// answered.
 func (w *writer) alone(c *call) bool {
-	if w.last.Load() != nil {
+	if w.crowded.Load() || w.last.Load() != nil {
 		return false
 	}
 	select {

@@ -36,6 +36,7 @@ type writer struct {
 	pause sync.Mutex // held while a group is open, and by a checkpoint that needs the writer out of the way
 
 	landing chan struct{}           // holds a value from before a commit until that is durable
+	crowded atomic.Bool             // the last group was of more than one call
 	last    atomic.Pointer[landing] // what is committed, or about to be, and not known to be durable; nil if there is none
 
 	// Of who has the landing.
