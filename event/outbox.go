@@ -104,7 +104,7 @@ func (o *Outbox) Wake(all ...*Delivery) {
 func (o *Outbox) enqueue(tx store.Tx, d *Delivery, due time.Time, begin bool) error {
 	lane := d.lane()
 	d.claimed = nil
-	_, err := lanes.Get(tx, lane.scope, lane.queue)
+	_, err := tx.Get(lanes.Name, lane.scope, lane.queue) // what it says is known
 	if errors.Is(err, store.ErrNotFound) {
 		_, err = lanes.Put(tx, lane.scope, lane.queue, laneRow{d.Kind, d.Target})
 	}
