@@ -3,7 +3,6 @@ package server
 import (
 	"log/slog"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -12,18 +11,10 @@ import (
 // a twentieth of the processor; this buys that for some megabytes.
 const collectAt = 400
 
-// diskWaiters is how many threads mostly wait for the disk: the store's, which sync what was committed.
-const diskWaiters = 2
-
 // tune fits the process to what a server does, unless the environment says otherwise. Without it, it is only slower.
 func tune(log *slog.Logger) {
 	if collects() {
 		debug.SetGCPercent(collectAt)
-	}
-	// A thread that waits for the disk keeps a processor of Go's scheduler until the runtime takes that away, which is often
-	// longer than the wait. On two cores that was half of what the server could run with.
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + diskWaiters)
 	}
 	if err := batch(); err != nil {
 		log.Warn("invocations will be slower under load", "error", err)
