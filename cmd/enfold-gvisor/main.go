@@ -21,6 +21,10 @@ func main() {
 			os.Exit(1)
 		}
 	}
+	if err := haveFilters(); err != nil {
+		fmt.Fprintln(os.Stderr, "enfold-gvisor:", err)
+		os.Exit(1)
+	}
 	maincli.Main()
 }
 
