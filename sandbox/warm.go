@@ -1,6 +1,12 @@
 package sandbox
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
+
+// MaxConfig is the longest configuration of a Claim, in bytes: what a pipe takes without a reader.
+const MaxConfig = 64 << 10
 
 // Warmer is a Driver that can start a process before anybody knows whose it will be: a language runtime that boots ahead of the
 // first invocation. Its sandboxes have a file system and a network of their own: Path is the path itself.
@@ -29,4 +35,16 @@ type Warmed interface {
 	Memory() int64
 	// Destroy removes it. Idempotent; nothing happens after Claim has succeeded.
 	Destroy() error
+}
+
+// Configuration is what a Claim hands over: what its config answers.
+func Configuration(config func() ([]byte, error)) ([]byte, error) {
+	if config == nil {
+		return nil, nil
+	}
+	text, err := config()
+	if err == nil && len(text) > MaxConfig {
+		err = fmt.Errorf("a configuration of %d bytes is longer than %d", len(text), MaxConfig)
+	}
+	return text, err
 }

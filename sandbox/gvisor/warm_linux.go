@@ -15,9 +15,6 @@ import (
 
 var _ sandbox.Warmer = (*Driver)(nil)
 
-// maxConfig is the longest configuration, in bytes: what a pipe takes without a reader.
-const maxConfig = 64 << 10
-
 // A warmed is a sandbox whose process runs and that is nobody's yet.
 type warmed struct {
 	box     *box
@@ -115,7 +112,7 @@ func (w *warmed) take(spec sandbox.Spec, config func() ([]byte, error)) error {
 	defer s.d.done.Done()
 	occupied := make(chan error, 1)
 	go func() { occupied <- s.occupy(before) }()
-	text, err := configOf(config)
+	text, err := sandbox.Configuration(config)
 	if err = errors.Join(<-occupied, err); err != nil {
 		return err
 	}
@@ -131,17 +128,6 @@ func (w *warmed) take(spec sandbox.Spec, config func() ([]byte, error)) error {
 		return fmt.Errorf("enter %s: %w", p.dir, err)
 	}
 	return nil
-}
-
-func configOf(config func() ([]byte, error)) ([]byte, error) {
-	if config == nil {
-		return nil, nil
-	}
-	text, err := config()
-	if err == nil && len(text) > maxConfig {
-		err = fmt.Errorf("a configuration of %d bytes is longer than %d", len(text), maxConfig)
-	}
-	return text, err
 }
 
 // mountAll mounts the Spec's mounts. gVisor sees them, as it asks the host for everything below the root each time.

@@ -17,9 +17,6 @@ import (
 
 var _ sandbox.Warmer = (*Driver)(nil)
 
-// maxConfig is the longest configuration, in bytes: what a pipe takes without a reader.
-const maxConfig = 64 << 10
-
 // A warmed is a sandbox whose process runs and that is nobody's yet.
 type warmed struct {
 	box     *box
@@ -187,15 +184,9 @@ func (w *warmed) limit() error {
 
 // configure has the first process hand the configuration over when all is mounted.
 func (w *warmed) configure(config func() ([]byte, error)) error {
-	var text []byte
-	if config != nil {
-		var err error
-		if text, err = config(); err != nil {
-			return err
-		}
-	}
-	if len(text) > maxConfig {
-		return fmt.Errorf("a configuration of %d bytes is longer than %d", len(text), maxConfig)
+	text, err := sandbox.Configuration(config)
+	if err != nil {
+		return err
 	}
 	return w.box.blank.control.send(pid1.KindConfig, text, int(w.config.Fd()))
 }

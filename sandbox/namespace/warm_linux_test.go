@@ -149,7 +149,7 @@ func TestClaimTooLong(t *testing.T) {
 	defer d.Close()
 	w, out := warmShell(t, d, "")
 	spec := sandbox.Spec{ID: "a", Owner: "o", Mounts: task(t)}
-	if _, _, err := w.Claim(context.Background(), spec, configured(strings.Repeat("x", maxConfig+1))); err == nil {
+	if _, _, err := w.Claim(context.Background(), spec, configured(strings.Repeat("x", sandbox.MaxConfig+1))); err == nil {
 		t.Error("a configuration beyond the pipe was taken")
 	}
 	if err := w.Destroy(); err != nil {

@@ -25,8 +25,8 @@ import java.nio.charset.StandardCharsets;
 final class Waiting {
     // How often functions are loaded anew, and how many events each then gets. What a function does for the first time is a long way
     // through the class library, which is interpreted until it was taken often.
-    private static final int ROUNDS = 10;
-    private static final int EVENTS = 2;
+    private static final int ROUNDS = 12;
+    private static final int EVENTS = 6;
     private static final String[] NAMES = {
         Rehearsal.class.getName() + "$OfStreams", Rehearsal.class.getName() + "$OfMaps", Rehearsal.class.getName() + "$OfObjects",
         Rehearsal.class.getName() + "$OfFields::run",
