@@ -3,6 +3,7 @@ package lambda
 import (
 	"context"
 	"slices"
+	"sync"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/store"
@@ -26,6 +27,35 @@ func (s *Service) expect(ctx context.Context, r ref, v *version) {
 	}
 	m.put(r.qualifier, found)
 	_, _ = s.access(ctx, r) // so does this
+	if old, ok := s.foreseen.add(functionKey{r.scope, r.name}); ok {
+		s.cache.forget(old.scope, old.name)
+	}
+}
+
+// foreseenAtMost is how many functions are known before they are invoked: most are made and rest.
+const foreseenAtMost = 256
+
+// foreseen are the functions that expect has read last.
+type foreseen struct {
+	mu   sync.Mutex
+	ring []functionKey
+	next int
+}
+
+// add answers the one that it takes the place of.
+func (f *foreseen) add(k functionKey) (old functionKey, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if slices.Contains(f.ring, k) {
+		return functionKey{}, false
+	}
+	if len(f.ring) < foreseenAtMost {
+		f.ring = append(f.ring, k)
+		return functionKey{}, false
+	}
+	old, f.ring[f.next] = f.ring[f.next], k
+	f.next = (f.next + 1) % foreseenAtMost
+	return old, true
 }
 
 // recentVersions are the versions that were modified last, the latest first, and no more than expectAtStart.

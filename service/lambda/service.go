@@ -55,13 +55,14 @@ type Runtimes interface {
 
 // Service is AWS Lambda. Its methods are the ops of api.API.
 type Service struct {
-	deps    Deps
-	blobs   store.Blobs // sealed
-	code    *codeCache
-	cache   *targets
-	limiter *limiter
-	metrics *metrics
-	jobs    *jobs
+	deps     Deps
+	blobs    store.Blobs // sealed
+	code     *codeCache
+	cache    *targets
+	foreseen foreseen
+	limiter  *limiter
+	metrics  *metrics
+	jobs     *jobs
 	// snapshots are activations that make one, and pulls those that pull an image. Others do not wait for them.
 	snapshots *jobs
 	pulls     *jobs
