@@ -15,6 +15,7 @@ const (
 const (
 	longTry = 5 * time.Millisecond
 	paysOff = 1.1 // times as many that end are worth more places
+	slower  = 0.7 // times as many mean that they have changed
 )
 
 // climb finds out whether more places make more tries end: it asks for more as long as the last ones did. Of tries that need
@@ -38,6 +39,9 @@ func (c *climb) end(now time.Time, limit int, full bool) (more int) {
 	if took > 10*patience { // much of it without any
 		c.most = 0
 		return 0
+	}
+	if perSecond < c.most*slower { // each takes longer than it did: what more places give is not known any more
+		c.most = 0
 	}
 	if !full || float64(limit)/perSecond < longTry.Seconds() || perSecond < c.most*paysOff {
 		return 0

@@ -89,8 +89,8 @@ func (r *Relay) settler() {
 func (r *Relay) settleTogether(all []*ending) {
 	err := r.deps.Store.Update(context.WithoutCancel(r.hurry), func(tx store.Tx) error {
 		for _, e := range all {
-			err := e.settle(tx, false)
-			if e.lost = errors.Is(err, store.ErrLease); err != nil && !e.lost {
+			e.lost = false
+			if err := e.settle(tx, false); err != nil && !e.lost {
 				return err
 			}
 		}
@@ -154,9 +154,12 @@ func (e *ending) settle(tx store.Tx, alone bool) error {
 	l, receipt, out := e.lane, e.attempt.claimed.Receipt, e.lane.relay.deps.Outbox
 	e.emitted, e.refused = nil, nil
 	if e.next != nil && e.next.Group != "" { // it keeps its place before those behind it
-		return tx.Extend(l.id.queue, l.id.scope, receipt, e.next.NotYet)
+		err := tx.Extend(l.id.queue, l.id.scope, receipt, e.next.NotYet)
+		e.lost = errors.Is(err, store.ErrLease)
+		return err
 	}
 	if err := tx.Ack(l.id.queue, l.id.scope, receipt); err != nil {
+		e.lost = errors.Is(err, store.ErrLease) // of this claim, and not of one that the handler has to do with
 		return err
 	}
 	if e.next != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -46,3 +47,33 @@ func (p *Pool) mint(ctx context.Context, f *Function) (identity, error) {
 
 // stale says that no invocation may begin with it.
 func (i identity) stale(now time.Time) bool { return !i.renew.IsZero() && !now.Before(i.renew) }
+
+// refusals are the functions that got no credentials when they were last wanted.
+type refusals struct {
+	mu  sync.Mutex
+	all map[string]struct{} // by Function.Key
+}
+
+// maxRefusals is how many are remembered.
+const maxRefusals = 4096
+
+func (r *refusals) lately(f *Function) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.all[f.Key]
+	return ok
+}
+
+// note takes down what became of the last try.
+func (r *refusals) note(f *Function, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		delete(r.all, f.Key)
+		return
+	}
+	if r.all == nil || len(r.all) >= maxRefusals {
+		r.all = map[string]struct{}{}
+	}
+	r.all[f.Key] = struct{}{}
+}

@@ -136,3 +136,20 @@ func TestNoCredentials(t *testing.T) {
 		})
 	}
 }
+
+// A function whose role is refused takes one waiting sandbox for nothing, and no more.
+func TestRefusedRoleLeavesWhatWaits(t *testing.T) {
+	refused := errors.New("the role cannot be assumed")
+	w := newWorld(t, "namespace", Deps{ReadyMemory: 1 << 30, Credentials: (&minter{minds: refused}).mint})
+	f := w.python(t, pythonCode)
+	w.Expect(f)
+	w.waitReady(1)
+	for range 3 {
+		if _, err := w.Run(t.Context(), f, w.request(`{"do":"env"}`)); !errors.Is(err, refused) {
+			t.Fatalf("it ran, or did not for another reason: %v", err)
+		}
+	}
+	if n := w.Stats().Claimed; n > 1 {
+		t.Errorf("%d waiting sandboxes were taken", n)
+	}
+}

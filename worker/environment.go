@@ -124,6 +124,11 @@ func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtim
 		}
 		return e.moveSnap(ctx, spec, launch)
 	}
+	if e.pool.refused.lately(e.function) { // so that not one sandbox after the other is made or taken for nothing
+		if err := e.identify(ctx); err != nil {
+			return err
+		}
+	}
 	if w := e.ready(launch); w != nil {
 		err := e.claim(ctx, w, spec, launch)
 		switch {
@@ -154,6 +159,7 @@ func (e *environment) move(ctx context.Context, spec sandbox.Spec, launch runtim
 func (e *environment) identify(ctx context.Context) (err error) {
 	if e.identity.AccessKeyID == "" {
 		e.identity, err = e.pool.mint(ctx, e.function)
+		e.pool.refused.note(e.function, err)
 	}
 	return err
 }

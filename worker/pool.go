@@ -93,6 +93,7 @@ type Pool struct {
 	standbys   map[string]*standby   // by Function.Key
 	storing    map[string]bool       // directories of snapshots that are being made
 	scaling    *scaling
+	refused    refusals
 
 	stop    chan struct{}
 	reaper  sync.WaitGroup

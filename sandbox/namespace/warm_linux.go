@@ -165,7 +165,13 @@ func (w *warmed) take(spec sandbox.Spec, config func() ([]byte, error)) error {
 	if err := w.configure(config); err != nil {
 		return err
 	}
-	return s.await(s.mounted)
+	if err := s.await(s.mounted); err != nil {
+		return err
+	}
+	if w.process.isDone() { // meanwhile: of a limit of memory that it had not before, perhaps
+		return sandbox.ErrDestroyed
+	}
+	return nil
 }
 
 // limit sets the limits of a sandbox that is somebody's.
@@ -195,7 +201,7 @@ func (w *warmed) claimable(ctx context.Context, spec sandbox.Spec) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case w.settled:
+	case w.settled || w.process.isDone():
 		return sandbox.ErrDestroyed
 	case spec.Root != nil:
 		return fmt.Errorf("a process that runs cannot get another root: %w", errors.ErrUnsupported)

@@ -160,6 +160,21 @@ func TestClaimTooLong(t *testing.T) {
 	}
 }
 
+// A process that has died is nobody's any more.
+func TestClaimDead(t *testing.T) {
+	d := openWith(t, -1)
+	defer d.Close()
+	w, _ := warmShell(t, d, "")
+	w.(*warmed).process.Kill()
+	<-w.Done()
+	if _, _, err := w.Claim(context.Background(), sandbox.Spec{ID: "a", Owner: "o", Mounts: task(t)}, nil); !errors.Is(err, sandbox.ErrDestroyed) {
+		t.Errorf("claimed after its death: %v", err)
+	}
+	if err := w.Destroy(); err != nil {
+		t.Error(err)
+	}
+}
+
 // configured is a configuration that is known before.
 func configured(text string) func() ([]byte, error) {
 	return func() ([]byte, error) { return []byte(text), nil }
