@@ -89,7 +89,7 @@ func testPids(t *testing.T, s *suite) {
 	s.needs(t, s.expect.Limited, "limit of processes")
 	h := s.create(t, func(spec *sandbox.Spec) { spec.Pids = 60 })
 	n, err := strconv.Atoi(strings.TrimSpace(h.run("threads", "500")))
-	if err != nil || n < 30 || n > 80 {
+	if err != nil || n < 30 || n > 150 { // some may have ended before the last one was refused
 		t.Errorf("with 60 allowed it has started %d processes %v", n, err)
 	}
 	if n2, _ := strconv.Atoi(strings.TrimSpace(h.run("threads", "500"))); n2 < 30 {
