@@ -117,6 +117,12 @@ type Process interface {
 	Terminate()
 }
 
+// Flusher is a Process whose output takes a way of its own to Command.Stdout and Stderr, beside that of what it says to others.
+type Flusher interface {
+	// Flush waits until what it has written so far is there, and no longer than patience.
+	Flush(patience time.Duration)
+}
+
 // Exit is how a process ended.
 type Exit struct {
 	Code   int    // exit status if Signal is empty

@@ -288,8 +288,19 @@ func (e *environment) start(ctx context.Context) error {
 		return err
 	}
 	e.box.EndInit()
+	e.flush()
 	e.log.drain() // what static code wrote stands before START
 	return nil
+}
+
+// flushLimit is how long what a function has written may be on its way when its invocation has ended.
+const flushLimit = 100 * time.Millisecond
+
+// flush waits until what the process has written so far can be read.
+func (e *environment) flush() {
+	if f, ok := e.process.(sandbox.Flusher); ok {
+		f.Flush(flushLimit)
+	}
 }
 
 // launched starts a process, or finds the one that was claimed.

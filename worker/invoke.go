@@ -60,6 +60,7 @@ func (e *environment) invoke(caller context.Context, r *Request) (*Response, err
 	if e.snap != nil {
 		resp.Restore, e.snap.took = e.snap.took, 0
 	}
+	e.flush()
 	resp.MaxMemory = e.box.MaxMemory()
 	resp.LogTail = e.log.end(r, resp, fail)
 	return resp, err

@@ -121,6 +121,12 @@ func (s *box) hear(e *engine, f guest.Frame) error {
 		if !to.put(f.Body) {
 			return errMad
 		}
+	case guest.KindFlushed:
+		n, err := f.Number()
+		if err != nil {
+			return err
+		}
+		p.flushed.Store(n)
 	case guest.KindClosed:
 		s.over(p, &p.silent)
 		p.endOutput()

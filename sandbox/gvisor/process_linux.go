@@ -5,6 +5,7 @@ package gvisor
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +24,8 @@ type process struct {
 	started  chan error  // the answer to Start
 	done     chan struct{}
 	out, err *sink // what it writes; both are one if the files are
+
+	flushes, flushed atomic.Uint32 // asked for, and the last that was answered
 
 	exited, silent bool // below box.mu: it has ended, its output has
 
@@ -100,6 +103,20 @@ func (p *process) endInitIn(d time.Duration) {
 	defer p.mu.Unlock()
 	if !p.isDone() {
 		p.boost = time.AfterFunc(d, func() { p.box.endInit(p) })
+	}
+}
+
+// Flush waits until what it has written is on its way no more.
+func (p *process) Flush(patience time.Duration) {
+	n := p.flushes.Add(1)
+	if p.isDone() || p.engine.send(guest.Frame{Kind: guest.KindFlush, Process: p.number, Body: guest.Number(n)}) != nil {
+		return
+	}
+	for begun := time.Now(); time.Since(begun) < patience && !p.isDone(); {
+		if p.flushed.Load() == n && p.out.isEmpty() && p.err.isEmpty() {
+			return
+		}
+		time.Sleep(50 * time.Microsecond)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Version is that of the frames. The first process says it in Hello.
-const Version = 2
+const Version = 3
 
 // Kind says what a frame is.
 type Kind byte
@@ -24,6 +24,7 @@ const (
 	KindCont                   // SIGCONT to every process
 	KindLimit                  // the highest number of processes and threads
 	KindEnter                  // the directory that the process, started with Share, is to be in; from then on it is on its own
+	KindFlush                  // a number: answer it when all is sent that the process has written
 )
 
 // What the first process says.
@@ -35,6 +36,7 @@ const (
 	KindExited                   // the wait status; every other process is dead too
 	KindClosed                   // no more output comes
 	KindDone                     // the answer to Limit and Enter: an errno
+	KindFlushed                  // the answer to Flush: its number
 )
 
 // MaxBody is the most bytes of a frame's body. Arguments and environment together are shorter on Linux as a rule, and so are events.

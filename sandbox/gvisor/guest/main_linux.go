@@ -88,6 +88,8 @@ type process struct {
 	credit int // bytes of output that may be sent
 	stdin  *os.File
 	input  chan []byte // what is to go to stdin, nil if there is none
+
+	streams []*stream
 }
 
 func (g *guest) send(f Frame) {
@@ -148,6 +150,8 @@ func (g *guest) handle(f Frame) {
 			err = limitProcesses(int(n))
 		}
 		g.answer(KindDone, 0, err)
+	case KindFlush:
+		g.flush(f)
 	case KindEnter:
 		g.answer(KindDone, 0, g.enter(string(f.Body)))
 	}
@@ -180,7 +184,7 @@ func (g *guest) start(f Frame) {
 		g.answer(KindStarted, f.Process, err)
 		return
 	}
-	p := &process{number: f.Process, pid: pid, credit: Window, stdin: files.stdin}
+	p := &process{number: f.Process, pid: pid, credit: Window, stdin: files.stdin, streams: files.streams()}
 	if p.stdin != nil {
 		p.input = make(chan []byte, 8)
 		go p.feed()
@@ -189,7 +193,7 @@ func (g *guest) start(f Frame) {
 	g.process, g.processes[p.number] = p, p
 	g.mu.Unlock()
 	g.answer(KindStarted, f.Process, nil)
-	g.relay(p, files)
+	g.relay(p)
 	go g.reap(p)
 }
 

@@ -1,8 +1,11 @@
 package guest
 
 import (
+	"errors"
+	"io"
 	"os"
 	"sync"
+	"syscall"
 )
 
 // stdio are a process's standard files: its own ends, and ours.
@@ -43,6 +46,14 @@ func openFiles(s Start) (f stdio, err error) {
 	return f, nil
 }
 
+func (f stdio) streams() []*stream {
+	all := []*stream{{kind: KindOutput, from: f.out}}
+	if f.err != nil {
+		all = append(all, &stream{kind: KindErrors, from: f.err})
+	}
+	return all
+}
+
 func (f stdio) closeTheirs() {
 	for _, file := range f.open {
 		file.Close()
@@ -57,12 +68,20 @@ func (f stdio) close() {
 	}
 }
 
+// A stream is one of a process's outputs.
+type stream struct {
+	kind Kind
+	from *os.File
+
+	mu  sync.Mutex // held while something is read and sent, so that it is sent in order
+	buf [chunk]byte
+}
+
 // relay sends what the process and its descendants write, until nobody can write any more.
-func (g *guest) relay(p *process, f stdio) {
+func (g *guest) relay(p *process) {
 	var streams sync.WaitGroup
-	streams.Go(func() { g.pump(p, KindOutput, f.out) })
-	if f.err != nil {
-		streams.Go(func() { g.pump(p, KindErrors, f.err) })
+	for _, s := range p.streams {
+		streams.Go(func() { g.pump(p, s) })
 	}
 	go func() {
 		streams.Wait()
@@ -73,20 +92,72 @@ func (g *guest) relay(p *process, f stdio) {
 	}()
 }
 
-func (g *guest) pump(p *process, k Kind, from *os.File) {
-	defer from.Close()
-	buf := make([]byte, chunk)
+func (g *guest) pump(p *process, s *stream) {
+	defer s.from.Close()
+	conn, err := s.from.SyscallConn()
+	for err == nil {
+		most, n := g.borrow(p), 0
+		waited := conn.Read(func(fd uintptr) bool {
+			n, err = g.pass(p, s, int(fd), most)
+			return !errors.Is(err, syscall.EAGAIN)
+		})
+		g.lend(p.number, most-max(n, 0))
+		err = errors.Join(err, waited)
+	}
+}
+
+// pass sends what a stream has now, up to most bytes. An error is its end, but for EAGAIN: there is nothing.
+func (g *guest) pass(p *process, s *stream, fd, most int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for {
-		most := g.borrow(p)
-		n, err := from.Read(buf[:most])
-		if n > 0 {
-			g.send(Frame{Kind: k, Process: p.number, Body: buf[:n]})
+		n, err := syscall.Read(fd, s.buf[:most])
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
 		}
-		g.lend(p.number, most-n)
-		if err != nil {
-			return
+		g.send(Frame{Kind: s.kind, Process: p.number, Body: s.buf[:n]})
+		return n, nil
+	}
+}
+
+// flush sends what a process has written so far, as much as may be sent, and says so.
+func (g *guest) flush(f Frame) {
+	g.mu.Lock()
+	p := g.processes[f.Process]
+	g.mu.Unlock()
+	if p != nil {
+		for _, s := range p.streams {
+			g.drain(p, s)
 		}
 	}
+	g.send(Frame{Kind: KindFlushed, Process: f.Process, Body: f.Body})
+}
+
+func (g *guest) drain(p *process, s *stream) {
+	conn, err := s.from.SyscallConn()
+	for err == nil {
+		most, n := g.spareCredit(p), 0
+		if most == 0 {
+			return
+		}
+		control := conn.Control(func(fd uintptr) { n, err = g.pass(p, s, int(fd), most) })
+		g.lend(p.number, most-max(n, 0))
+		err = errors.Join(err, control)
+	}
+}
+
+// spareCredit is borrow without waiting.
+func (g *guest) spareCredit(p *process) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := max(min(p.credit, chunk), 0)
+	p.credit -= n
+	return n
 }
 
 // borrow waits until something may be sent, and says how much.
