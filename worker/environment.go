@@ -288,7 +288,6 @@ func (e *environment) start(ctx context.Context) error {
 		return err
 	}
 	e.box.EndInit()
-	e.flush()
 	e.log.drain() // what static code wrote stands before START
 	return nil
 }
