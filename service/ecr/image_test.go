@@ -322,8 +322,9 @@ func TestPolicies(t *testing.T) {
 
 	_, err := c.TagResource(w.ctx, &api.TagResourceInput{ResourceArn: new("arn:aws:ecr:" + region + ":" + account + ":repository/other"), Tags: []*api.Tag{{Key: new("team"), Value: new("a")}}})
 	check(t, err, "")
-	w.user = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"a"}}}]}`
+	tagged := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"a"}}}]}`
+	w.allow(tagged)
 	check(t, get(userOf(account), "other"), "")
-	w.user = strings.ReplaceAll(w.user, `"a"`, `"b"`)
+	w.allow(strings.ReplaceAll(tagged, `"a"`, `"b"`))
 	is(t, get(userOf(account), "other"), aws.ErrAccessDenied)
 }

@@ -132,7 +132,7 @@ func TestMountedLayer(t *testing.T) {
 		resp.Body.Close()
 		return resp.StatusCode
 	}
-	w.user = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"arn:aws:ecr:*:*:repository/to"}]}`
+	w.allow(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"arn:aws:ecr:*:*:repository/to"}]}`)
 	mayNot := w.password(userOf(account))
 	equal(t, "a mount from what cannot be read", post(mayNot, "from"), http.StatusAccepted)
 	equal(t, "a mount from what is not there", post(w.password(aws.RootOf(account, "AKIAROOT")), "nowhere"), http.StatusAccepted)
@@ -157,7 +157,7 @@ func TestRegistryDenies(t *testing.T) {
 	ref := reference(t, s.URL, "app:1")
 	check(t, remote.Write(ref, image, root), "")
 	allow := func(actions string) {
-		w.user = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}]}`
+		w.allow(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}]}`)
 	}
 	allow(`"ecr:GetAuthorizationToken"`)
 	user := login(w.password(userOf(account)))
@@ -347,8 +347,8 @@ func TestPuller(t *testing.T) {
 	_, err = pullAs(userOf(account), account)
 	code, _ = codeOf(err)
 	equal(t, "for a client that may not", code, "DENIED")
-	w.user = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"*",` +
-		`"Condition":{"ForAnyValue:StringEquals":{"aws:CalledVia":"lambda.amazonaws.com"}}}]}`
+	w.allow(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"*",` +
+		`"Condition":{"ForAnyValue:StringEquals":{"aws:CalledVia":"lambda.amazonaws.com"}}}]}`)
 	_, err = pullAs(userOf(account), account)
 	check(t, err, "")
 	_, err = pullAs(userOf(other), account)

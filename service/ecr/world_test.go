@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,8 +48,11 @@ type world struct {
 	at       time.Time
 	calls    *dispatch.Dispatcher
 	registry *Registry
-	user     string // the policy of users
+	user     atomic.Pointer[string] // the policy of users; a client that was refused may still have requests under way
 }
+
+// allow sets the policy of users.
+func (w *world) allow(document string) { w.user.Store(&document) }
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), at: noon}
@@ -91,10 +95,11 @@ func (w *world) reopen() {
 
 // Grants implements dispatch.Identities.
 func (w *world) Grants(_ context.Context, p *aws.Principal) (*policy.Grants, error) {
-	if p.Type != aws.User || w.user == "" {
+	document := w.user.Load()
+	if p.Type != aws.User || document == nil {
 		return nil, nil
 	}
-	parsed, err := policy.Parse([]byte(w.user), policy.KindIdentity)
+	parsed, err := policy.Parse([]byte(*document), policy.KindIdentity)
 	if err != nil {
 		return nil, err
 	}
