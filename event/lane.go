@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,7 +60,7 @@ func newLane(r *Relay, id laneID) *lane {
 func (l *lane) pump(ctx context.Context) {
 	patient := time.NewTimer(patience)
 	defer patient.Stop()
-	defer func() { l.giveBack(l.takeWaiting()) }()
+	defer l.quit(ctx)
 	for {
 		l.look()
 		l.fill(ctx)
@@ -79,6 +80,14 @@ func (l *lane) pump(ctx context.Context) {
 		default:
 			l.stand(ctx, patient)
 		}
+	}
+}
+
+// quit is the end of a pump. One that rests has nothing that waits: what does by now came after it, and is the next pump's. To
+// give that back would hide it from a pump that has just looked.
+func (l *lane) quit(ctx context.Context) {
+	if ctx.Err() != nil {
+		l.giveBack(l.takeWaiting())
 	}
 }
 
@@ -128,7 +137,8 @@ func (l *lane) fill(ctx context.Context) {
 	l.mu.Lock()
 	var jobs []job
 	if n := min(l.free(), len(l.waiting)); n > 0 && ctx.Err() == nil {
-		jobs = l.waiting[:n:n]
+		jobs = slices.Clone(l.waiting[:n])
+		clear(l.waiting[:n]) // payloads: the array may stay for long
 		l.waiting = l.waiting[n:]
 		l.began(n)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/enfold-run/enfold/store"
 )
 
-// try makes one try of a claimed delivery. It answers nil if there is nothing to conclude from it.
-func (l *lane) try(ctx context.Context, j job) *attempt {
+// try makes one try of a claimed delivery, whose lease is kept until stop. It answers nil if there is nothing to conclude from it.
+func (l *lane) try(ctx context.Context, j job, stop func()) *attempt {
 	c, d, err := j.claimed, j.delivery, error(nil)
 	if d == nil {
 		d, err = l.relay.deps.Outbox.open(l.id, c.Body)
@@ -18,20 +18,17 @@ func (l *lane) try(ctx context.Context, j job) *attempt {
 	if err != nil {
 		// Nobody can ever read it; it stays where it is, out of the way, for whoever has the key.
 		l.relay.deps.Log.Error("read event", "lane", l.kind, "id", c.ID, "error", err)
-		l.settle(ctx, c.Receipt, func(tx store.Tx) error {
-			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(24*time.Hour))
-		})
+		stop()
+		l.postpone(ctx, c, 24*time.Hour)
 		return nil
 	}
 	h, err := l.relay.handler(d.Kind)
 	if err != nil {
 		l.relay.deps.Log.Error("deliver event", "id", d.ID, "error", err)
-		l.settle(ctx, c.Receipt, func(tx store.Tx) error {
-			return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(time.Hour))
-		})
+		stop()
+		l.postpone(ctx, c, time.Hour)
 		return nil
 	}
-	stop := l.keep(c)
 	var result any
 	if d.Group != "" {
 		d.Tries = c.Tries - 1 // what is in order stays in the queue between its tries
@@ -47,6 +44,13 @@ func (l *lane) try(ctx context.Context, j job) *attempt {
 		return nil
 	}
 	return &attempt{claimed: c, delivery: d, handler: h, err: err, result: result}
+}
+
+// postpone has a claimed delivery due again after wait.
+func (l *lane) postpone(ctx context.Context, c store.Claimed, wait time.Duration) {
+	l.settle(ctx, c.Receipt, func(tx store.Tx) error {
+		return tx.Extend(l.id.queue, l.id.scope, c.Receipt, time.Now().Add(wait))
+	})
 }
 
 // errTooOld is the outcome of a delivery that grew too old between two tries.

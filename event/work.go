@@ -46,11 +46,13 @@ func (r *Relay) worker(ctx context.Context, t task) {
 func (l *lane) run(ctx context.Context, j job) {
 	for more := true; more; {
 		var a *attempt
+		stop := l.keep(j.claimed) // a place of the relay may be free only after the lease
 		select {
 		case l.relay.places <- struct{}{}:
-			a = l.try(l.relay.hurry, j)
+			a = l.try(l.relay.hurry, j, stop)
 			<-l.relay.places
 		case <-ctx.Done():
+			stop()
 			l.giveBack([]job{j})
 		}
 		j, more = l.ended(ctx)
