@@ -70,7 +70,7 @@ type Response struct {
 	ContentType   string
 	FunctionError string // "Unhandled", or empty if it succeeded
 	ErrorType     string // what failed, for metrics: "Sandbox.Timedout", "Runtime.ExitError", …
-	LogTail       []byte // last 4,096 bytes of START…REPORT, if Request.Tail
+	LogTail       []byte // last 4,096 bytes of START…REPORT and of what its Init phase wrote, if Request.Tail
 	Streamed      bool   // the payload went to Request.Stream
 	StreamError   []byte // a streamed response failed midway: the error's JSON
 

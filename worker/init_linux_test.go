@@ -22,6 +22,14 @@ func (w *world) logIs(r *Request, want string) {
 	}
 }
 
+// tailIsAll asserts that the caller of an invocation has seen all of the log.
+func (w *world) tailIsAll(resp *Response) {
+	w.t.Helper()
+	if tail, log := string(resp.LogTail), w.logs.text(); tail != log {
+		w.t.Errorf("the tail is\n%q, the log\n%q", tail, log)
+	}
+}
+
 const reportHead = "REPORT RequestId: ID\tDuration: N ms\tBilled Duration: N ms\tMemory Size: 128 MB\tMax Memory Used: N MB\t"
 
 func TestColdAndWarmLog(t *testing.T) {
@@ -32,8 +40,11 @@ func TestColdAndWarmLog(t *testing.T) {
 		cold := w.do(f, r)
 		w.logIs(r, "INIT_START Runtime Version: provided:al2023.v1\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:0123\n"+
 			"static code\nSTART RequestId: ID Version: $LATEST\nhello\nEND RequestId: ID\n"+reportHead+"Init Duration: N ms\t\n")
-		if cold.Init <= 0 || cold.Duration <= 0 || cold.MaxMemory <= 0 && os.Geteuid() == 0 || !strings.HasPrefix(string(cold.LogTail), "START ") {
-			t.Errorf("cold: Init %v, Duration %v, MaxMemory %d, LogTail %q", cold.Init, cold.Duration, cold.MaxMemory, cold.LogTail)
+		if cold.Init <= 0 || cold.Duration <= 0 || cold.MaxMemory <= 0 && os.Geteuid() == 0 {
+			t.Errorf("cold: Init %v, Duration %v, MaxMemory %d", cold.Init, cold.Duration, cold.MaxMemory)
+		}
+		if _, want, _ := strings.Cut(w.logs.text(), "\n"); string(cold.LogTail) != want { // all but INIT_START
+			t.Errorf("cold: LogTail %q, want %q", cold.LogTail, want)
 		}
 		w.logs.forget()
 		r = w.request(`{"do":"echo","print":"hello\n"}`)
@@ -71,7 +82,9 @@ func TestInitFails(t *testing.T) {
 			onBoth(t, func(t *testing.T, w *world) {
 				f := w.function("INIT", c.init)
 				r := w.request("echo")
-				failed(t, w.do(f, r), c.kind, strings.ReplaceAll(c.payload, "ID", r.RequestID))
+				resp := w.do(f, r)
+				failed(t, resp, c.kind, strings.ReplaceAll(c.payload, "ID", r.RequestID))
+				w.tailIsAll(resp)
 				w.logIs(r, c.output+"INIT_REPORT Init Duration: N ms\tPhase: init\tStatus: error\tError Type: "+c.kind+"\n"+
 					c.output+"INIT_REPORT Init Duration: N ms\tPhase: invoke\tStatus: error\tError Type: "+c.kind+"\n"+
 					"START RequestId: ID Version: $LATEST\n"+c.line+"END RequestId: ID\n"+
@@ -82,7 +95,9 @@ func TestInitFails(t *testing.T) {
 
 				w.logs.forget()
 				r = w.request("echo")
-				failed(t, w.do(f, r), c.kind, strings.ReplaceAll(c.payload, "ID", r.RequestID))
+				resp = w.do(f, r)
+				failed(t, resp, c.kind, strings.ReplaceAll(c.payload, "ID", r.RequestID))
+				w.tailIsAll(resp)
 				if n := strings.Count(w.logs.text(), "INIT_REPORT"); n != 1 {
 					t.Errorf("the next invocation has %d INIT_REPORTs, want 1", n)
 				}
@@ -111,6 +126,7 @@ func TestInitIsRepeated(t *testing.T) {
 				if resp.FunctionError != "" || resp.Init != 0 {
 					t.Errorf("FunctionError %q, Init %v, payload %s", resp.FunctionError, resp.Init, resp.Payload)
 				}
+				w.tailIsAll(resp)
 				if how == "exit-once" {
 					c.output = "about to exit\n"
 				}

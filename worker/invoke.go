@@ -28,7 +28,7 @@ const (
 
 // invoke runs one invocation, Init phase included if no process runs. The error is ours.
 func (e *environment) invoke(caller context.Context, r *Request) (*Response, error) {
-	init, err := e.prepare(caller)
+	init, err := e.prepare(caller, r)
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +96,10 @@ const again = -1
 // prepare gets the sandbox to where an invocation can begin, at nobody's expense. A new one gets its Init phase. One that
 // has run before may have a process that has not called next yet: it has the time that its invocation had. If it takes
 // longer, or has died since, the next invocation is not to blame and gets a fresh one.
-func (e *environment) prepare(caller context.Context) (time.Duration, error) {
+func (e *environment) prepare(caller context.Context, r *Request) (time.Duration, error) {
 	if !e.begun {
 		e.begun = true
+		e.log.initiate(r)
 		if e.snap != nil && e.snap.restored {
 			return 0, e.restorePhase(caller)
 		}
@@ -163,6 +164,7 @@ func (e *environment) initPhase(caller context.Context) (time.Duration, error) {
 // initAgain is the Init phase inside an invocation: after a reset, or repeated. The function's timeout covers it.
 func (e *environment) initAgain(ctx context.Context, r *Request, repeated bool) (*failure, error) {
 	begun := time.Now()
+	e.log.initiate(r)
 	if !repeated {
 		e.log.initStart("invoke")
 	}

@@ -76,6 +76,7 @@ func TestJSONLog(t *testing.T) {
 func TestTail(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		f := w.function("INIT", "print")
+		w.good(f, "echo") // its Init phase
 		for _, size := range []int{0, 1, 3000, 4096, 10000, 60000} {
 			w.logs.forget()
 			text := strings.Repeat("0123456789abcde\n", size/16+1)[:size]

@@ -31,9 +31,9 @@ type output struct {
 	mu      sync.Mutex
 	pipe    *os.File
 	conn    syscall.RawConn
-	partial []byte // a line without its end yet
-	tail    []byte // of the running invocation, at most 2*tailSize
-	tailing bool
+	partial []byte   // a line without its end yet
+	of      *Request // whose log this is; nil between invocations
+	tail    []byte   // of its log, at most 2*tailSize, if the caller wants it
 }
 
 // buffers are what pipes are read into. They are shared: most sandboxes are idle, and write little.
@@ -194,10 +194,10 @@ func (o *output) record(line []byte) []byte {
 	return line
 }
 
-// emit is where every event leaves. The caller holds o.mu.
+// emit is where every event leaves, but for those that say that a phase begins. The caller holds o.mu.
 func (o *output) emit(at time.Time, event []byte) {
 	o.logger.Log(o.stream, at, event)
-	if !o.tailing {
+	if o.of == nil || !o.of.Tail {
 		return
 	}
 	if len(event) > tailSize {
@@ -215,11 +215,26 @@ func (o *output) close() {
 	o.replace(nil, nil)
 }
 
+// initiate says that an Init phase is an invocation's: its caller sees what static code writes and how the phase failed, and, as on
+// AWS, not that it began.
+func (o *output) initiate(r *Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.belong(r)
+}
+
+// belong makes this the log of an invocation, if it is not yet. The caller holds o.mu.
+func (o *output) belong(r *Request) {
+	if o.of != r {
+		o.of, o.tail = r, o.tail[:0]
+	}
+}
+
 // begin starts an invocation's log.
 func (o *output) begin(r *Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.tailing, o.tail = r.Tail, o.tail[:0]
+	o.belong(r)
 	now := time.Now()
 	if line := o.system.start(r, now); line != nil {
 		o.emit(now, line)
@@ -241,16 +256,16 @@ func (o *output) end(r *Request, resp *Response, fail *failure) []byte {
 	if line := o.system.report(r, resp, fail, now); line != nil {
 		o.emit(now, line)
 	}
-	if !o.tailing {
+	o.of = nil
+	if !r.Tail {
 		return nil
 	}
-	o.tailing = false
 	return bytes.Clone(o.tail[max(0, len(o.tail)-tailSize):])
 }
 
 // initStart says that an Init phase begins: the first one, or one after a reset.
 func (o *output) initStart(phase string) {
-	o.platform(func(at time.Time) []byte { return o.system.initStart(at, phase) })
+	o.began(func(at time.Time) []byte { return o.system.initStart(at, phase) })
 }
 
 // initReport says that an Init phase failed.
@@ -260,13 +275,23 @@ func (o *output) initReport(how initOutcome) {
 }
 
 // restoreStart says that a sandbox comes out of a snapshot.
-func (o *output) restoreStart() { o.platform(o.system.restoreStart) }
+func (o *output) restoreStart() { o.began(o.system.restoreStart) }
 
 // restoreReport says how that went.
 func (o *output) restoreReport(how initOutcome) {
 	o.drain()
 	o.platform(func(at time.Time) []byte { return o.system.restoreRuntimeDone(at, how) })
 	o.platform(func(at time.Time) []byte { return o.system.restoreReport(at, how) })
+}
+
+// began logs that a phase begins, which no caller sees.
+func (o *output) began(line func(at time.Time) []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if b := line(now); b != nil {
+		o.logger.Log(o.stream, now, b)
+	}
 }
 
 func (o *output) platform(line func(at time.Time) []byte) {
