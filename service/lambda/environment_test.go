@@ -117,6 +117,13 @@ func (k *kms) Decrypt(_ context.Context, use KMSUse, ciphertext []byte) ([]byte,
 	return k.key.Open(ciphertext, bound)
 }
 
+// used is how often the customer's key was used.
+func (k *kms) used() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.uses
+}
+
 func (k *kms) deny(who string, state *aws.Error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

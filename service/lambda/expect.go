@@ -16,20 +16,36 @@ const expectAtStart = 100
 // known, and a runtime waits for it.
 func (s *Service) expect(ctx context.Context, r ref, v *version) {
 	s.deps.Runner.Expect(bareFunction(r, v))
-	if v.Version != latest || v.serving().KMSKey != "" { // a customer's key is used when there is an invocation, and may not be by then
+	if v.Version == latest {
+		s.foresee(asLambda(ctx, r.scope), r)
+	}
+}
+
+// foresee reads what an invocation of a function will ask for. If that is to be had only then, nothing is remembered of the function,
+// and the invocation will say why.
+func (s *Service) foresee(ctx context.Context, r ref) {
+	key := functionKey{r.scope, r.name}
+	m := s.cache.of(key)
+	found, err := s.foreseeable(ctx, r)
+	if err != nil || found == nil {
+		s.cache.forget(r.scope, r.name)
 		return
 	}
-	ctx = asLambda(ctx, r.scope)
-	m := s.cache.of(functionKey{r.scope, r.name})
-	found, err := s.load(ctx, r)
-	if err != nil || found.main.state.Is != api.StateActive {
-		return // the invocation will say why
-	}
 	m.put(r.qualifier, found)
-	_, _ = s.access(ctx, r) // so does this
-	if old, ok := s.foreseen.add(functionKey{r.scope, r.name}); ok {
+	_, _ = s.access(ctx, r) // forgets it too
+	if old, ok := s.foreseen.add(key); ok {
 		s.cache.forget(old.scope, old.name)
 	}
+}
+
+// foreseeable answers nil for a function that is not Active, and for one with a customer's key as it is now: that is used when there
+// is an invocation, and may not be by then.
+func (s *Service) foreseeable(ctx context.Context, r ref) (*resolved, error) {
+	n, err := s.named(ctx, r)
+	if err != nil || n.main.State.Is != api.StateActive || n.main.serving().KMSKey != "" {
+		return nil, err
+	}
+	return s.mean(ctx, r, n)
 }
 
 // foreseenAtMost is how many functions are known before they are invoked: most are made and rest.

@@ -212,50 +212,66 @@ func unusable(state status) error {
 
 // load reads what a ref means from the store.
 func (s *Service) load(ctx context.Context, r ref) (*resolved, error) {
-	var (
-		f           *function
-		main, other *version
-		a           *alias
-		p           *provisioning
-	)
-	err := s.deps.Store.View(ctx, func(tx store.Tx) (err error) {
-		f, a, main, other = nil, nil, nil, nil
-		if f, err = getFunction(tx, r.scope, r.name); f == nil {
+	n, err := s.named(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return s.mean(ctx, r, n)
+}
+
+// named are the rows that a ref names.
+type named struct {
+	function    *function
+	alias       *alias // nil if the ref is of a version
+	main, other *version
+	provisioned *provisioning
+}
+
+// named reads the rows that a ref names.
+func (s *Service) named(ctx context.Context, r ref) (n *named, err error) {
+	err = s.deps.Store.View(ctx, func(tx store.Tx) (err error) {
+		n = &named{}
+		if n.function, err = getFunction(tx, r.scope, r.name); n.function == nil {
 			return err
 		}
-		if p, err = getProvisioning(tx, r.scope, f); err != nil {
+		if n.provisioned, err = getProvisioning(tx, r.scope, n.function); err != nil {
 			return err
 		}
 		if q := r.orLatest(); q == latest || isNumber(q) {
-			main, err = getVersion(tx, r.scope, r.name, q)
+			n.main, err = getVersion(tx, r.scope, r.name, q)
 			return err
 		}
-		if a, err = getAlias(tx, r.scope, r.name, r.qualifier); a == nil {
+		if n.alias, err = getAlias(tx, r.scope, r.name, r.qualifier); n.alias == nil {
 			return err
 		}
-		if main, err = getVersion(tx, r.scope, r.name, a.Version); err != nil || a.Other == "" {
+		if n.main, err = getVersion(tx, r.scope, r.name, n.alias.Version); err != nil || n.alias.Other == "" {
 			return err
 		}
-		other, err = getVersion(tx, r.scope, r.name, a.Other)
+		n.other, err = getVersion(tx, r.scope, r.name, n.alias.Other)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("resolve function %s: %w", r.name, err)
 	}
-	if main == nil {
+	if n.main == nil {
 		return nil, notFound(qualify(r.arn(), r.orLatest()))
 	}
-	found := &resolved{}
-	if found.main, err = s.target(ctx, r, f, main); err != nil {
+	return n, nil
+}
+
+// mean is what a ref that names n means.
+func (s *Service) mean(ctx context.Context, r ref, n *named) (found *resolved, err error) {
+	found = &resolved{}
+	if found.main, err = s.target(ctx, r, n.function, n.main); err != nil {
 		return nil, err
 	}
-	found.main.provisioned = p.want[main.Version]
-	if other != nil {
-		found.weight = a.Weight
-		if found.other, err = s.target(ctx, r, f, other); err != nil {
+	found.main.provisioned = n.provisioned.want[n.main.Version]
+	if n.other != nil {
+		found.weight = n.alias.Weight
+		if found.other, err = s.target(ctx, r, n.function, n.other); err != nil {
 			return nil, err
 		}
-		found.other.provisioned = p.want[other.Version]
+		found.other.provisioned = n.provisioned.want[n.other.Version]
 	}
 	return found, nil
 }
