@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/enfold-run/enfold/aws"
 )
@@ -192,6 +194,36 @@ func TestMetrics(t *testing.T) {
 	}
 	if got["200"] != 2 || got["404"] != 1 || got["duration"] != 3 || len(got) != 3 {
 		t.Errorf("metrics = %v", got)
+	}
+}
+
+func TestMetricsOfFirstAnswersAtOnce(t *testing.T) {
+	const callers, each = 8, 50
+	reg := prometheus.NewRegistry()
+	svc, op := newService()
+	d := New(Deps{Metrics: reg})
+	d.Register(svc, func(context.Context, *input) (any, error) { return nil, nil })
+	if families, err := reg.Gather(); err != nil || len(families) != 0 {
+		t.Fatalf("%d families, %v: want no series of zeros", len(families), err)
+	}
+	measure := d.ops[op].measure
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for i := range each {
+				measure.counter(200 + i%5).Inc()
+			}
+		})
+	}
+	all.Wait()
+	for status := 200; status < 205; status++ {
+		var m dto.Metric
+		if err := measure.counter(status).Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.GetCounter().GetValue(); got != callers*each/5 {
+			t.Errorf("%d calls answered %d, want %d", int(got), status, callers*each/5)
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package dispatch
 
 import (
+	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,13 +35,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// opMetrics are the series of one op, looked up once.
+// opMetrics are the series of one op, made when it is first answered and looked up once: there are hundreds of ops, a server calls few
+// of them, and a start would wait for the series of zeros.
 type opMetrics struct {
 	m        *metrics
 	op       *aws.Op
 	status   int // of success
-	duration prometheus.Observer
-	byStatus [600]atomic.Pointer[prometheus.Counter]
+	duration func() prometheus.Observer
+	answered atomic.Pointer[[]answered] // replaced, never changed
+}
+
+// answered is the series of a status.
+type answered struct {
+	status int
+	calls  prometheus.Counter
 }
 
 func (m *metrics) op(op *aws.Op) *opMetrics {
@@ -50,7 +59,9 @@ func (m *metrics) op(op *aws.Op) *opMetrics {
 	if status == 0 {
 		status = 200
 	}
-	return &opMetrics{m: m, op: op, status: status, duration: m.duration.WithLabelValues(op.Service.Name, op.Name)}
+	return &opMetrics{m: m, op: op, status: status, duration: sync.OnceValue(func() prometheus.Observer {
+		return m.duration.WithLabelValues(op.Service.Name, op.Name)
+	})}
 }
 
 func (o *opMetrics) observe(d time.Duration, refusal *aws.Error) {
@@ -61,17 +72,26 @@ func (o *opMetrics) observe(d time.Duration, refusal *aws.Error) {
 	if refusal != nil {
 		status = refusal.Type.Status
 	}
-	o.duration.Observe(d.Seconds())
+	o.duration().Observe(d.Seconds())
 	o.counter(status).Inc()
 }
 
 // counter makes the series of a status when it is first answered, so that there are no series of zeros.
 func (o *opMetrics) counter(status int) prometheus.Counter {
-	status = min(max(status, 0), len(o.byStatus)-1)
-	if c := o.byStatus[status].Load(); c != nil {
-		return *c
+	for {
+		old := o.answered.Load()
+		var known []answered
+		if old != nil {
+			known = *old
+		}
+		for _, a := range known {
+			if a.status == status {
+				return a.calls
+			}
+		}
+		made := answered{status, o.m.calls.WithLabelValues(o.op.Service.Name, o.op.Name, strconv.Itoa(status))}
+		if o.answered.CompareAndSwap(old, new(append(slices.Clip(known), made))) {
+			return made.calls
+		}
 	}
-	c := o.m.calls.WithLabelValues(o.op.Service.Name, o.op.Name, strconv.Itoa(status))
-	o.byStatus[status].Store(&c)
-	return c
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"sync"
 
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/gateway"
@@ -46,7 +47,9 @@ type accountsHandler struct {
 const maxAccountBody = 4 << 10
 
 // accountName is what AWS Organizations allows, in ASCII.
-var accountName = regexp.MustCompile(`^[ -~]{1,50}$`)
+var accountName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[ -~]{1,50}$`)
+})
 
 func (h *accountsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAccountBody))
@@ -69,7 +72,7 @@ func (h *accountsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer, err = h.list(r.Context())
 	case http.MethodPost:
 		var in Account
-		if json.Unmarshal(body, &in) != nil || !accountName.MatchString(in.Name) {
+		if json.Unmarshal(body, &in) != nil || !accountName().MatchString(in.Name) {
 			http.Error(w, "An account's name has 1 to 50 printable ASCII characters.", http.StatusBadRequest)
 			return
 		}

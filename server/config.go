@@ -8,8 +8,9 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"regexp"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/enfold-run/enfold/service/lambda"
@@ -50,10 +51,26 @@ type Config struct {
 	Log                         *slog.Logger
 }
 
-var (
-	accountID  = regexp.MustCompile(`^[0-9]{12}$`)
-	regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
-)
+func isDigit(r rune) bool { return '0' <= r && r <= '9' }
+
+func isLower(r rune) bool { return 'a' <= r && r <= 'z' }
+
+// all says that a text is made of what is says alone, and has a length from least to most.
+func all(s string, is func(rune) bool, least, most int) bool {
+	return least <= len(s) && len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool { return !is(r) })
+}
+
+func isAccountID(s string) bool { return all(s, isDigit, 12, 12) }
+
+// isRegion says that a text looks like the name of a region: us-east-1, us-gov-west-1.
+func isRegion(s string) bool {
+	parts := strings.Split(s, "-")
+	last := len(parts) - 1
+	if last < 2 || !all(parts[0], isLower, 2, 4) || !all(parts[last], isDigit, 1, 2) {
+		return false
+	}
+	return !slices.ContainsFunc(parts[1:last], func(p string) bool { return !all(p, isLower, 1, len(p)) })
+}
 
 func (c *Config) check() error {
 	if c.Account == "" {
@@ -69,9 +86,9 @@ func (c *Config) check() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	switch {
-	case !accountID.MatchString(c.Account):
+	case !isAccountID(c.Account):
 		return fmt.Errorf("--account %q: an account id has 12 digits", c.Account)
-	case !regionName.MatchString(c.Region):
+	case !isRegion(c.Region):
 		return fmt.Errorf("--region %q: not a region name, as us-east-1 is", c.Region)
 	case c.Data == "":
 		return errors.New("--data: name a directory")

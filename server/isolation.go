@@ -38,7 +38,7 @@ type tiers struct {
 
 func newTiers(cfg Config) (*tiers, error) {
 	for account, tier := range cfg.AccountIsolation {
-		if !accountID.MatchString(account) || strength(tier) <= 0 {
+		if !isAccountID(account) || strength(tier) <= 0 {
 			return nil, fmt.Errorf("--account-isolation %s=%s: want an account id and namespace or gvisor", account, tier)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/enfold-run/enfold/aws"
@@ -27,7 +26,12 @@ const (
 // RootKey is the root user's access key.
 type RootKey struct{ AccessKeyID, SecretAccessKey string }
 
-var accessKeyID = regexp.MustCompile(`^\w{1,128}$`)
+// maxKeyID is the length of the longest access key id.
+const maxKeyID = 128
+
+func isKeyID(s string) bool {
+	return all(s, func(r rune) bool { return r == '_' || isLower(r) || isDigit(r) || 'A' <= r && r <= 'Z' }, 1, maxKeyID)
+}
 
 // rootKey is the key of the configuration, or the data directory's, made at first start.
 func rootKey(cfg Config) (RootKey, error) {
@@ -36,7 +40,7 @@ func rootKey(cfg Config) (RootKey, error) {
 		return k, errors.New("ENFOLD_ROOT_ACCESS_KEY_ID and ENFOLD_ROOT_SECRET_ACCESS_KEY go together: set both or none")
 	}
 	if k.AccessKeyID != "" {
-		if !accessKeyID.MatchString(k.AccessKeyID) {
+		if !isKeyID(k.AccessKeyID) {
 			return k, errors.New("ENFOLD_ROOT_ACCESS_KEY_ID: letters, digits and _ only, at most 128")
 		}
 		return k, writeRootKey(cfg.Data, k) // `enfold env` reads it there

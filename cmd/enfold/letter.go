@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -309,7 +310,9 @@ func (d *deadLetters) trace(ctx context.Context, l *letter, all *origins) way {
 }
 
 // startLine is what the log says when an invocation begins, as text or as JSON.
-var startLine = regexp.MustCompile(`^START RequestId: \S+ Version: (\S+)|"type":"platform\.start".*"version":"([^"]+)"`)
+var startLine = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^START RequestId: \S+ Version: (\S+)|"type":"platform\.start".*"version":"([^"]+)"`)
+})
 
 // versionThatRan says whether a function's log has a request, and which version ran it, if the log tells that.
 func (t *target) versionThatRan(ctx context.Context, function, request string) (version string, found bool) {
@@ -322,7 +325,7 @@ func (t *target) versionThatRan(ctx context.Context, function, request string) (
 		return "", false
 	}
 	for _, e := range out.Events {
-		if m := startLine.FindStringSubmatch(e.Message); m != nil {
+		if m := startLine().FindStringSubmatch(e.Message); m != nil {
 			return m[1] + m[2], true
 		}
 	}

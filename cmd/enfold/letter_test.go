@@ -102,7 +102,7 @@ func TestStartLine(t *testing.T) {
 		"END RequestId: 8f507cfc":                                                             "",
 	} {
 		got := ""
-		if m := startLine.FindStringSubmatch(line); m != nil {
+		if m := startLine().FindStringSubmatch(line); m != nil {
 			got = m[1] + m[2]
 		}
 		if got != want {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/cloudtrail"
@@ -93,7 +94,9 @@ func settingsOf(in *api.CreateTrailInput) *api.UpdateTrailInput {
 	}
 }
 
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var bucketName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+})
 
 // set changes what an input has.
 func (t *trail) set(in *api.UpdateTrailInput) error {
@@ -107,7 +110,7 @@ func (t *trail) set(in *api.UpdateTrailInput) error {
 	change(&t.Role, in.CloudWatchLogsRoleArn)
 	change(&t.Key, in.KmsKeyID)
 	switch {
-	case !bucketName.MatchString(t.Bucket):
+	case !bucketName().MatchString(t.Bucket):
 		return api.ErrInvalidS3BucketName.Withf("Bucket name is invalid: %s", clip(t.Bucket, maxName))
 	case len(t.Prefix) > maxPrefix:
 		return api.ErrInvalidS3Prefix.Withf("The S3 prefix is longer than the maximum length of %d characters.", maxPrefix)

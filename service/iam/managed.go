@@ -26,6 +26,7 @@ type awsPolicies struct {
 	sorted []*managedRow // by name
 }
 
+// newAWSPolicies reads them, which takes longer than all else of the service's making.
 func newAWSPolicies() *awsPolicies {
 	var list []struct {
 		Arn, ID          string

@@ -20,7 +20,7 @@ func errNoPolicy(arn string) error { return api.ErrNoSuchEntity.Withf("Policy %s
 
 // findPolicy finds a managed policy of the account or of AWS, and tells whose it is: the account or "aws".
 func (s *Service) findPolicy(tx store.Tx, account, arn string) (p *managedRow, owner string, err error) {
-	if p := s.managed.byARN[arn]; p != nil {
+	if p := s.managed().byARN[arn]; p != nil {
 		return p, awsOwner, nil
 	}
 	if !strings.HasPrefix(arn, "arn:aws:iam::"+account+":policy/") {
@@ -216,7 +216,7 @@ func (s *Service) listed(tx store.Tx, in *api.ListPoliciesInput, account string,
 func (s *Service) allPolicies(tx store.Tx, account, which, after string) iter.Seq2[store.Row[managedRow], error] {
 	const local = "local"
 	return func(yield func(store.Row[managedRow], error) bool) {
-		for _, p := range s.managed.sorted {
+		for _, p := range s.managed().sorted {
 			key := store.Key(awsOwner, strings.ToLower(p.Name))
 			if which != api.PolicyScopeTypeLocal && key > after && !yield(store.Row[managedRow]{Key: key, Value: *p}, nil) {
 				return

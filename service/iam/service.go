@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/iam"
@@ -29,7 +30,7 @@ type Service struct {
 	seal    *seal.Key
 	log     *slog.Logger
 	now     func() time.Time
-	managed *awsPolicies
+	managed func() *awsPolicies
 	cache   *caches
 	used    *usage
 	jobs    *jobs
@@ -50,7 +51,7 @@ func New(d Deps) *Service {
 	}
 	return &Service{
 		db: d.Store, seal: d.Seal, log: d.Log, now: d.Now,
-		managed: newAWSPolicies(), cache: newCaches(), used: newUsage(), jobs: newJobs(),
+		managed: sync.OnceValue(newAWSPolicies), cache: newCaches(), used: newUsage(), jobs: newJobs(),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -159,13 +160,15 @@ func checkArchitectures(list []string) error {
 }
 
 // deadLetterPattern accepts a queue or a topic.
-var deadLetterPattern = regexp.MustCompile(`^arn:aws[a-zA-Z-]*:(sqs|sns):[a-z0-9-]+:\d{12}:.+$`)
+var deadLetterPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-zA-Z-]*:(sqs|sns):[a-z0-9-]+:\d{12}:.+$`)
+})
 
 func (s *settings) checkDeadLetter() error {
 	if s.deadLetter == nil || str(s.deadLetter.TargetArn) == "" {
 		return nil
 	}
-	if arn := *s.deadLetter.TargetArn; !deadLetterPattern.MatchString(arn) {
+	if arn := *s.deadLetter.TargetArn; !deadLetterPattern().MatchString(arn) {
 		return invalid("The dead letter target %s is neither an Amazon SQS queue nor an Amazon SNS topic.", arn)
 	} else if strings.HasSuffix(arn, fifoSuffix) {
 		return invalid("The dead letter target %s is a FIFO queue or topic: Lambda sends dead letters to standard ones only.", arn)
@@ -183,7 +186,9 @@ var reservedVariables = map[string]bool{
 	"AWS_LAMBDA_RUNTIME_API": true, "LAMBDA_TASK_ROOT": true, "LAMBDA_RUNTIME_DIR": true,
 }
 
-var variablePattern = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9_])+$`)
+var variablePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9_])+$`)
+})
 
 // checkEnvironment checks the customer's variables. Its messages name keys; only the one that AWS words so names values,
 // to the caller who sent them.
@@ -193,7 +198,7 @@ func checkEnvironment(vars map[string]string) error {
 		switch {
 		case reservedVariables[k]:
 			reserved = append(reserved, k)
-		case !variablePattern.MatchString(k):
+		case !variablePattern().MatchString(k):
 			return aws.ErrValidation.New("1 validation error detected: Value at 'environment.variables' failed to satisfy constraint: " +
 				"Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]")
 		case strings.Contains(vars[k], "\x00"):

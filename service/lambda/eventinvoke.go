@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -15,8 +16,10 @@ import (
 const destinationPattern = `^$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:` +
 	`((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`
 
-var destination = regexp.MustCompile(
-	`^arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)$`)
+var destination = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(
+		`^arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)$`)
+})
 
 var errNoFunction = api.ErrResourceNotFound.New("The function doesn't exist.")
 
@@ -157,7 +160,7 @@ func (e *edit) setDestinations(r ref, c *invokeConfig, in *api.DestinationConfig
 
 // checkDestination says whether events can be sent there.
 func (e *edit) checkDestination(r ref, member, arn string, s3 bool) (served bool, err error) {
-	if !destination.MatchString(arn) {
+	if !destination().MatchString(arn) {
 		return false, mismatch(arn, member, destinationPattern)
 	}
 	parsed, err := aws.ParseARN(arn)

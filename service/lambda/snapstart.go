@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
@@ -38,7 +39,9 @@ const remakePause = 10 * time.Minute
 
 // snapRuntimes are those that AWS has SnapStart for. Those of .NET do not run here.
 // See https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-supported-regions.
-var snapRuntimes = regexp.MustCompile(`^(java(1[1-9]|[2-9]\d)|python3\.(1[2-9]|[2-9]\d))$`)
+var snapRuntimes = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(java(1[1-9]|[2-9]\d)|python3\.(1[2-9]|[2-9]\d))$`)
+})
 
 // canSnapshot says why there is no SnapStart here.
 func (s *Service) canSnapshot() error {
@@ -64,7 +67,7 @@ func (c *config) checkSnapStart() error {
 	switch {
 	case !c.SnapStart:
 		return nil
-	case !snapRuntimes.MatchString(c.Runtime):
+	case !snapRuntimes().MatchString(c.Runtime):
 		return invalid("%s is not supported for SnapStart enabled functions.", c.Runtime)
 	case c.Tmp > maxSnapTmp:
 		return invalid("SnapStart does not support ephemeral storage (/tmp) greater than %d MB.", maxSnapTmp)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
@@ -131,9 +132,13 @@ func (p *resourcePolicy) without(sid string) (*resourcePolicy, error) {
 }
 
 var (
-	servicePrincipal = regexp.MustCompile(`^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com)$`)
-	arnPrincipal     = regexp.MustCompile(`^arn:aws[a-zA-Z-]*:(iam::\d{12}:(root|(user|role)/[\w+=,.@/-]+)|` +
-		`sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+)$`)
+	servicePrincipal = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com)$`)
+	})
+	arnPrincipal = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^arn:aws[a-zA-Z-]*:(iam::\d{12}:(root|(user|role)/[\w+=,.@/-]+)|` +
+			`sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+)$`)
+	})
 )
 
 // principalOf is what a statement says for a Principal parameter.
@@ -143,9 +148,9 @@ func principalOf(given string) (any, error) {
 		return given, nil
 	case isAccount(given):
 		return map[string]string{"AWS": "arn:aws:iam::" + given + ":root"}, nil
-	case arnPrincipal.MatchString(given):
+	case arnPrincipal().MatchString(given):
 		return map[string]string{"AWS": given}, nil
-	case servicePrincipal.MatchString(given):
+	case servicePrincipal().MatchString(given):
 		return map[string]string{"Service": given}, nil
 	}
 	return nil, invalid("The provided principal was invalid. Please check the principal and try again.")

@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -26,8 +27,12 @@ var (
 	algorithms = []jose.SignatureAlgorithm{
 		jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512,
 	}
-	tagText            = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
-	sourceIdentityText = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	tagText = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+	})
+	sourceIdentityText = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	})
 )
 
 // token is a web identity token that is well formed. Nothing that it says is known to be true.
@@ -95,7 +100,7 @@ func (c *claims) complete() error {
 	switch {
 	case len(c.Subject) > maxClaim:
 		return api.ErrInvalidIdentityToken.Withf("The claim sub has more than %d characters", maxClaim)
-	case c.SourceIdentity != "" && !sourceIdentityText.MatchString(c.SourceIdentity):
+	case c.SourceIdentity != "" && !sourceIdentityText().MatchString(c.SourceIdentity):
 		return api.ErrInvalidIdentityToken.New("The claim https://aws.amazon.com/source_identity is not a source identity")
 	}
 	return c.Tags.check()
@@ -179,7 +184,7 @@ func (t tokenTags) check() error {
 		return api.ErrInvalidIdentityToken.Withf("A session has %d tags at most", maxSessionTags)
 	}
 	for k, v := range t.Principal {
-		if k == "" || len(k) > 128 || len(v) != 1 || len(v[0]) > 256 || !tagText.MatchString(k) || !tagText.MatchString(v[0]) {
+		if k == "" || len(k) > 128 || len(v) != 1 || len(v[0]) > 256 || !tagText().MatchString(k) || !tagText().MatchString(v[0]) {
 			return api.ErrInvalidIdentityToken.New("The claim https://aws.amazon.com/tags has a key or a value that no tag can have")
 		}
 	}
