@@ -125,18 +125,25 @@ func (p *process) settle(ws syscall.WaitStatus) {
 	e := sandbox.Exit{Code: ws.ExitStatus()}
 	if ws.Signaled() {
 		e = sandbox.Exit{Code: 128 + int(ws.Signal()), Signal: ws.Signal().String()}
+		// The host's kernel may have killed what the process runs in on the host, and not all of gVisor: that goes on, and has the
+		// process killed.
+		e.OOM = ws.Signal() == syscall.SIGKILL && p.outOfMemory()
 	}
 	p.finish(e)
 }
 
 // lost finishes it when gVisor has gone: because it was to, or because the host's kernel has killed it for want of memory.
 func (p *process) lost() {
+	p.finish(sandbox.Exit{Code: 137, Signal: syscall.SIGKILL.String(), OOM: p.outOfMemory()})
+}
+
+// outOfMemory says that the host's kernel has killed something for want of memory while it ran, and that nobody asked us to. The
+// kernel counts before it kills.
+func (p *process) outOfMemory() bool {
 	p.mu.Lock()
 	killed := p.killed
 	p.mu.Unlock()
-	e := sandbox.Exit{Code: 137, Signal: syscall.SIGKILL.String()}
-	e.OOM = !killed && p.box.oomKills() > p.oomKills
-	p.finish(e)
+	return !killed && p.box.oomKills() > p.oomKills
 }
 
 // finish is for the first caller.
