@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -14,21 +15,40 @@ import (
 	"github.com/enfold-run/enfold/sandbox/namespace"
 )
 
-// cli is every command and flag; each flag is also an ENFOLD_… environment variable.
-type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Start Enfold. Functions, layers, logs and keys live in the data directory."`
-	Env     envCmd     `cmd:"" help:"Print the export lines that point AWS clients at Enfold: eval \"$$(enfold env)\"."`
-	Account accountCmd `cmd:"" help:"Make and list AWS accounts: one server holds many, fully separate."`
-	Demo    demoCmd    `cmd:"" help:"Deploy the examples through the public API, call them and show the times."`
-	Invoke  invokeCmd  `cmd:"" help:"Call a function and print its answer."`
-	Logs    logsCmd    `cmd:"" help:"Print what a function has logged."`
-	Runtime runtimeCmd `cmd:"" help:"Show the language runtimes of this host, or install the SDKs that AWS's runtimes carry."`
-	DLQ     dlqCmd     `cmd:"" name:"dlq" help:"Dead-letter queues: what is in them, why, and back through where it came from."`
-	Event   eventCmd   `cmd:"" help:"Run an event again that has failed, by any id that it is known by."`
-	Trail   trailCmd   `cmd:"" help:"Verify the audit trail."`
-	Policy  policyCmd  `cmd:"" help:"Least privilege: write a policy from what a role did, list unused grants, check a policy."`
-	Doctor  doctorCmd  `cmd:"" help:"Say what this host can do, and what to do about what is missing."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+// A command is one of enfold's; each of its flags is also an ENFOLD_… environment variable.
+type command struct {
+	name, help string
+	flags      any // points to what kong fills and runs
+}
+
+// commands are all of them, in the order of the help.
+func commands() []command {
+	return []command{
+		{"serve", "Start Enfold. Functions, layers, logs and keys live in the data directory.", new(serveCmd)},
+		{"env", `Print the export lines that point AWS clients at Enfold: eval "$$(enfold env)".`, new(envCmd)},
+		{"account", "Make and list AWS accounts: one server holds many, fully separate.", new(accountCmd)},
+		{"demo", "Deploy the examples through the public API, call them and show the times.", new(demoCmd)},
+		{"invoke", "Call a function and print its answer.", new(invokeCmd)},
+		{"logs", "Print what a function has logged.", new(logsCmd)},
+		{"runtime", "Show the language runtimes of this host, or install the SDKs that AWS's runtimes carry.", new(runtimeCmd)},
+		{"dlq", "Dead-letter queues: what is in them, why, and back through where it came from.", new(dlqCmd)},
+		{"event", "Run an event again that has failed, by any id that it is known by.", new(eventCmd)},
+		{"trail", "Verify the audit trail.", new(trailCmd)},
+		{"policy", "Least privilege: write a policy from what a role did, list unused grants, check a policy.", new(policyCmd)},
+		{"doctor", "Say what this host can do, and what to do about what is missing.", new(doctorCmd)},
+		{"version", "Print the version.", new(versionCmd)},
+	}
+}
+
+// meant are the commands that a command line can mean: the one that it begins with, else all. kong works out every flag of every command
+// that it is given, and all of them were a tenth of a server's start.
+func meant(args []string) []command {
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == args[0] })
+	if i < 0 {
+		return all
+	}
+	return all[i : i+1]
 }
 
 // dataFlag is where the server keeps everything, for commands that find it by its directory.
@@ -49,12 +69,9 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
-func run(args []string) int {
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	var c cli
-	parser, err := kong.New(&c,
+// newParser reads command lines of these commands.
+func newParser(of []command, options ...kong.Option) (*kong.Kong, error) {
+	options = append(options,
 		kong.Name("enfold"),
 		kong.Description("AWS Lambda on your own machine: one binary, no Docker, the security model switched on.\n\n"+
 			"Start with: enfold serve, and in another terminal: enfold demo"),
@@ -62,6 +79,17 @@ func run(args []string) int {
 		kong.Vars{"binaries": binariesDir()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
+	for _, c := range of {
+		options = append(options, kong.DynamicCommand(c.name, c.help, "", c.flags))
+	}
+	return kong.New(&struct{}{}, options...)
+}
+
+func run(args []string) int {
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parser, err := newParser(meant(args))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "enfold:", err)
 		return 2
