@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +32,7 @@ import (
 	"github.com/enfold-run/enfold/event/target"
 	"github.com/enfold-run/enfold/gateway"
 	"github.com/enfold-run/enfold/runtimes"
+	"github.com/enfold-run/enfold/seal"
 	"github.com/enfold-run/enfold/service/accessanalyzer"
 	"github.com/enfold-run/enfold/service/cloudtrail"
 	"github.com/enfold-run/enfold/service/ecr"
@@ -88,35 +91,53 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return s, fmt.Errorf("listen: %w (choose another address with --listen)", err)
 	}
-	if s.store, err = sqlite.Open(ctx, cfg.Data, sqlite.Options{}); err != nil {
+	b, err := s.open(ctx)
+	if err != nil {
 		return s, err
 	}
-	if s.tiers, err = newTiers(cfg); err != nil {
-		return s, err
-	}
-	if err := s.build(ctx); err != nil {
+	if err := s.build(b); err != nil {
 		return s, err
 	}
 	return s, s.sweepAfterCrash(ctx)
 }
 
-// build makes the services and the front door.
-func (s *Server) build(ctx context.Context) error {
+// base is what all services stand on.
+type base struct {
+	key  RootKey
+	root *seal.Root
+	db   store.Store // what a call changes and the trail's note of it are one transaction
+}
+
+// open opens the data, and meanwhile makes what makes sandboxes, which needs nothing of it. Each is a third of what is left of a start.
+func (s *Server) open(ctx context.Context) (b base, err error) {
+	var tiersErr error
+	var beside sync.WaitGroup
+	beside.Go(func() { s.tiers, tiersErr = newTiers(s.cfg) })
+	b, err = s.openData(ctx)
+	beside.Wait()
+	return b, cmp.Or(err, tiersErr)
+}
+
+func (s *Server) openData(ctx context.Context) (b base, err error) {
 	cfg := s.cfg
-	key, err := rootKey(cfg)
-	if err != nil {
-		return err
+	if s.store, err = sqlite.Open(ctx, cfg.Data, sqlite.Options{}); err != nil {
+		return b, err
 	}
-	root, err := sealRoot(ctx, cfg)
-	if err != nil {
-		return err
+	if b.key, err = rootKey(cfg); err != nil {
+		return b, err
 	}
-	s.trail = cloudtrail.New(cloudtrail.Deps{Store: s.store, Seal: root.Key(cloudtrail.SealPurpose), Log: cfg.Log})
-	db := s.trail.Wrap(s.store) // what a call changes and the trail's note of it are one transaction
-	s.iam = iam.New(iam.Deps{Store: db, Seal: root.Key("iam"), Log: cfg.Log})
-	if err := s.iam.EnsureAccount(ctx, cfg.Account); err != nil {
-		return err
+	if b.root, err = sealRoot(ctx, cfg); err != nil {
+		return b, err
 	}
+	s.trail = cloudtrail.New(cloudtrail.Deps{Store: s.store, Seal: b.root.Key(cloudtrail.SealPurpose), Log: cfg.Log})
+	b.db = s.trail.Wrap(s.store)
+	s.iam = iam.New(iam.Deps{Store: b.db, Seal: b.root.Key("iam"), Log: cfg.Log})
+	return b, s.iam.EnsureAccount(ctx, cfg.Account)
+}
+
+// build makes the services and the front door.
+func (s *Server) build(b base) (err error) {
+	cfg, root, db := s.cfg, b.root, b.db
 	metrics := prometheus.NewRegistry()
 	policies := dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam})
 	calls := dispatch.New(dispatch.Deps{
@@ -186,7 +207,7 @@ func (s *Server) build(ctx context.Context) error {
 		{cloudtrailapi.Service, s.trail},
 		{analyzerapi.Service, s.analyzer},
 	}
-	keys := access{newKeys(cfg.Account, key), s.iam, tokens}
+	keys := access{newKeys(cfg.Account, b.key), s.iam, tokens}
 	verifier := sigv4.New(keys)
 	guard := gateway.NewGuard(cfg.Log, metrics)
 	s.registry = ecr.NewRegistry(s.ecr, calls, registryLogin{s.ecr, keys, guard}.login)
