@@ -2,7 +2,6 @@ package worker
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -70,17 +69,7 @@ func (o *output) replace(pipe *os.File, conn syscall.RawConn) {
 
 // read takes what comes until the pipe ends or is closed. It never holds the lock while it waits.
 func (o *output) read(conn syscall.RawConn) {
-	_ = conn.Read(func(fd uintptr) bool {
-		for {
-			// It must not wait before all is read: the kernel tells of new bytes only.
-			switch o.step(conn, int(fd)) {
-			case pipeEmpty:
-				return false
-			case pipeEnded:
-				return true
-			}
-		}
-	})
+	eachTime(conn, func(fd uintptr) pipeState { return o.step(conn, fd) })
 }
 
 // pipeState is how a pipe was left.
@@ -93,7 +82,7 @@ const (
 )
 
 // step is a part of read, between which others get the lock.
-func (o *output) step(conn syscall.RawConn, fd int) pipeState {
+func (o *output) step(conn syscall.RawConn, fd uintptr) pipeState {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.conn != conn {
@@ -114,24 +103,18 @@ func (o *output) drainUpTo(reads int) {
 	if o.conn == nil {
 		return
 	}
-	_ = o.conn.Control(func(fd uintptr) { o.take(int(fd), reads) })
+	_ = o.conn.Control(func(fd uintptr) { o.take(fd, reads) })
 	o.flush(time.Now())
 }
 
 // take reads without waiting, at most so often. The caller holds o.mu.
-func (o *output) take(fd, reads int) pipeState {
+func (o *output) take(fd uintptr, reads int) pipeState {
 	buf := buffers.Get().(*[16 << 10]byte)
 	defer buffers.Put(buf)
 	for range reads {
-		n, err := syscall.Read(fd, buf[:])
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if errors.Is(err, syscall.EAGAIN) {
-			return pipeEmpty
-		}
-		if err != nil || n == 0 {
-			return pipeEnded
+		n, state := readNow(fd, buf[:])
+		if state != pipeMore {
+			return state
 		}
 		o.split(buf[:n], time.Now())
 	}

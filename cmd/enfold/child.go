@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 )
 
@@ -40,7 +39,7 @@ func startServer(ctx context.Context, data, region string) (t *target, stop func
 	}
 	cmd := exec.Command(exe, "serve", "--data", data, "--listen", "127.0.0.1:0", "--region", region, "--log-level", "warn")
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for us: we stop it
+	cmd.SysProcAttr = ownGroup()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, nil, fmt.Errorf("start a server: %w", err)
@@ -49,8 +48,8 @@ func startServer(ctx context.Context, data, region string) (t *target, stop func
 		return nil, nil, fmt.Errorf("start a server: %w", err)
 	}
 	stop = func() {
-		_ = cmd.Process.Signal(os.Interrupt) // it may have ended by itself
-		_ = cmd.Wait()                       // and how it ended it has said
+		_ = interrupt(cmd.Process) // it may have ended by itself
+		_ = cmd.Wait()             // and how it ended it has said
 	}
 	ready := bufio.NewScanner(out)
 	if !ready.Scan() {

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench is `make bench`: it holds bin/enfold against the floors of package floor and prints one table of ratios.
 //
 // Every pair is measured in the same run on the same machine, alternating, and a ratio is the median of the rounds' ratios:

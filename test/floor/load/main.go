@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command load measures a server with keep-alive connections that each send one request after the other, and prints a
 // floor.Report. Credentials of all modes but plain come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
 //
