@@ -71,7 +71,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image store: %w", err)
 	}
-	if err := os.RemoveAll(filepath.Join(dir, tmpDir)); err != nil {
+	if err := empty(filepath.Join(dir, tmpDir)); err != nil {
 		return nil, fmt.Errorf("sweep image store: %w", err)
 	}
 	for _, d := range []string{imagesDir, layersDir, tmpDir} {
@@ -89,6 +89,19 @@ func Open(dir string, o Options) (*Store, error) {
 	s.asking = newPlaces(4*s.limits.Pulls, 4*s.limits.PullsPerOwner)
 	s.places = newPlaces(s.limits.Pulls, s.limits.PullsPerOwner)
 	return s, nil
+}
+
+// empty removes what is in a directory, if there is one. The directory stays: a start with nothing to remove changes nothing on the disk.
+func empty(dir string) error {
+	left, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, e := range left {
+		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return errors.Join(errs...)
 }
 
 // Close lets idle connections to registries go. Nobody may be pulling.

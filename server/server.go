@@ -240,10 +240,10 @@ func (s *Server) Isolation() string { return s.tiers.first.Name() }
 // Serve serves until ctx ends, then lets running invocations finish for drain at most, or until hurry is closed, and closes
 // everything. Nothing is left on the host afterwards.
 func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan struct{}) error {
-	tune(s.cfg.Log) // not before: a start does much at once
-	defer giveBack()()
 	failed := make(chan error, 1)
 	go func() { failed <- s.serveHTTP() }()
+	tune(s.cfg.Log) // not before: a start does much at once
+	defer giveBack()()
 	// What runs beside the requests ends after them: a drained invocation still logs.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
