@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/enfold-run/enfold/store/row"
 )
 
 // A delivery lies in the queue as version, texts, each after its length, numbers, and the payload to the end. By reflection, as
@@ -21,11 +23,11 @@ func (d *Delivery) encode() []byte {
 	b := make([]byte, 0, 512+len(d.Payload))
 	b = append(b, version)
 	for _, text := range [...]string{d.ID, d.Kind, d.Target, d.Scope.Account, d.Scope.Region, d.Group, d.Source, d.Role, d.Trace} {
-		b = appendText(b, text)
+		b = row.AppendText(b, text)
 	}
 	b = binary.AppendUvarint(b, uint64(len(d.Headers)))
 	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
-		b = appendText(appendText(b, name), d.Headers[name])
+		b = row.AppendText(row.AppendText(b, name), d.Headers[name])
 	}
 	b = appendTime(appendTime(b, d.Emitted), d.NotYet)
 	r := d.Retry
@@ -45,10 +47,6 @@ func flag(is bool) int64 {
 	return 0
 }
 
-func appendText(b []byte, text string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
-}
-
 // appendTime adds seconds and nanoseconds, which have room for any time.
 func appendTime(b []byte, t time.Time) []byte {
 	return binary.AppendVarint(binary.AppendVarint(b, t.Unix()), int64(t.Nanosecond()))
@@ -62,74 +60,40 @@ func decode(b []byte) (*Delivery, error) {
 	if b[0] != version {
 		return nil, fmt.Errorf("%w of version %d", errMalformed, b[0])
 	}
-	d, r := &Delivery{}, &reader{b: b[1:]}
+	d, r := &Delivery{}, &row.Reader{Rest: b[1:]}
 	for _, to := range [...]*string{
 		&d.ID, &d.Kind, &d.Target, &d.Scope.Account, &d.Scope.Region, &d.Group, &d.Source, &d.Role, &d.Trace,
 	} {
-		*to = r.text()
+		*to = r.Text()
 	}
-	if n := r.count(2); n > 0 {
+	if n := r.Count(2); n > 0 {
 		d.Headers = make(map[string]string, n)
 		for range n {
-			name := r.text()
-			d.Headers[name] = r.text()
+			name := r.Text()
+			d.Headers[name] = r.Text()
 		}
 	}
-	d.Emitted, d.NotYet = r.time(), r.time()
-	d.Tries, d.Waits = int(r.number()), int(r.number())
-	d.Retry = Retry{Tries: int(r.number()), Age: time.Duration(r.number()), Longest: time.Duration(r.number()), Jitter: r.number() != 0}
-	if n := r.number(); n < 0 || n > int64(len(r.b)) {
-		r.bad = true
+	d.Emitted, d.NotYet = readTime(r), readTime(r)
+	d.Tries, d.Waits = int(r.Number()), int(r.Number())
+	d.Retry = Retry{Tries: int(r.Number()), Age: time.Duration(r.Number()), Longest: time.Duration(r.Number()), Jitter: r.Number() != 0}
+	if n := r.Number(); n < 0 || n > int64(len(r.Rest)) {
+		r.Bad = true
 	} else if n > 0 {
 		d.Retry.Steps = make([]time.Duration, n)
 		for i := range d.Retry.Steps {
-			d.Retry.Steps[i] = time.Duration(r.number())
+			d.Retry.Steps[i] = time.Duration(r.Number())
 		}
 	}
-	if r.bad {
+	if r.Bad {
 		return nil, errMalformed
 	}
-	d.Payload = r.b
+	d.Payload = r.Rest
 	return d, nil
 }
 
-// reader takes what is encoded apart.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-// count is a number of things that take at least so many bytes each.
-func (r *reader) count(size int) int {
-	n, used := binary.Uvarint(r.b)
-	if used <= 0 || n > uint64((len(r.b)-used)/size) {
-		r.b, r.bad = nil, true
-		return 0
-	}
-	r.b = r.b[used:]
-	return int(n)
-}
-
-func (r *reader) text() string {
-	n := r.count(1)
-	text := string(r.b[:n])
-	r.b = r.b[n:]
-	return text
-}
-
-func (r *reader) number() int64 {
-	n, used := binary.Varint(r.b)
-	if used <= 0 {
-		r.b, r.bad = nil, true
-		return 0
-	}
-	r.b = r.b[used:]
-	return n
-}
-
-// time is in UTC, without a reading of the monotonic clock.
-func (r *reader) time() time.Time {
-	seconds, nanos := r.number(), r.number()
+// readTime reads what appendTime added: in UTC, without a reading of the monotonic clock.
+func readTime(r *row.Reader) time.Time {
+	seconds, nanos := r.Number(), r.Number()
 	return time.Unix(seconds, nanos).UTC()
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/enfold-run/enfold/aws"
+	"github.com/enfold-run/enfold/store/row"
 )
 
 // An intent's row, before it is sealed, is what its record is made of and not the record: that would not fit into a page of the
@@ -31,35 +32,14 @@ func (e *entry) appendIntent(b []byte, boot string) []byte {
 		boot, e.op.Service.SigningName, e.op.Name, e.op.Action, e.op.URI, e.region, e.requestID,
 		cmp.Or(e.sourceIP, e.principal.Service), cmp.Or(e.userAgent, e.principal.Service), e.via,
 	} {
-		b = appendText(b, text)
+		b = row.AppendText(b, text)
 	}
-	b = appendText(b, identityOf(e.principal))
-	b = appendText(b, e.params)
+	b = row.AppendText(b, identityOf(e.principal))
+	b = row.AppendText(b, e.params)
 	for _, a := range e.access { // to the end
-		b = appendText(appendText(b, a.Action), a.Resource)
+		b = row.AppendText(row.AppendText(b, a.Action), a.Resource)
 	}
 	return b
-}
-
-func appendText[T string | identity | json.RawMessage](b []byte, text T) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
-}
-
-// intentTexts reads what appendText wrote.
-type intentTexts struct {
-	b   []byte
-	bad bool
-}
-
-func (t *intentTexts) next() string {
-	n, size := binary.Uvarint(t.b)
-	if size <= 0 || n > uint64(len(t.b)-size) {
-		t.b, t.bad = nil, true
-		return ""
-	}
-	text := t.b[size : size+int(n)]
-	t.b = t.b[size+int(n):]
-	return string(text)
 }
 
 // parseIntent is a row and the process that it is of. The entry has its line.
@@ -72,21 +52,21 @@ func parseIntent(b []byte, i *intent) (e entry, boot string, err error) {
 	}
 	data := b[1]&intentData != 0
 	at := time.Unix(0, int64(binary.BigEndian.Uint64(b[2:])))
-	t := &intentTexts{b: b[2+8:]}
-	boot = t.next()
-	op := &aws.Op{Service: &aws.Service{SigningName: t.next()}, Name: t.next(), Action: t.next(), URI: t.next(), Data: data}
+	t := &row.Reader{Rest: b[2+8:]}
+	boot = t.Text()
+	op := &aws.Op{Service: &aws.Service{SigningName: t.Text()}, Name: t.Text(), Action: t.Text(), URI: t.Text(), Data: data}
 	made := entry{
 		op: op, principal: &aws.Principal{}, recipient: i.scope.Account, at: at, data: data, recovered: true,
-		region: t.next(), requestID: t.next(), sourceIP: t.next(), userAgent: t.next(), via: t.next(),
+		region: t.Text(), requestID: t.Text(), sourceIP: t.Text(), userAgent: t.Text(), via: t.Text(),
 	}
-	who, params := identity(t.next()), t.next()
+	who, params := identity(t.Text()), t.Text()
 	if params != "" {
 		made.params = json.RawMessage(params)
 	}
-	for len(t.b) > 0 {
-		made.access = append(made.access, aws.Access{Action: t.next(), Resource: t.next()})
+	for len(t.Rest) > 0 {
+		made.access = append(made.access, aws.Access{Action: t.Text(), Resource: t.Text()})
 	}
-	if t.bad || len(who) == 0 {
+	if t.Bad || len(who) == 0 {
 		return e, "", errIntent
 	}
 	e = entry{recipient: made.recipient, at: at, data: data, intent: i}
@@ -96,17 +76,17 @@ func parseIntent(b []byte, i *intent) (e entry, boot string, err error) {
 
 // parseOldIntent reads a row as it was before it had a version.
 func parseOldIntent(b []byte, i *intent) (e entry, boot string, err error) {
-	var row struct {
+	var old struct {
 		Boot string
 		Data bool
 		At   time.Time
 		Line json.RawMessage
 	}
-	if err := json.Unmarshal(b, &row); err != nil {
+	if err := json.Unmarshal(b, &old); err != nil {
 		return e, "", err
 	}
-	if len(row.Line) == 0 {
+	if len(old.Line) == 0 {
 		return e, "", errIntent
 	}
-	return entry{recipient: i.scope.Account, at: row.At, data: row.Data, line: row.Line, intent: i}, row.Boot, nil
+	return entry{recipient: i.scope.Account, at: old.At, data: old.Data, line: old.Line, intent: i}, old.Boot, nil
 }

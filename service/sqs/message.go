@@ -7,6 +7,7 @@ import (
 
 	"github.com/enfold-run/enfold/seal"
 	"github.com/enfold-run/enfold/store"
+	"github.com/enfold-run/enfold/store/row"
 )
 
 // envelope is a message as the store has it: what changes when it moves to another queue, and the rest, sealed.
@@ -44,9 +45,9 @@ func (e *envelope) encode() []byte {
 	b := make([]byte, 0, 32+len(e.source)+len(e.key)+len(e.keyFor)+len(e.sealed))
 	b = append(b, envelopeVersion)
 	b = binary.AppendUvarint(b, uint64(e.sent.UnixMilli()))
-	b = appendText(b, e.source)
-	b = appendText(b, string(e.key))
-	b = appendText(b, e.keyFor)
+	b = row.AppendText(b, e.source)
+	b = row.AppendText(b, e.key)
+	b = row.AppendText(b, e.keyFor)
 	return append(b, e.sealed...)
 }
 
@@ -54,11 +55,11 @@ func decodeEnvelope(b []byte) (*envelope, error) {
 	if len(b) == 0 || b[0] != envelopeVersion {
 		return nil, errEnvelope
 	}
-	r := reader{b: b[1:]}
-	e := &envelope{sent: time.UnixMilli(int64(r.number())).UTC(), source: r.text()}
-	e.key, e.keyFor = []byte(r.text()), r.text()
-	e.sealed = r.b
-	if r.failed {
+	r := row.Reader{Rest: b[1:]}
+	e := &envelope{sent: time.UnixMilli(int64(r.Unsigned())).UTC(), source: r.Text()}
+	e.key, e.keyFor = []byte(r.Text()), r.Text()
+	e.sealed = r.Rest
+	if r.Bad {
 		return nil, errEnvelope
 	}
 	return e, nil
@@ -71,87 +72,46 @@ func (c *content) encode() []byte {
 	}
 	b := make([]byte, 0, size)
 	for _, s := range [...]string{c.body, c.sender, c.group, c.dedup, c.trace} {
-		b = appendText(b, s)
+		b = row.AppendText(b, s)
 	}
 	b = binary.AppendUvarint(b, uint64(len(c.attributes)))
 	for i := range c.attributes {
 		a := &c.attributes[i]
-		b = appendText(b, a.name)
-		b = appendText(b, a.dataType)
+		b = row.AppendText(b, a.name)
+		b = row.AppendText(b, a.dataType)
 		kind := byte(0)
 		if a.binary {
 			kind = 1
 		}
 		b = append(b, kind)
-		b = appendText(b, string(a.value))
+		b = row.AppendText(b, a.value)
 	}
 	if c.cause != "" {
-		b = appendText(b, c.cause)
+		b = row.AppendText(b, c.cause)
 	}
 	return b
 }
 
 func decodeContent(b []byte) (*content, error) {
-	r := reader{b: b}
-	c := &content{body: r.text(), sender: r.text(), group: r.text(), dedup: r.text(), trace: r.text()}
-	n := r.number()
+	r := row.Reader{Rest: b}
+	c := &content{body: r.Text(), sender: r.Text(), group: r.Text(), dedup: r.Text(), trace: r.Text()}
+	n := r.Unsigned()
 	if n > maxAttributes {
 		return nil, errEnvelope
 	}
 	for range n {
-		a := attribute{name: r.text(), dataType: r.text()}
-		a.binary = r.octet() == 1
-		a.value = []byte(r.text())
+		a := attribute{name: r.Text(), dataType: r.Text()}
+		a.binary = r.Octet() == 1
+		a.value = []byte(r.Text())
 		c.attributes = append(c.attributes, a)
 	}
-	if len(r.b) > 0 && !r.failed { // most have none, and so have those of before there were any
-		c.cause = r.text()
+	if len(r.Rest) > 0 && !r.Bad { // most have none, and so have those of before there were any
+		c.cause = r.Text()
 	}
-	if r.failed || len(r.b) > 0 {
+	if r.Bad || len(r.Rest) > 0 {
 		return nil, errEnvelope
 	}
 	return c, nil
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
-// reader takes apart what append… put together. After a failure it answers nothing more.
-type reader struct {
-	b      []byte
-	failed bool
-}
-
-func (r *reader) number() uint64 {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 || r.failed {
-		r.failed = true
-		return 0
-	}
-	r.b = r.b[size:]
-	return n
-}
-
-func (r *reader) text() string {
-	n := r.number()
-	if r.failed || n > uint64(len(r.b)) {
-		r.failed = true
-		return ""
-	}
-	s := string(r.b[:n])
-	r.b = r.b[n:]
-	return s
-}
-
-func (r *reader) octet() byte {
-	if r.failed || len(r.b) == 0 {
-		r.failed = true
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
 }
 
 // place is what sealed messages are bound to: they move between the queues of an account and Region only.
