@@ -37,6 +37,9 @@ type Service struct {
 	ValidationCode string
 	// DeniedCode is what the service calls AccessDenied in answers of the query protocol; empty if it has no word of its own.
 	DeniedCode string
+	// RawText says that what is no Unicode in the text of a JSON request, a surrogate without its other half, is no UTF-8 in the input
+	// either, for the service to refuse. For others U+FFFD takes its place.
+	RawText bool
 }
 
 // Absent is an op of the model that Enfold does not serve.

@@ -52,6 +52,23 @@ func TestJSONDecode(t *testing.T) {
 	}
 }
 
+// A service that refuses what is no Unicode sees it: nothing that it takes for text stands in its place.
+func TestRawText(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"text":"a\ud83db"}`:             "a\xed\xa0\xbdb",
+		`{"text":"\ude00\ud83d"}`:         "\xed\xb8\x80\xed\xa0\xbd",
+		`{"text":"\udfff\u0041"}`:         "\xed\xbf\xbfA",
+		"{\"text\":\"a\xff\"}":            "a\xff",
+		`{"text":"\ud83d\ude00\ufffd é"}`: "😀\uFFFD é",
+	} {
+		var got everything
+		v := reflect.ValueOf(&got).Elem()
+		if err := (&jsonReader{b: []byte(body), raw: true}).whole(planOf(v.Type()), v); err != nil || *got.Text != want {
+			t.Errorf("%s: %q, %v; want %q", body, *got.Text, err, want)
+		}
+	}
+}
+
 func TestJSONRefuses(t *testing.T) {
 	for _, tc := range []struct{ body, message string }{
 		{`{"text":1}`, "NUMBER_VALUE can not be converted to a String"},

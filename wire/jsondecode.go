@@ -7,7 +7,11 @@ import (
 
 // decodeJSONBody fills a structure from a JSON body; an empty body is an empty structure.
 func decodeJSONBody(body []byte, p *structPlan, v reflect.Value) error {
-	r := &jsonReader{b: body}
+	return (&jsonReader{b: body}).whole(p, v)
+}
+
+// whole fills a structure from the whole text.
+func (r *jsonReader) whole(p *structPlan, v reflect.Value) error {
 	if r.next() == 0 && r.i == len(r.b) {
 		return nil
 	}
@@ -135,7 +139,7 @@ func (r *jsonReader) mapping(n *node, v reflect.Value) error {
 		if err != nil {
 			return err
 		}
-		name := validUTF8(key)
+		name := r.text(key)
 		if r.next() == 'n' && isScalarKind(n.elem.kind) {
 			return nullElement(n, "Map value must satisfy constraint: [Member must not be null]")
 		}
@@ -157,7 +161,7 @@ func (r *jsonReader) scalar(n *node, v reflect.Value) error {
 		if err != nil {
 			return err
 		}
-		return setJSONString(n, v, s)
+		return r.setString(n, v, s)
 	case c == 't' || c == 'f':
 		return r.boolean(n, v, c == 't')
 	case c == '-' || c >= '0' && c <= '9':
@@ -187,10 +191,10 @@ func (r *jsonReader) boolean(n *node, v reflect.Value, b bool) error {
 	return nil
 }
 
-func setJSONString(n *node, v reflect.Value, s []byte) error {
+func (r *jsonReader) setString(n *node, v reflect.Value, s []byte) error {
 	switch n.kind {
 	case kindString:
-		n.slot(v).SetString(validUTF8(s))
+		n.slot(v).SetString(r.text(s))
 		return nil
 	case kindBlob:
 		b, err := decodeBase64(s)

@@ -21,6 +21,7 @@ type jsonReader struct {
 	i     int
 	depth int
 	items int
+	raw   bool // aws.Service.RawText
 }
 
 // next is the first byte of the next token, 0 at the end.
@@ -194,6 +195,9 @@ func (r *jsonReader) escape(out []byte, i int) (int, []byte, error) {
 				return 12, utf8.AppendRune(out, full), nil
 			}
 		}
+		if r.raw { // as UTF-8 would have it, if it had it
+			return 6, append(out, 0xe0|byte(u>>12), 0x80|byte(u>>6)&0x3f, 0x80|byte(u)&0x3f), nil
+		}
 		u = utf8.RuneError
 	}
 	return 6, utf8.AppendRune(out, u), nil
@@ -298,7 +302,7 @@ func (r *jsonReader) any() (any, error) {
 		return r.anyList()
 	case '"':
 		s, err := r.str()
-		return validUTF8(s), err
+		return r.text(s), err
 	case 't':
 		return true, r.literal("true")
 	case 'f':
@@ -334,7 +338,7 @@ func (r *jsonReader) anyMap() (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := validUTF8(k)
+		name := r.text(k)
 		if m[name], err = r.any(); err != nil {
 			return nil, err
 		}
@@ -357,6 +361,14 @@ func (r *jsonReader) anyList() (any, error) {
 		}
 		l = append(l, v)
 	}
+}
+
+// text is the string. What is no UTF-8 is replaced unless the service wants it as it is.
+func (r *jsonReader) text(b []byte) string {
+	if r.raw {
+		return string(b)
+	}
+	return validUTF8(b)
 }
 
 // validUTF8 is the string, with what is not UTF-8 replaced as every JSON reader does.

@@ -68,7 +68,7 @@ func (m *Match) decode(r *http.Request, body []byte, p *structPlan, v reflect.Va
 	case aws.RestJSON, aws.RestXML:
 		return m.decodeREST(r, body, p, v)
 	case aws.JSON10, aws.JSON11:
-		return decodeJSONBody(body, p, v)
+		return (&jsonReader{b: body, raw: m.Service.RawText}).whole(p, v)
 	case aws.Query:
 		m.fromPath(r)
 		return decodeForm(m.form, p, v, false)

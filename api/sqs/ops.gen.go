@@ -21,6 +21,7 @@ func newService() *aws.Service {
 		PathMember:     "QueueUrl",
 		Protocols:      []aws.Protocol{aws.JSON10, aws.Query},
 		ValidationCode: "",
+		RawText:        true,
 		Absent:         []aws.Absent{},
 	}
 	s.Ops = make([]*aws.Op, 0, 23)

@@ -20,6 +20,7 @@ type opsFile struct {
 	namespace   string   // of XML answers, if the model has none
 	pathMember  string   // aws.Service.PathMember
 	denied      string   // aws.Service.DeniedCode
+	rawText     bool     // aws.Service.RawText
 	names       []string // of the served ops, in the file's order
 	ops         map[string]opLine
 }
@@ -69,6 +70,8 @@ func (o *opsFile) serviceLine(words []string) error {
 			o.pathMember = value
 		case "denied":
 			o.denied = value
+		case "raw-text":
+			o.rawText = true
 		default:
 			return fmt.Errorf("unknown word %q", w)
 		}

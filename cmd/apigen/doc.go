@@ -19,7 +19,7 @@
 // A line that starts with "service" sets what holds for the whole service: model=lambda/2015-03-31 (where the import
 // finds it), validation=CODE (error code of a constraint violation), typed-errors, untyped=SHAPE,… (errors without "Type" even so), protocols=a,b (more protocols than
 // the model names), xmlns=URI (of XML answers), path-member=NAME (a member that query requests may say by their path), denied=CODE
-// (what query answers call AccessDenied). What the model has and ops.txt does not name is answered 501 NotImplemented.
+// (what query answers call AccessDenied), raw-text (what is no Unicode is for the service to refuse). What the model has and ops.txt does not name is answered 501 NotImplemented.
 // Which ops come without a signature is in the model ("authtype": "none").
 //
 // # api/models/actions.txt

@@ -116,6 +116,9 @@ func (g *generator) service(b *bytes.Buffer) {
 	if g.ops.denied != "" {
 		fmt.Fprintf(b, "DeniedCode: %q,\n", g.ops.denied)
 	}
+	if g.ops.rawText {
+		b.WriteString("RawText: true,\n")
+	}
 	b.WriteString("Absent: []aws.Absent{\n")
 	for _, n := range g.model.Operations.sortedKeys() {
 		if !g.isOp(n) {

@@ -2,6 +2,8 @@ package sqs
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	api "github.com/enfold-run/enfold/api/sqs"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/store"
+	"github.com/enfold-run/enfold/wire"
 )
 
 func TestSendReceiveDelete(t *testing.T) {
@@ -101,6 +104,38 @@ func TestRefusedMessages(t *testing.T) {
 	}
 	if c := w.counts(q); c != "0/0/0" {
 		t.Errorf("counts %s after what was refused", c)
+	}
+}
+
+// Half of a surrogate pair is no character: a client's JSON can say it all the same, and nothing takes its place before SQS sees it.
+// A whole pair is one.
+func TestSurrogates(t *testing.T) {
+	w := newWorld(t)
+	q := w.create("q")
+	send := func(body string) error {
+		text := []byte(`{"QueueUrl":"` + *q + `","MessageBody":` + body + `}`)
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
+		r.Header.Set("Content-Type", "application/x-amz-json-1.0")
+		m, err := wire.NewRouter(api.Service).Route(r, "sqs", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := m.Decode(r, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.SendMessage(w.ctx, in.(*api.SendMessageInput))
+		return err
+	}
+	for _, body := range []string{`"a\ud83db"`, `"\ude00"`, `"\ude00\ud83d"`, `"\ud83d\u0041"`} {
+		wantError(t, send(body), "InvalidMessageContents: "+forbidden)
+	}
+	if err := send(`"\ud83d\ude00 \ufffd"`); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.receive(q, 1); len(got) != 1 || *got[0].Body != "😀 \uFFFD" {
+		t.Errorf("received %v", got)
 	}
 }
 
