@@ -69,7 +69,9 @@ func TestBegin(t *testing.T) {
 	before := db.claims.Load()
 	const n = 50
 	for i := range n {
-		w.begin(&Delivery{Kind: "k", Target: "t", Payload: fmt.Append(nil, i)})
+		d := &Delivery{Kind: "k", Target: "t", Scope: here, Payload: fmt.Append(nil, i)}
+		eventually(t, "there is room", func() bool { return w.relay.hasRoom(d.lane(), "k") }) // what has none is claimed
+		w.begin(d)
 	}
 	eventually(t, "all are delivered and settled", func() bool { _, end := h.seen(); return len(end) >= n+1 && w.empty() })
 	if got, _ := h.seen(); len(got) != n+1 {
