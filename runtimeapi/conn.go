@@ -24,10 +24,12 @@ type conn struct {
 	nc  net.Conn
 	in  reader
 	q   request
-	out []byte      // what is written, reused
+	out []byte      // what is written, reused; what is to be written, if it is held
 	vec [2][]byte   // of bufs
 	buf net.Buffers // a field, so that it need not be allocated
 
+	own      bool          // the peer is a bootstrap of ours
+	held     bool          // out is an answer that goes out with the next one
 	parked   bool          // its next is unanswered; only its goroutine knows
 	last     bool          // the event is the last thing to be written to it
 	released chan struct{} // a token when the parked next was answered, or never will be
@@ -262,11 +264,28 @@ func (c *conn) finish(d *body, r *reply) bool {
 	return c.write(r, c.q.close) == nil && !c.q.close
 }
 
-// write sends r; if it is the last answer, it says so.
+// write sends r; if it is the last answer, it says so. That an answer was accepted waits for the event that our bootstrap has asked for
+// already: it would wake it for nothing.
 func (c *conn) write(r *reply, last bool) error {
-	c.out = appendReply(c.out[:0], r, last, c.q.method == methodHead)
+	c.out = appendReply(c.unsent(), r, last, c.q.method == methodHead)
+	if c.own && r == replyAccepted && !last && c.in.holds(nextAsked) {
+		c.held = true
+		return nil
+	}
 	_, err := c.nc.Write(c.out)
 	return err
+}
+
+// nextAsked is how a request for an event begins.
+const nextAsked = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n"
+
+// unsent is what is held, and from now on to be written.
+func (c *conn) unsent() []byte {
+	if !c.held {
+		return c.out[:0]
+	}
+	c.held = false
+	return c.out
 }
 
 // linger lets the peer read the last answer before the connection is closed: closing with unread bytes resets it.
@@ -282,7 +301,7 @@ func (c *conn) linger() {
 // deliver writes the event to the parked next. If it fails, the connection is closed and the runtime may ask again. It
 // returns by ctx's end even if the runtime does not read.
 func (c *conn) deliver(ctx context.Context, inv *Invocation) {
-	c.out = appendEvent(c.out[:0], inv, c.last)
+	c.out = appendEvent(c.unsent(), inv, c.last)
 	stop := c.bound(ctx, len(inv.Payload) > maxJoin)
 	var err error
 	if len(inv.Payload) <= maxJoin {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -37,6 +39,59 @@ func TestPipelined(t *testing.T) {
 	}
 	p.post(pathResponse(testID), "")
 	<-ch
+}
+
+// TestHeldReply: on a connection of our own bootstrap, that an answer was accepted is told together with the next event, if that is what
+// it has asked for already.
+func TestHeldReply(t *testing.T) {
+	answer := "POST " + pathResponse(testID) + " HTTP/1.1\nHost: a\nContent-Length: 1\n\nr"
+	next := "GET " + pathNext + " HTTP/1.1\r\nHost: a\r\n\r\n"
+	for _, tt := range []struct {
+		name, behind string
+		own, held    bool
+	}{
+		{"next", next, true, true},
+		{"next of another client", next, false, false},
+		{"nothing", "", true, false},
+		{"ping", "GET /ping HTTP/1.1\r\nHost: a\r\n\r\n", true, false},
+		{"half a next", next[:len(next)-1], true, false},
+		{"more than a next", next + "G", true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *Session, l *pipes) {
+				var p *peer
+				if tt.own {
+					ours, theirs := net.Pipe()
+					s.Serve(ours)
+					p = newPeer(t, theirs)
+				} else {
+					p = newPeer(t, l.dial())
+				}
+				first := run(t, s, &Invocation{RequestID: testID})
+				p.next()
+				p.reply()
+				p.send(answer + tt.behind)
+				if o := <-first; o.err != nil || string(o.answer.Payload) != "r" {
+					t.Fatal(o)
+				}
+				synctest.Wait()
+				g := p.poll()
+				if (g == nil) != tt.held || g != nil && g.status != 202 {
+					t.Fatalf("got %+v, want it held: %t", g, tt.held)
+				}
+				if !tt.held {
+					return
+				}
+				run(t, s, &Invocation{RequestID: testID, Payload: []byte("second")})
+				if g := p.reply(); g.status != 202 {
+					t.Errorf("%+v", g)
+				}
+				if g := p.reply(); g.body != "second" {
+					t.Errorf("%+v", g)
+				}
+			})
+		})
+	}
 }
 
 // TestConnectionPerRequest is how curl and urllib do it.

@@ -30,6 +30,13 @@ func newReader(src io.Reader) reader { return reader{src: src, buf: make([]byte,
 
 func (b *reader) buffered() int { return b.w - b.r }
 
+// holds says whether a request that begins like this one is read already, whole and alone. It has no body.
+func (b *reader) holds(begin string) bool {
+	const end = "\r\n\r\n"
+	p := b.buf[b.r:b.w]
+	return len(p) > len(begin) && string(p[:len(begin)]) == begin && bytes.Index(p, []byte(end)) == len(p)-len(end)
+}
+
 // shrink gives a grown buffer back between requests.
 func (b *reader) shrink() {
 	if len(b.buf) > smallBuffer && b.buffered() <= smallBuffer {

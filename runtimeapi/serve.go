@@ -139,6 +139,17 @@ func (s *Session) signal() {
 	}
 }
 
+// Serve serves a connection that is there already, of a bootstrap of ours that runs now or is about to. It is closed with the session.
+// A bootstrap that asks for an event together with an answer learns with the event that the answer was accepted, not before.
+func (s *Session) Serve(nc net.Conn) {
+	select {
+	case s.slots <- struct{}{}:
+		s.add(nc, true)
+	case <-s.done:
+		nc.Close()
+	}
+}
+
 // accept serves connections until the listener is closed, by Close or with the sandbox.
 func (s *Session) accept() {
 	defer s.wg.Done()
@@ -153,7 +164,7 @@ func (s *Session) accept() {
 		nc, err := s.l.Accept()
 		if err == nil {
 			pause = 0
-			s.add(nc)
+			s.add(nc, false)
 			continue
 		}
 		<-s.slots
@@ -170,8 +181,8 @@ func (s *Session) accept() {
 }
 
 // add serves a connection, which is of the process that runs now.
-func (s *Session) add(nc net.Conn) {
-	c := &conn{s: s, nc: nc, in: newReader(nc), released: make(chan struct{}, 1)}
+func (s *Session) add(nc net.Conn, own bool) {
+	c := &conn{s: s, nc: nc, own: own, in: newReader(nc), released: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.hushed {

@@ -157,5 +157,6 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		io.WriteString(w, e.body)
 	case <-a.stop:
+	case <-r.Context().Done():
 	}
 }

@@ -27,8 +27,9 @@ type function struct {
 	mu   sync.Mutex
 	log  bytes.Buffer
 	// booted is closed when a waiting process has said that it waits. Nil if the process does not wait.
-	booted chan struct{}
-	waited bool // it began by waiting
+	booted  chan struct{}
+	waited  bool     // it began by waiting
+	channel *os.File // a connection that the process has from its start, or nil
 }
 
 // code is a function to be run: files by name, relative to the task, or to the layer if they begin with "opt/".
@@ -39,6 +40,7 @@ type code struct {
 	wrapper          string
 	task             string // used instead of files
 	waiting          bool   // its process waits for it, if it can
+	channel          *os.File
 }
 
 func (f *function) Write(p []byte) (int, error) {
@@ -85,7 +87,7 @@ func prepare(t *testing.T, c code) (f *function, w *Warm, entries []string) {
 
 func newFunction(t *testing.T, c code) (f *function, l Launch, entries []string) {
 	t.Helper()
-	f = &function{t: t, api: newFakeAPI(t), done: make(chan struct{})}
+	f = &function{t: t, api: newFakeAPI(t), done: make(chan struct{}), channel: c.channel}
 	root := t.TempDir()
 	f.dir = filepath.Join(root, "task")
 	if c.task != "" {
@@ -226,6 +228,9 @@ func (f *function) run(args, env []string, stdin *os.File) {
 	f.cmd.Stdout, f.cmd.Stderr = f, f
 	if stdin != nil {
 		f.cmd.Stdin = stdin
+	}
+	if f.channel != nil {
+		f.cmd.ExtraFiles = []*os.File{f.channel} // descriptor 3
 	}
 	if err := f.cmd.Start(); err != nil {
 		f.t.Fatal(err)

@@ -74,7 +74,10 @@ func (s *Set) Launch(ctx context.Context, q Request) (Launch, error) {
 			args = slices.Concat(args[:1], b.unsafeJava(), args[1:])
 		}
 	}
-	l := Launch{Args: wrap(q.Wrapper, args), Env: b.env, Mounts: b.mounts}
+	if q.Wrapper == "" && (r.family == Python || r.family == Node) { // a wrapper may have a use of its own for descriptor 3
+		b.channel, b.env["_ENFOLD_CHANNEL"] = true, "3"
+	}
+	l := Launch{Args: wrap(q.Wrapper, args), Env: b.env, Mounts: b.mounts, Channel: b.channel}
 	if beforeConfiguration(r.family, q) == "" {
 		l.Warm = b.warm(args)
 	}
@@ -84,12 +87,12 @@ func (s *Set) Launch(ctx context.Context, q Request) (Launch, error) {
 // In is the launch with every path of the sandbox replaced by what path says of it, which is sandbox.Sandbox.Path: itself, or
 // a path of the host under a driver that cannot mount.
 func (l Launch) In(path func(string) string) Launch {
-	out := Launch{Args: replaceAll(l.Args, path), Env: make(map[string]string, len(l.Env)), Mounts: l.Mounts, Dir: l.Dir, Root: l.Root}
+	out := Launch{Args: replaceAll(l.Args, path), Env: make(map[string]string, len(l.Env)), Mounts: l.Mounts, Dir: l.Dir, Root: l.Root, Channel: l.Channel}
 	for k, v := range l.Env {
 		out.Env[k] = replaceList(v, path)
 	}
 	if l.Warm != nil {
-		w := Warm{Key: l.Warm.Key, Args: replaceAll(l.Warm.Args, path)}
+		w := Warm{Key: l.Warm.Key, Channel: l.Warm.Channel, Args: replaceAll(l.Warm.Args, path)}
 		for _, entry := range l.Warm.Env {
 			k, v, _ := strings.Cut(entry, "=")
 			w.Env = append(w.Env, k+"="+replaceList(v, path))
@@ -139,6 +142,8 @@ type builder struct {
 	sdk    string // host directory of the installed SDK, or ""
 	env    map[string]string
 	mounts []Mount
+
+	channel bool // see Launch.Channel
 }
 
 // common is what every managed runtime has.

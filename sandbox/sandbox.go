@@ -103,6 +103,9 @@ type Command struct {
 	// Stdout and Stderr get what every process in the sandbox writes. Start owns them: it closes them, even when it fails, so that
 	// the reading ends, which belong to the caller, see the end. Nil is /dev/null. They may be the same file.
 	Stdout, Stderr *os.File
+	// Channel asks for a connection that is there when the process starts: a stream socket, its descriptor 3, the other end of which is
+	// Channeled's. Where there is none the descriptor is closed.
+	Channel bool
 }
 
 // Process is the first process of a sandbox with all its descendants.
@@ -115,6 +118,12 @@ type Process interface {
 	Kill()
 	// Terminate sends SIGTERM to the first process.
 	Terminate()
+}
+
+// Channeled is a Process that may have the connection which its Command has asked for.
+type Channeled interface {
+	// Channel is our end, nil if there is none. It is the caller's to use and to close, and is closed with the sandbox.
+	Channel() net.Conn
 }
 
 // Flusher is a Process whose output takes a way of its own to Command.Stdout and Stderr, beside that of what it says to others.

@@ -53,7 +53,7 @@ func (r *ready) boot(s *shelf) (*waiting, error) {
 	defer cancel()
 	api, _ := r.driver.Endpoints() // it connects before anybody waits for that
 	box, err := r.driver.Warm(ctx, s.mounts, sandbox.Command{
-		Args: s.args, Env: append(slices.Clone(s.env), "AWS_LAMBDA_RUNTIME_API="+api), Dir: "/var/task", Stdout: in, Stderr: in,
+		Args: s.args, Env: append(slices.Clone(s.env), "AWS_LAMBDA_RUNTIME_API="+api), Dir: "/var/task", Stdout: in, Stderr: in, Channel: s.channel,
 	})
 	if err != nil {
 		out.Close()

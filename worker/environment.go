@@ -279,6 +279,9 @@ func (e *environment) start(ctx context.Context) error {
 	e.mu.Lock()
 	e.process = process
 	e.mu.Unlock()
+	if c, ok := process.(sandbox.Channeled); ok && c.Channel() != nil {
+		e.session.Serve(c.Channel())
+	}
 	e.watching.Go(func() { e.watch(process) })
 	ready := e.session.WaitReady
 	if e.snap != nil && e.snap.hold {
@@ -316,7 +319,7 @@ func (e *environment) launched(ctx context.Context) (sandbox.Process, error) {
 	e.log.attach(r)
 	e.session.Begin()
 	process, err := e.box.Start(ctx, sandbox.Command{
-		Args: e.launch.Args, Env: e.variables(e.launch), Dir: e.box.Path(cmp.Or(e.launch.Dir, "/var/task")), Stdout: w, Stderr: w,
+		Args: e.launch.Args, Env: e.variables(e.launch), Dir: e.box.Path(cmp.Or(e.launch.Dir, "/var/task")), Stdout: w, Stderr: w, Channel: e.launch.Channel,
 	})
 	switch {
 	case err != nil && ctx.Err() != nil:

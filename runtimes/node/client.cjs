@@ -2,10 +2,12 @@
 // this way the answer of one event and the request for the next go out together.
 'use strict';
 
+const fs = require('fs');
 const net = require('net');
 
 const PREFIX = '/2018-06-01/runtime/';
 const MAX_HEAD = 1 << 20;
+const CHANNEL = 3;
 const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
 
 /** What may stand in a header. */
@@ -107,8 +109,22 @@ class Client {
     process.nextTick(() => socket.uncork());
   }
 
+  /** Takes the connection that was there when the process started. False if there is none: then it connects when it needs to. */
+  adopt() {
+    try {
+      if (!fs.fstatSync(CHANNEL).isSocket()) return false; // it may be the interpreter's own
+      this.use(new net.Socket({ fd: CHANNEL, readable: true, writable: true }));
+    } catch {
+      return false;
+    }
+    return true;
+  }
+
   connect() {
-    const socket = net.connect(this.address);
+    this.use(net.connect(this.address));
+  }
+
+  use(socket) {
     socket.on('data', (data) => this.parser.push(data));
     socket.on('error', (e) => this.fail(socket, e));
     socket.on('close', () => this.fail(socket, new Error('the Runtime API closed the connection')));

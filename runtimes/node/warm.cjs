@@ -15,6 +15,7 @@ const { fullFolders } = require('./resolve.cjs');
 require('./stream.cjs');
 
 const EVENTS = 20; // how many are rehearsed
+const TURNS = 5; // of the event loop, for what was closed to be gone
 const RESPONSE =
   'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: 0\r\nLambda-Runtime-Deadline-Ms: 1\r\n' +
   'Content-Length: 9\r\n\r\n{"a":[1]}';
@@ -25,14 +26,12 @@ const ACCEPTED = 'HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n';
  * rehearse(client, handler, n) runs n events and undoes what that did.
  */
 async function wait(rehearse, start) {
-  const server = await fakeAPI();
-  if (server) {
+  const client = await fakeClient();
+  if (client) {
     await load(__dirname, 'rehearsal-module.handler');
     const handler = await load(__dirname, 'rehearsal.handler');
-    const client = new Client(`127.0.0.1:${server.address().port}`);
     await rehearse(client, handler, EVENTS);
     client.socket.destroy();
-    server.close();
   }
   forget('rehearsal.cjs');
   forget('rehearsal-module.mjs');
@@ -42,7 +41,9 @@ async function wait(rehearse, start) {
   const own = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
   let env = replaceEnvironment({ ...process.env }, [...own, '_ENFOLD_1=1', '_ENFOLD_2=2'].join('\0'));
   env = replaceEnvironment(env, own.join('\0'));
-  const client = await connectAhead(process.env.AWS_LAMBDA_RUNTIME_API);
+  const connected = await connectAhead(process.env.AWS_LAMBDA_RUNTIME_API);
+  // What ended with the rehearsal has callbacks to come, which would come between the function and its first event.
+  for (let turn = 0; turn < TURNS; turn++) await new Promise(setImmediate);
   globalThis.gc?.(); // so that no collection is due while the function loads
   // In a turn of the event loop of its own, with nothing pending. The parentheses make it compiled with the rest.
   setImmediate((() => {
@@ -50,7 +51,7 @@ async function wait(rehearse, start) {
     const { config } = takeInput(0);
     if (config.length === 0) process.reallyExit(0); // nobody is left to send a configuration
     replaceEnvironment(env, config.toString('utf8'));
-    start(client);
+    start(connected);
   }));
 }
 
@@ -63,19 +64,29 @@ function takeInput(fd) {
   return { config: Buffer.concat(parts), empty: fs.openSync('/dev/null', 'r') };
 }
 
-/** A Runtime API that has the same event for everybody who asks. Undefined if it cannot listen. */
-function fakeAPI() {
-  const server = net.createServer((socket) => {
-    socket.setNoDelay(true);
-    socket.on('error', () => {});
-    socket.on('data', (data) => {
-      const text = data.toString('latin1');
-      socket.write((text.startsWith('POST') ? ACCEPTED : '') + (text.includes('GET /') ? RESPONSE : ''));
-    });
-  });
+/**
+ * A client of a Runtime API that has the same event for everybody who asks. Its connection is of the kind that the client will have and,
+ * like that one, made around a descriptor that is open already: code that was compiled for another kind would be compiled again.
+ * Undefined if that cannot be listened for.
+ */
+function fakeClient() {
   return new Promise((resolve) => {
+    const server = net.createServer((socket) => {
+      const client = new Client('127.0.0.1:1');
+      client.use(socket);
+      server.close();
+      resolve(client);
+    });
     server.once('error', () => resolve(undefined));
-    server.listen(0, '127.0.0.1', () => resolve(server));
+    const listen = process.env._ENFOLD_CHANNEL ? { path: `/tmp/enfold-${process.pid}.sock` } : { host: '127.0.0.1', port: 0 };
+    server.listen(listen, () => {
+      const api = net.connect(listen.path ? listen : server.address());
+      api.on('error', () => {});
+      api.on('data', (data) => {
+        const text = data.toString('latin1');
+        api.write((text.startsWith('POST') ? ACCEPTED : '') + (text.includes('GET /') ? RESPONSE : ''));
+      });
+    });
   });
 }
 
@@ -92,12 +103,14 @@ function forget(name) {
 async function connectAhead(endpoint) {
   if (!endpoint) return undefined;
   const client = new Client(endpoint);
-  client.connect();
-  const connected = await new Promise((resolve) => {
-    client.socket.once('connect', () => resolve(true));
-    client.socket.once('close', () => resolve(false));
-  });
-  if (!connected) return undefined;
+  if (!process.env._ENFOLD_CHANNEL || !client.adopt()) {
+    client.connect();
+    const connected = await new Promise((resolve) => {
+      client.socket.once('connect', () => resolve(true));
+      client.socket.once('close', () => resolve(false));
+    });
+    if (!connected) return undefined;
+  }
   client.socket.unref(); // as after every answer
   return client;
 }

@@ -18,6 +18,7 @@ RESTORE_NEXT = b"GET " + PREFIX + b"restore/next HTTP/1.1\r\nHost: %s\r\n\r\n"
 NEXT = b"GET " + PREFIX + b"invocation/next HTTP/1.1\r\nHost: %s\r\n\r\n"
 POST = b"POST " + PREFIX + b"%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
 MAX_HEAD = 1 << 20
+CHANNEL = 3
 
 
 class Disconnected(Exception):
@@ -134,6 +135,15 @@ class Client:
         self.sock = socket.socket(family, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
         self.sock.connect(self.address)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def adopt(self):
+        """Take the connection that was there when the process started. False if there is none: then it connects when it needs to."""
+        try:
+            self.sock = socket.socket(fileno=CHANNEL)
+        except OSError:
+            return False
+        os.set_inheritable(CHANNEL, False)
+        return True
 
     def close(self):
         if self.sock is not None:

@@ -44,7 +44,7 @@ func TestConformanceWithImage(t *testing.T) {
 // expect is what the driver can do for this user.
 func expect(t *testing.T) sandboxtest.Expect {
 	d := openWith(t, -1)
-	e := sandboxtest.Expect{Isolated: true, Limited: d.tree != nil, OwnIDs: d.privileged}
+	e := sandboxtest.Expect{Isolated: true, Channels: true, Limited: d.tree != nil, OwnIDs: d.privileged}
 	if !e.Limited {
 		e.Why = "this user may make no control groups"
 	}

@@ -3,6 +3,8 @@
 package namespace
 
 import (
+	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -11,6 +13,8 @@ import (
 	"github.com/enfold-run/enfold/sandbox/namespace/pid1"
 )
 
+var _ sandbox.Channeled = (*process)(nil)
+
 // A process is a function's first process with its descendants.
 type process struct {
 	box      *box
@@ -18,9 +22,10 @@ type process struct {
 	boost    *time.Timer // ends init
 	done     chan struct{}
 
-	mu     sync.Mutex
-	killed bool
-	exit   sandbox.Exit
+	mu      sync.Mutex
+	killed  bool
+	exit    sandbox.Exit
+	channel net.Conn // our end, nil without
 }
 
 // Done is closed when all of it is dead.
@@ -32,6 +37,34 @@ func (p *process) isDone() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// Channel is our end of its connection, nil if it has none.
+func (p *process) Channel() net.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.channel
+}
+
+// connect takes our end over.
+func (p *process) connect(fd int) error {
+	f := os.NewFile(uintptr(fd), "channel")
+	defer f.Close() // FileConn has a copy
+	c, err := net.FileConn(f)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.channel = c
+	return nil
+}
+
+// hangUp closes our end.
+func (p *process) hangUp() {
+	if c := p.Channel(); c != nil {
+		c.Close()
 	}
 }
 

@@ -137,7 +137,7 @@ func (s *box) listen() {
 	defer close(s.dead)
 	for {
 		k, body, files, err := s.blank.control.receive()
-		closeAll(files)
+		s.connect(k, files)
 		if err != nil {
 			s.ended(syscall.WaitStatus(syscall.SIGKILL))
 			return
@@ -157,6 +157,20 @@ func (s *box) listen() {
 		case pid1.KindExited:
 			s.ended(syscall.WaitStatus(n))
 		}
+	}
+}
+
+// connect gives the process that starts our end of its channel, if it has one. Without ours the process finds that its own is shut.
+func (s *box) connect(k pid1.Kind, files []int) {
+	s.mu.Lock()
+	p := s.process
+	s.mu.Unlock()
+	if k != pid1.KindStarted || len(files) != 1 || p == nil {
+		closeAll(files)
+		return
+	}
+	if err := p.connect(files[0]); err != nil {
+		s.d.log.Error("a process has no channel", "sandbox", s.spec.ID, "error", err)
 	}
 }
 
@@ -311,7 +325,7 @@ func (s *box) send(cmd sandbox.Command, stdin *os.File) error {
 		// Fd makes the file blocking: a function does not expect a write to fail because the reader is slow.
 		files = append(files, int(f.Fd()))
 	}
-	body := pid1.Start{Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}.Marshal()
+	body := pid1.Start{Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Channel: cmd.Channel}.Marshal()
 	return s.blank.control.send(pid1.KindStart, body, files...)
 }
 
@@ -378,8 +392,12 @@ func (s *box) Destroy() error {
 	s.once.Do(func() {
 		s.mu.Lock()
 		s.destroyed = true
+		p := s.process
 		s.mu.Unlock()
 		s.destroyErr = s.blank.destroy()
+		if p != nil {
+			p.hangUp() // nobody is left to see it
+		}
 		<-s.dead
 		s.d.forget(s)
 	})

@@ -49,6 +49,7 @@ func probes() map[string]probe {
 		"flood":       probeFlood,
 		"fetch":       probeFetch,
 		"refused":     probeRefused,
+		"channel":     probeChannel,
 		"attempt":     probeAttempt,
 		"forkbomb":    probeForkBomb,
 		"euid":        probeEUID,

@@ -21,6 +21,7 @@ type Expect struct {
 	Limited  bool // memory, processes, processor time
 	OwnIDs   bool // each sandbox has a host user id of its own
 	Stock    bool // sandboxes wait ready, which come and go as they like: what is left is counted without
+	Channels bool // a process may have a connection from its start
 	// OwnKernel says that functions run on a kernel that is not the host's: where the two differ in what they show, the kernel's
 	// own way is expected.
 	OwnKernel bool
@@ -75,6 +76,7 @@ func cases() []testCase {
 		{"BadSpecs", testBadSpecs},
 		{"Listener", testListener},
 		{"APIListener", testAPIListener},
+		{"Channel", testChannel},
 		{"Languages", testLanguages},
 		{"Memory", testMemory},
 		{"CPU", testCPU},

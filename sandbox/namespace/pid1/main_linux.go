@@ -107,11 +107,13 @@ func (p *process) handle(k Kind, body []byte, files []int) {
 	case KindStart:
 		var m Start
 		errno := syscall.EINVAL
+		var channel []int
 		if m.Unmarshal(body) == nil {
-			errno = p.start(m, files)
+			channel, errno = p.start(m, files)
 		}
 		closeAll(files)
-		p.sock.send(KindStarted, MarshalUint(uint64(errno)))
+		p.sock.send(KindStarted, MarshalUint(uint64(errno)), channel...)
+		closeAll(channel)
 		p.watch(errno)
 		p.hasRun = p.hasRun || errno == 0
 		if p.stage == claimed {

@@ -3,7 +3,7 @@ package pid1
 import "errors"
 
 // Version of the messages. A first process that was built from other sources is refused by it.
-const Version = 7
+const Version = 8
 
 // Listeners is how many descriptors answer a Base that had Listen: network.Listeners, the Runtime API's first.
 const Listeners = 2
@@ -25,7 +25,7 @@ const (
 	KindCont                    // no body
 	KindHello                   // a number: Version
 	KindDone                    // an error's text, empty if it is done; after Base, if it had Listen, with the Listeners
-	KindStarted                 // an errno, 0 if the process runs; with OfDir if the directory is why
+	KindStarted                 // an errno, 0 if the process runs, with the driver's end of its channel; with OfDir if the directory is why
 	KindExited                  // a wait status
 )
 
@@ -102,6 +102,7 @@ type Mounts struct {
 type Start struct {
 	Args, Env []string
 	Dir       string
+	Channel   bool // descriptor 3 is one end of a stream socket
 }
 
 // Who the function is, as on AWS, and where it finds the Runtime API.
@@ -152,13 +153,13 @@ func (m *Mounts) Unmarshal(b []byte) error {
 func (m Start) Marshal() []byte {
 	b := appendStrings(nil, m.Args)
 	b = appendStrings(b, m.Env)
-	return appendString(b, m.Dir)
+	return appendBool(appendString(b, m.Dir), m.Channel)
 }
 
 // Unmarshal reads what Marshal wrote.
 func (m *Start) Unmarshal(b []byte) error {
 	r := reader{b: b}
-	m.Args, m.Env, m.Dir = r.strs(), r.strs(), r.str()
+	m.Args, m.Env, m.Dir, m.Channel = r.strs(), r.strs(), r.str(), r.bool()
 	return r.end()
 }
 

@@ -16,7 +16,7 @@ func TestMessages(t *testing.T) {
 	base := Base{Hostname: "sandbox", Listen: true, Ops: ops}
 	enter := Enter{Filter: []byte{6, 0, 0, 0, 0, 0, 255, 127}, User: true}
 	mounts := Mounts{Files: 1024, Image: ops[1:3], Skeleton: ops[:1], Ops: ops}
-	start := Start{Args: []string{"/bin/sh", "-c", ""}, Env: []string{"A=1", "B=" + string([]byte{255, 0x80})}, Dir: "/tmp"}
+	start := Start{Args: []string{"/bin/sh", "-c", ""}, Env: []string{"A=1", "B=" + string([]byte{255, 0x80})}, Dir: "/tmp", Channel: true}
 	var base2 Base
 	var enter2 Enter
 	var mounts2 Mounts

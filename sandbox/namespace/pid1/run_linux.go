@@ -25,13 +25,35 @@ type process struct {
 	waiting bool
 }
 
-// start runs a process the way that the stage wants. Before it is claimed it reads files[0]; after that its standard input is
-// /dev/null.
-func (p *process) start(m Start, files []int) syscall.Errno {
-	if p.stage == entered && len(files) == 3 {
+// start runs a process, and answers the driver's end of its channel if it wants one. That is made here and not by the driver, as a
+// socket belongs to the network in which it was made, and tells of it whoever has it.
+func (p *process) start(m Start, files []int) (channel []int, errno syscall.Errno) {
+	if !m.Channel {
+		return nil, p.startStage(m, files)
+	}
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, errnoOf(err)
+	}
+	defer syscall.Close(ends[1])
+	if errno := p.startStage(m, append(files, ends[1])); errno != 0 {
+		syscall.Close(ends[0])
+		return nil, errno
+	}
+	return ends[:1], 0
+}
+
+// startStage runs a process the way that the stage wants. Before it is claimed it reads files[0]; after that its standard input is
+// /dev/null. The last of the files is its channel if it has one.
+func (p *process) startStage(m Start, files []int) syscall.Errno {
+	own := 2
+	if m.Channel {
+		own = 3
+	}
+	if p.stage == entered && len(files) == own+1 {
 		return p.startConfined(m, files, unix.CLONE_FS)
 	}
-	if p.stage < claimed || len(files) != 2 {
+	if p.stage < claimed || len(files) != own {
 		return syscall.EINVAL
 	}
 	null, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
@@ -39,7 +61,7 @@ func (p *process) start(m Start, files []int) syscall.Errno {
 		return errnoOf(err)
 	}
 	defer syscall.Close(null)
-	files = []int{null, files[0], files[1]}
+	files = append([]int{null}, files...)
 	if p.stage == claimed {
 		return p.startConfined(m, files, 0)
 	}
@@ -54,10 +76,12 @@ func (p *process) spawn(m Start, files []int, flags uintptr) syscall.Errno {
 		return syscall.EBUSY
 	}
 	attr := &syscall.ProcAttr{
-		Dir:   m.Dir,
-		Env:   m.Env,
-		Files: []uintptr{uintptr(files[0]), uintptr(files[1]), uintptr(files[2])},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Cloneflags: flags},
+		Dir: m.Dir,
+		Env: m.Env,
+		Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: flags},
+	}
+	for _, fd := range files {
+		attr.Files = append(attr.Files, uintptr(fd))
 	}
 	if p.user {
 		attr.Sys.Credential = &syscall.Credential{Uid: UID, Gid: GID}
