@@ -156,16 +156,13 @@ func (s *Service) unwrap(ctx context.Context, use KMSUse, wrapped []byte) (*seal
 // ownDataKey is unwrap with Lambda's own key. That key nobody can take away, so what it opened once is remembered: a list of
 // functions costs no call of KMS for each.
 func (s *Service) ownDataKey(ctx context.Context, r ref, wrapped []byte) (*seal.Key, error) {
-	name := r.arn() + "\x00" + string(wrapped)
-	if key := s.dataKeys.get(name); key != nil {
+	return s.dataKeys.once(r.arn()+"\x00"+string(wrapped), func() (*seal.Key, error) {
+		key, err := s.unwrap(ctx, ownKey(ctx, r), wrapped)
+		if err != nil {
+			return nil, fmt.Errorf("open environment of %s: %w", r.name, hideCode(err))
+		}
 		return key, nil
-	}
-	key, err := s.unwrap(ctx, ownKey(ctx, r), wrapped)
-	if err != nil {
-		return nil, fmt.Errorf("open environment of %s: %w", r.name, hideCode(err))
-	}
-	s.dataKeys.put(name, key)
-	return key, nil
+	})
 }
 
 // hideCode makes an error of KMS one of ours: the client has nothing to do with Lambda's own key.
@@ -176,22 +173,55 @@ const maxDataKeys = 4096
 
 // dataKeys are data keys that were unwrapped lately, by function and by what they were wrapped in.
 type dataKeys struct {
-	mu  sync.Mutex
-	all map[string]*seal.Key
+	mu      sync.Mutex
+	all     map[string]*seal.Key
+	unwraps map[string]chan struct{} // closed when what is under way is over
 }
 
-func (d *dataKeys) get(name string) *seal.Key {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.all[name]
+// once answers a key, which is unwrapped once for all who want it at a time. Who waited for one that failed tries by himself.
+func (d *dataKeys) once(name string, unwrap func() (*seal.Key, error)) (key *seal.Key, err error) {
+	for {
+		known, other, over := d.begin(name)
+		switch {
+		case known != nil:
+			return known, nil
+		case other != nil:
+			<-other
+			continue
+		}
+		defer func() { over(key) }() // however it ends
+		return unwrap()
+	}
 }
 
-func (d *dataKeys) put(name string, key *seal.Key) {
+// begin answers the key, or what to wait for, or says that it is the caller's to unwrap it, and to say over with what came of it.
+func (d *dataKeys) begin(name string) (key *seal.Key, other chan struct{}, over func(*seal.Key)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.all == nil {
-		d.all = map[string]*seal.Key{}
+		d.all, d.unwraps = map[string]*seal.Key{}, map[string]chan struct{}{}
 	}
+	if key = d.all[name]; key != nil {
+		return key, nil, nil
+	}
+	if other = d.unwraps[name]; other != nil {
+		return nil, other, nil
+	}
+	mine := make(chan struct{})
+	d.unwraps[name] = mine
+	return nil, nil, func(key *seal.Key) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.unwraps, name)
+		close(mine)
+		if key != nil {
+			d.put(name, key)
+		}
+	}
+}
+
+// put remembers a key. The caller holds d.mu.
+func (d *dataKeys) put(name string, key *seal.Key) {
 	for old := range d.all { // any: map order is random, and a lost entry is unwrapped again
 		if len(d.all) < maxDataKeys {
 			break

@@ -13,7 +13,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -252,11 +255,41 @@ func TestDataKeysAreBounded(t *testing.T) {
 	var d dataKeys
 	key := &seal.Key{}
 	for i := range maxDataKeys + 10 {
-		d.put(fmt.Sprint(i), key)
+		must(d.once(fmt.Sprint(i), func() (*seal.Key, error) { return key, nil }))(t)
 	}
-	if len(d.all) != maxDataKeys || d.get(fmt.Sprint(maxDataKeys+9)) == nil {
-		t.Errorf("%d data keys", len(d.all))
+	if len(d.all) != maxDataKeys || d.all[fmt.Sprint(maxDataKeys+9)] == nil || len(d.unwraps) != 0 {
+		t.Errorf("%d data keys, %d under way", len(d.all), len(d.unwraps))
 	}
+}
+
+// TestDataKeysOnce: who wants a key that is being unwrapped waits for it, and tries himself if that fails.
+func TestDataKeysOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d dataKeys
+		var tries atomic.Int32
+		broken := errors.New("broken")
+		var all sync.WaitGroup
+		var failed atomic.Int32
+		for range 10 {
+			all.Go(func() {
+				_, err := d.once("k", func() (*seal.Key, error) {
+					n := tries.Add(1)
+					time.Sleep(time.Second)
+					if n == 1 {
+						return nil, broken
+					}
+					return &seal.Key{}, nil
+				})
+				if err != nil {
+					failed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if tries.Load() != 2 || failed.Load() != 1 {
+			t.Errorf("%d tries, %d failed, want 2 and 1", tries.Load(), failed.Load())
+		}
+	})
 }
 
 // What is sealed for one function does not open for another, and not with another key.
