@@ -104,7 +104,7 @@ type Command struct {
 	// the reading ends, which belong to the caller, see the end. Nil is /dev/null. They may be the same file.
 	Stdout, Stderr *os.File
 	// Channel asks for a connection that is there when the process starts: a stream socket, its descriptor 3, the other end of which is
-	// Channeled's. Where there is none the descriptor is closed.
+	// Channeled's, and takes no descriptors. Where there is none the descriptor is closed.
 	Channel bool
 }
 

@@ -15,6 +15,15 @@ function headerSafe(text) {
   return String(text).replace(/[^\x20-\x7e]/g, '');
 }
 
+/** Whether there is a connection since the process started. Else its descriptor may be the interpreter's own. */
+function hasChannel() {
+  try {
+    return Boolean(process.env._ENFOLD_CHANNEL) && fs.fstatSync(CHANNEL).isSocket();
+  } catch {
+    return false;
+  }
+}
+
 class Client {
   /** @param {string} endpoint host:port */
   constructor(endpoint) {
@@ -111,12 +120,8 @@ class Client {
 
   /** Takes the connection that was there when the process started. False if there is none: then it connects when it needs to. */
   adopt() {
-    try {
-      if (!fs.fstatSync(CHANNEL).isSocket()) return false; // it may be the interpreter's own
-      this.use(new net.Socket({ fd: CHANNEL, readable: true, writable: true }));
-    } catch {
-      return false;
-    }
+    if (!hasChannel()) return false;
+    this.use(new net.Socket({ fd: CHANNEL, readable: true, writable: true }));
     return true;
   }
 
@@ -226,4 +231,4 @@ class Parser {
   }
 }
 
-module.exports = { Client };
+module.exports = { Client, hasChannel };

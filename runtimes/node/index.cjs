@@ -35,10 +35,8 @@ const main = (function (connected) {
   });
   const endpoint = process.env.AWS_LAMBDA_RUNTIME_API;
   client = connected?.host === endpoint ? connected : new Client(endpoint);
-  if (process.env._ENFOLD_CHANNEL) {
-    delete process.env._ENFOLD_CHANNEL;
-    if (client !== connected) client.adopt();
-  }
+  if (client !== connected) client.adopt();
+  delete process.env._ENFOLD_CHANNEL;
   setGlobals();
   searchNodePath();
   load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER).then(

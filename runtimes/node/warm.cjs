@@ -8,7 +8,7 @@
 const fs = require('fs');
 const Module = require('module');
 const net = require('net');
-const { Client } = require('./client.cjs');
+const { Client, hasChannel } = require('./client.cjs');
 const { load } = require('./handler.cjs');
 const { rehearseLogs } = require('./logs.cjs');
 const { fullFolders } = require('./resolve.cjs');
@@ -78,7 +78,7 @@ function fakeClient() {
       resolve(client);
     });
     server.once('error', () => resolve(undefined));
-    const listen = process.env._ENFOLD_CHANNEL ? { path: `/tmp/enfold-${process.pid}.sock` } : { host: '127.0.0.1', port: 0 };
+    const listen = hasChannel() ? { path: `/tmp/enfold-${process.pid}.sock` } : { host: '127.0.0.1', port: 0 };
     server.listen(listen, () => {
       const api = net.connect(listen.path ? listen : server.address());
       api.on('error', () => {});
@@ -103,7 +103,7 @@ function forget(name) {
 async function connectAhead(endpoint) {
   if (!endpoint) return undefined;
   const client = new Client(endpoint);
-  if (!process.env._ENFOLD_CHANNEL || !client.adopt()) {
+  if (!client.adopt()) {
     client.connect();
     const connected = await new Promise((resolve) => {
       client.socket.once('connect', () => resolve(true));

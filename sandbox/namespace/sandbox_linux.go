@@ -395,10 +395,10 @@ func (s *box) Destroy() error {
 		p := s.process
 		s.mu.Unlock()
 		s.destroyErr = s.blank.destroy()
-		if p != nil {
-			p.hangUp() // nobody is left to see it
-		}
 		<-s.dead
+		if p != nil {
+			p.hangUp() // nobody is left to see it, and none is to come
+		}
 		s.d.forget(s)
 	})
 	return s.destroyErr

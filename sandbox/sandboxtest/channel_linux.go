@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func testChannel(t *testing.T, s *suite) {
 		}
 		fmt.Fprintln(c, "hello", i)
 		line, err := bufio.NewReader(c).ReadString('\n')
-		if want := fmt.Sprintf("got: hello %d, a socket of its network: true\n", i); line != want {
+		if want := fmt.Sprintf("got: hello %d, a socket of its network: true, takes descriptors: operation not permitted\n", i); line != want {
 			t.Errorf("the process says %q, %v, want %q", line, err, want)
 		}
 		if e := r.wait(); e.Code != 0 {
@@ -76,8 +77,8 @@ func (h *host) beginChannel() (*running, net.Conn) {
 	return r, p.Channel()
 }
 
-// probeChannel answers a line that comes over its channel, if it has one, and says whether that is a socket of its own network: one of the
-// host's would tell about the host's.
+// probeChannel answers a line that comes over its channel, if it has one, and says whether that is a socket of its own network, as one of the
+// host's would tell about the host's, and whether it could send a descriptor, which the server would have to close.
 func probeChannel([]string) int {
 	socket, err := os.Readlink(fmt.Sprint("/proc/self/fd/", channelFD))
 	c, connErr := net.FileConn(os.NewFile(channelFD, "channel"))
@@ -93,7 +94,11 @@ func probeChannel([]string) int {
 	if err != nil {
 		return fail(err)
 	}
+	rights := "none"
+	if err := syscall.Sendmsg(channelFD, []byte{0}, syscall.UnixRights(1), nil, 0); err != nil {
+		rights = err.Error()
+	}
 	inode := strings.TrimSuffix(strings.TrimPrefix(socket, "socket:["), "]")
-	fmt.Fprintf(c, "got: %s, a socket of its network: %t\n", strings.TrimSpace(line), strings.Contains(string(list), " "+inode+"\n"))
+	fmt.Fprintf(c, "got: %s, a socket of its network: %t, takes descriptors: %s\n", strings.TrimSpace(line), strings.Contains(string(list), " "+inode+"\n"), rights)
 	return 0
 }

@@ -25,15 +25,16 @@ type process struct {
 	waiting bool
 }
 
-// start runs a process, and answers the driver's end of its channel if it wants one. That is made here and not by the driver, as a
-// socket belongs to the network in which it was made, and tells of it whoever has it.
+// start runs a process, and answers the driver's end of its channel if it wants one and can have it.
 func (p *process) start(m Start, files []int) (channel []int, errno syscall.Errno) {
+	var ends []int
+	if m.Channel {
+		var err error
+		ends, err = NewChannel()
+		m.Channel = err == nil
+	}
 	if !m.Channel {
 		return nil, p.startStage(m, files)
-	}
-	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, errnoOf(err)
 	}
 	defer syscall.Close(ends[1])
 	if errno := p.startStage(m, append(files, ends[1])); errno != 0 {
