@@ -81,7 +81,9 @@ func (h *host) beginChannel() (*running, net.Conn) {
 // host's would tell about the host's, and whether it could send a descriptor, which the server would have to close.
 func probeChannel([]string) int {
 	socket, err := os.Readlink(fmt.Sprint("/proc/self/fd/", channelFD))
-	c, connErr := net.FileConn(os.NewFile(channelFD, "channel"))
+	f := os.NewFile(channelFD, "channel")
+	defer f.Close() // not before the end: what is sent here goes by its number
+	c, connErr := net.FileConn(f)
 	if connErr != nil || err != nil {
 		fmt.Println("none")
 		return 0
