@@ -102,11 +102,12 @@ func (b *blank) spawn() error {
 		return err
 	}
 	defer null.Close()
+	path, files := b.d.program.in([]*os.File{null, null, null, other})
 	start := func() (err error) {
-		b.process, err = os.StartProcess(b.d.program.path, []string{pid1.Name}, &os.ProcAttr{
+		b.process, err = os.StartProcess(path, []string{pid1.Name}, &os.ProcAttr{
 			// Its few allocations never need collecting. What the runtime keeps for a second processor would be 140 KiB in each sandbox.
 			Env:   []string{"GOMAXPROCS=1", "GOGC=off"},
-			Files: []*os.File{null, null, null, other},
+			Files: files,
 			Sys:   b.sysProcAttr(),
 		})
 		if err != nil {

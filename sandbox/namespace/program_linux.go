@@ -31,8 +31,7 @@ func MaybeInit() {
 
 // A program is what a sandbox's first process runs.
 type program struct {
-	path string
-	file *os.File // holds the path open, or nil
+	file *os.File // nil for this binary
 	own  bool     // it is this binary, which costs more
 }
 
@@ -41,7 +40,7 @@ func newProgram(stateDir string) (program, error) {
 	name := "embedded/" + pid1.Name + "-" + runtime.GOARCH
 	code, err := embedded.Open(name)
 	if err != nil {
-		return program{path: "/proc/self/exe", own: true}, nil
+		return program{own: true}, nil
 	}
 	defer code.Close()
 	f, err := memoryFile(code)
@@ -56,7 +55,7 @@ func newProgram(stateDir string) (program, error) {
 	if err != nil {
 		return program{}, fmt.Errorf("ready the sandbox's first process: %w", err)
 	}
-	return program{path: fmt.Sprintf("/proc/self/fd/%d", f.Fd()), file: f}, nil
+	return program{file: f}, nil
 }
 
 // memoryFile is code in memory that nobody can change any more. It is copied in pieces: in one, it would be the larger part of a
@@ -100,6 +99,16 @@ func diskFile(dir string, code io.Reader) (*os.File, error) {
 		return nil, err
 	}
 	return os.Open(filepath.Clean(w.Name()))
+}
+
+// in is the program's path in a process that gets files, and what it is to get for that: the program is the last of them, and the first
+// process closes it. Its number here would be no name for it there: os.StartProcess has descriptors of its own in the child, at numbers
+// above those of the files, whatever else is open at them.
+func (p program) in(files []*os.File) (path string, all []*os.File) {
+	if p.file == nil {
+		return "/proc/self/exe", files
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", len(files)), append(files, p.file)
 }
 
 func (p program) close() {
