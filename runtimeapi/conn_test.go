@@ -94,6 +94,26 @@ func TestHeldReply(t *testing.T) {
 	}
 }
 
+// TestServeAmongMany: a function that holds every connection that it may does not keep its bootstrap from one that is there already.
+func TestServeAmongMany(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Session, l *pipes) {
+		for range maxConns {
+			l.dial()
+		}
+		synctest.Wait()
+		ours, theirs := net.Pipe()
+		s.Serve(ours)
+		p := newPeer(t, theirs)
+		first := run(t, s, &Invocation{RequestID: testID})
+		p.next()
+		p.reply()
+		p.send("POST " + pathResponse(testID) + " HTTP/1.1\nHost: a\nContent-Length: 1\n\nr")
+		if o := <-first; o.err != nil || string(o.answer.Payload) != "r" {
+			t.Fatal(o)
+		}
+	})
+}
+
 // TestConnectionPerRequest is how curl and urllib do it.
 func TestConnectionPerRequest(t *testing.T) {
 	s, addr := serve(t)

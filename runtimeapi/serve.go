@@ -15,7 +15,7 @@ const maxConns = 128
 // goroutine.
 type Session struct {
 	l     net.Listener
-	slots chan struct{}
+	slots chan struct{} // a token for each connection that was accepted
 	done  chan struct{} // closed by Close
 	wg    sync.WaitGroup
 	wake  chan struct{} // one token: Run shall look again
@@ -141,14 +141,8 @@ func (s *Session) signal() {
 
 // Serve serves a connection that is there already, of a bootstrap of ours that runs now or is about to. It is closed with the session.
 // A bootstrap that asks for an event together with an answer learns with the event that the answer was accepted, not before.
-func (s *Session) Serve(nc net.Conn) {
-	select {
-	case s.slots <- struct{}{}:
-		s.add(nc, true)
-	case <-s.done:
-		nc.Close()
-	}
-}
+// It counts for none of the connections that a sandbox may hold: a function may hold all of those by then, and nobody waits for it here.
+func (s *Session) Serve(nc net.Conn) { s.add(nc, true) }
 
 // accept serves connections until the listener is closed, by Close or with the sandbox.
 func (s *Session) accept() {
@@ -187,7 +181,7 @@ func (s *Session) add(nc net.Conn, own bool) {
 	defer s.mu.Unlock()
 	if s.closed || s.hushed {
 		nc.Close()
-		<-s.slots
+		s.free(own)
 		return
 	}
 	c.gen = s.gen
@@ -212,8 +206,15 @@ func (s *Session) remove(c *conn) {
 	}
 	s.mu.Unlock()
 	c.nc.Close()
-	<-s.slots
+	s.free(c.own)
 	s.wg.Done()
+}
+
+// free gives the place of a connection back, if it had one.
+func (s *Session) free(own bool) {
+	if !own {
+		<-s.slots
+	}
 }
 
 // WaitReady waits until the runtime calls next for the first time since Begin. It returns the *InitError or *RestoreError if the

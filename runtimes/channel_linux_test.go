@@ -69,7 +69,7 @@ func TestNoChannel(t *testing.T) {
 			if err != nil {
 				t.Skip(err)
 			}
-			if !l.Channel || !l.Warm.Channel {
+			if !l.Channel {
 				t.Error("it takes no channel")
 			}
 			for _, mode := range []bool{false, true} {

@@ -74,10 +74,11 @@ func (s *Set) Launch(ctx context.Context, q Request) (Launch, error) {
 			args = slices.Concat(args[:1], b.unsafeJava(), args[1:])
 		}
 	}
-	if q.Wrapper == "" && (r.family == Python || r.family == Node) { // a wrapper may have a use of its own for descriptor 3
-		b.channel, b.env["_ENFOLD_CHANNEL"] = true, "3"
+	channel := q.Wrapper == "" && (r.family == Python || r.family == Node) // a wrapper may have a use of its own for descriptor 3
+	if channel {
+		b.env["_ENFOLD_CHANNEL"] = "3"
 	}
-	l := Launch{Args: wrap(q.Wrapper, args), Env: b.env, Mounts: b.mounts, Channel: b.channel}
+	l := Launch{Args: wrap(q.Wrapper, args), Env: b.env, Mounts: b.mounts, Channel: channel}
 	if beforeConfiguration(r.family, q) == "" {
 		l.Warm = b.warm(args)
 	}
@@ -92,7 +93,7 @@ func (l Launch) In(path func(string) string) Launch {
 		out.Env[k] = replaceList(v, path)
 	}
 	if l.Warm != nil {
-		w := Warm{Key: l.Warm.Key, Channel: l.Warm.Channel, Args: replaceAll(l.Warm.Args, path)}
+		w := Warm{Key: l.Warm.Key, Args: replaceAll(l.Warm.Args, path)}
 		for _, entry := range l.Warm.Env {
 			k, v, _ := strings.Cut(entry, "=")
 			w.Env = append(w.Env, k+"="+replaceList(v, path))
@@ -142,8 +143,6 @@ type builder struct {
 	sdk    string // host directory of the installed SDK, or ""
 	env    map[string]string
 	mounts []Mount
-
-	channel bool // see Launch.Channel
 }
 
 // common is what every managed runtime has.

@@ -215,6 +215,34 @@ func pythonInitErrors(t *testing.T, runtime string) {
 	}
 }
 
+// TestPythonEndsConnection: a function that ends the connection of its runtime, as daemons do with all that they have open, is answered for.
+func TestPythonEndsConnection(t *testing.T) {
+	eachRuntime(t, Python, func(t *testing.T, runtime string) {
+		f := start(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{"app.py": `
+import os, socket, stat
+def sockets():
+    for fd in range(3, 256):
+        try:
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                yield fd
+        except OSError:
+            pass
+def handler(event, context):
+    for fd in list(sockets()):
+        if event["how"] == "shut":
+            s = socket.socket(fileno=fd)
+            s.shutdown(socket.SHUT_RDWR)
+            s.detach()
+        elif event["how"] == "close":
+            os.close(fd)
+    return event["how"]
+`}})
+		for _, how := range []string{"shut", "close", "keep", "close", "shut", "shut"} {
+			f.ok(f.invoke(`{"how":"`+how+`"}`), `"`+how+`"`)
+		}
+	})
+}
+
 func TestPythonPaths(t *testing.T) {
 	eachRuntime(t, Python, func(t *testing.T, runtime string) {
 		version := strings.TrimPrefix(runtime, "python")

@@ -27,8 +27,8 @@ type Launch struct {
 	Mounts []Mount
 	// Dir is the working directory, /var/task if it is empty.
 	Dir string
-	// Channel says that the runtime takes descriptor 3 for a connection to the Runtime API, if it is one. It is twice as fast as one
-	// that it would have to make.
+	// Channel says that the runtime takes descriptor 3 for a connection to the Runtime API, if it is one, waiting or not. It costs the
+	// kernel less than one that the runtime would have to make.
 	Channel bool
 	// Root is the layers of a container image, the lowest first; empty for what runs with the host's programs.
 	Root []string
@@ -45,8 +45,6 @@ type Warm struct {
 	// Key begins with the runtime's name and a space, and is the same for launches that the same waiting process can serve.
 	Key  string
 	Args []string
-	// Channel is Launch's.
-	Channel bool
 	// Env is the environment to wait with, "NAME=value". The configuration replaces it. AWS_LAMBDA_RUNTIME_API may be added to it,
 	// if that is known and connections to it are taken: the runtime then connects while it waits, and if the configuration names
 	// the same address that connection is the one it uses.

@@ -125,7 +125,7 @@ func (b *builder) warm(args []string) *Warm {
 	env["LANG"], env["TZ"] = "en_US.UTF-8", ":UTC"
 	env["LAMBDA_TASK_ROOT"], env["LAMBDA_RUNTIME_DIR"] = "/var/task", "/var/runtime"
 	env["_ENFOLD_WARM"] = "1"
-	w := &Warm{Args: args, Channel: b.channel}
+	w := &Warm{Args: args}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		w.Env = append(w.Env, name+"="+env[name])
 	}

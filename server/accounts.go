@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"regexp"
-	"sync"
 
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/gateway"
@@ -47,9 +45,7 @@ type accountsHandler struct {
 const maxAccountBody = 4 << 10
 
 // accountName is what AWS Organizations allows, in ASCII.
-var accountName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[ -~]{1,50}$`)
-})
+var accountName = aws.Pattern(`^[ -~]{1,50}$`)
 
 func (h *accountsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAccountBody))

@@ -152,7 +152,7 @@ func (r *ready) shelf(l runtimes.Launch) *shelf {
 	}
 	s := r.shelves[l.Warm.Key]
 	if s == nil {
-		s = &shelf{key: l.Warm.Key, args: l.Warm.Args, env: l.Warm.Env, channel: l.Warm.Channel, mounts: mounts(l), size: guess}
+		s = &shelf{key: l.Warm.Key, args: l.Warm.Args, env: l.Warm.Env, channel: l.Channel, mounts: mounts(l), size: guess}
 		r.shelves[s.key] = s
 	}
 	return s

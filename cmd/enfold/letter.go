@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/enfold-run/enfold/aws"
 )
 
 // letter is a message of a dead-letter queue.
@@ -310,9 +310,7 @@ func (d *deadLetters) trace(ctx context.Context, l *letter, all *origins) way {
 }
 
 // startLine is what the log says when an invocation begins, as text or as JSON.
-var startLine = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^START RequestId: \S+ Version: (\S+)|"type":"platform\.start".*"version":"([^"]+)"`)
-})
+var startLine = aws.Pattern(`^START RequestId: \S+ Version: (\S+)|"type":"platform\.start".*"version":"([^"]+)"`)
 
 // versionThatRan says whether a function's log has a request, and which version ran it, if the log tells that.
 func (t *target) versionThatRan(ctx context.Context, function, request string) (version string, found bool) {

@@ -64,13 +64,17 @@ class Client:
         """Post the answer of one event and wait for the next. error_type is None if the function succeeded."""
         path = b"invocation/%s/%s" % (request_id.encode("ascii"), b"response" if error_type is None else b"error")
         post = self.post(path, body, content_type, error_type)
-        try:
-            self.send(post + NEXT % self.host)
-            self.check(self.receive())
-        except (Disconnected, OSError):
-            # The platform closes the connection on an answer that it refuses, such as one that is too large.
-            self.close()
-            return self.next()
+        for attempt in (0, 1):
+            try:
+                self.send(post + NEXT % self.host)
+                self.check(self.receive())
+                break
+            except (Disconnected, OSError):
+                # The function has ended the connection, or the platform has: it does on an answer that it refuses, such as one that
+                # is too large. An answer that it has already is refused, and does no harm.
+                self.close()
+                if attempt:
+                    return self.next()
         try:
             return self.event(self.receive())
         except (Disconnected, OSError):
@@ -138,6 +142,8 @@ class Client:
 
     def adopt(self):
         """Take the connection that was there when the process started. False if there is none: then it connects when it needs to."""
+        if "_ENFOLD_CHANNEL" not in os.environ:
+            return False
         try:
             self.sock = socket.socket(fileno=CHANNEL)
         except OSError:
@@ -147,7 +153,10 @@ class Client:
 
     def close(self):
         if self.sock is not None:
-            self.sock.close()
+            try:
+                self.sock.close()
+            except OSError:  # the function has closed it
+                pass
         self.sock = None
         self.buffer = bytearray()
 

@@ -474,11 +474,10 @@ def main():
     Log.open()
     add_function_paths(layers.split(":"))
     endpoint = os.environ["AWS_LAMBDA_RUNTIME_API"]
-    channel = os.environ.pop("_ENFOLD_CHANNEL", None)
     if client is None or client.endpoint != endpoint:
         client = Client(endpoint)
-        if channel:
-            client.adopt()
+        client.adopt()
+    os.environ.pop("_ENFOLD_CHANNEL", None)
     signal = os.environ.pop("_ENFOLD_RESTORED", "")
     handler = init(client)
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":

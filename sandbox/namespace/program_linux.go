@@ -31,8 +31,7 @@ func MaybeInit() {
 
 // A program is what a sandbox's first process runs.
 type program struct {
-	file *os.File // nil for this binary
-	own  bool     // it is this binary, which costs more
+	file *os.File // nil for this binary, which costs more
 }
 
 // newProgram readies the embedded program, or takes this binary itself.
@@ -40,7 +39,7 @@ func newProgram(stateDir string) (program, error) {
 	name := "embedded/" + pid1.Name + "-" + runtime.GOARCH
 	code, err := embedded.Open(name)
 	if err != nil {
-		return program{own: true}, nil
+		return program{}, nil
 	}
 	defer code.Close()
 	f, err := memoryFile(code)

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/cloudtrail"
@@ -94,9 +92,7 @@ func settingsOf(in *api.CreateTrailInput) *api.UpdateTrailInput {
 	}
 }
 
-var bucketName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-})
+var bucketName = aws.Pattern(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // set changes what an input has.
 func (t *trail) set(in *api.UpdateTrailInput) error {

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/google/uuid"
 
@@ -160,9 +158,7 @@ func checkArchitectures(list []string) error {
 }
 
 // deadLetterPattern accepts a queue or a topic.
-var deadLetterPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^arn:aws[a-zA-Z-]*:(sqs|sns):[a-z0-9-]+:\d{12}:.+$`)
-})
+var deadLetterPattern = aws.Pattern(`^arn:aws[a-zA-Z-]*:(sqs|sns):[a-z0-9-]+:\d{12}:.+$`)
 
 func (s *settings) checkDeadLetter() error {
 	if s.deadLetter == nil || str(s.deadLetter.TargetArn) == "" {
@@ -186,9 +182,7 @@ var reservedVariables = map[string]bool{
 	"AWS_LAMBDA_RUNTIME_API": true, "LAMBDA_TASK_ROOT": true, "LAMBDA_RUNTIME_DIR": true,
 }
 
-var variablePattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9_])+$`)
-})
+var variablePattern = aws.Pattern(`^[a-zA-Z]([a-zA-Z0-9_])+$`)
 
 // checkEnvironment checks the customer's variables. Its messages name keys; only the one that AWS words so names values,
 // to the caller who sent them.

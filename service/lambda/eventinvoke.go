@@ -3,9 +3,7 @@ package lambda
 import (
 	"context"
 	"errors"
-	"regexp"
 	"strings"
-	"sync"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -16,10 +14,7 @@ import (
 const destinationPattern = `^$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:` +
 	`((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`
 
-var destination = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(
-		`^arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)$`)
-})
+var destination = aws.Pattern(`^arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)$`)
 
 var errNoFunction = api.ErrResourceNotFound.New("The function doesn't exist.")
 

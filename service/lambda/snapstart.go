@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
@@ -39,9 +37,7 @@ const remakePause = 10 * time.Minute
 
 // snapRuntimes are those that AWS has SnapStart for. Those of .NET do not run here.
 // See https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-supported-regions.
-var snapRuntimes = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(java(1[1-9]|[2-9]\d)|python3\.(1[2-9]|[2-9]\d))$`)
-})
+var snapRuntimes = aws.Pattern(`^(java(1[1-9]|[2-9]\d)|python3\.(1[2-9]|[2-9]\d))$`)
 
 // canSnapshot says why there is no SnapStart here.
 func (s *Service) canSnapshot() error {

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/aws"
 )
 
 // maxPolicy is the most bytes of a resource policy's text.
@@ -132,13 +131,9 @@ func (p *resourcePolicy) without(sid string) (*resourcePolicy, error) {
 }
 
 var (
-	servicePrincipal = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com)$`)
-	})
-	arnPrincipal = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^arn:aws[a-zA-Z-]*:(iam::\d{12}:(root|(user|role)/[\w+=,.@/-]+)|` +
-			`sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+)$`)
-	})
+	servicePrincipal = aws.Pattern(`^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com)$`)
+	arnPrincipal     = aws.Pattern(`^arn:aws[a-zA-Z-]*:(iam::\d{12}:(root|(user|role)/[\w+=,.@/-]+)|` +
+		`sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+)$`)
 )
 
 // principalOf is what a statement says for a Principal parameter.

@@ -3,15 +3,14 @@ package sts
 import (
 	"maps"
 	"math"
-	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json" // unlike encoding/json it tells Sub from sub, and takes no name twice
 
 	api "github.com/enfold-run/enfold/api/sts"
+	"github.com/enfold-run/enfold/aws"
 )
 
 const (
@@ -27,12 +26,8 @@ var (
 	algorithms = []jose.SignatureAlgorithm{
 		jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512,
 	}
-	tagText = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
-	})
-	sourceIdentityText = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	})
+	tagText            = aws.Pattern(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+	sourceIdentityText = aws.Pattern(`^[\w+=,.@-]{2,64}$`)
 )
 
 // token is a web identity token that is well formed. Nothing that it says is known to be true.
