@@ -143,7 +143,7 @@ func (s *box) listen() {
 			return
 		}
 		if k == pid1.KindDone {
-			answer(s.mounted, errorOf(string(body)))
+			answer(s.mounted, s.mountedFor(string(body)))
 			continue
 		}
 		n, err := pid1.UnmarshalUint(body)
@@ -193,11 +193,19 @@ func answer(to chan<- error, err error) {
 	}
 }
 
-func errorOf(text string) error {
-	if text == "" {
-		return nil
+// mountedFor is what came of mounting: it failed, as text says, or there is no process any more that it was for. One that dies later has
+// its configuration, so that its death is the function's.
+func (s *box) mountedFor(text string) error {
+	if text != "" {
+		return errors.New(text)
 	}
-	return errors.New(text)
+	s.mu.Lock()
+	p := s.process
+	s.mu.Unlock()
+	if p != nil && p.isDone() { // of a limit of memory that it had not before, perhaps
+		return sandbox.ErrDestroyed
+	}
+	return nil
 }
 
 // await waits for an answer of the first process, for as long as patience.

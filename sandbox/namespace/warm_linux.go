@@ -165,13 +165,7 @@ func (w *warmed) take(spec sandbox.Spec, config func() ([]byte, error)) error {
 	if err := w.configure(config); err != nil {
 		return err
 	}
-	if err := s.await(s.mounted); err != nil {
-		return err
-	}
-	if w.process.isDone() { // meanwhile: of a limit of memory that it had not before, perhaps
-		return sandbox.ErrDestroyed
-	}
-	return nil
+	return s.await(s.mounted)
 }
 
 // limit sets the limits of a sandbox that is somebody's.

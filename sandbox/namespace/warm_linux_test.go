@@ -20,13 +20,19 @@ import (
 // warmShell has a shell wait that prints its configuration and then runs a script. It returns where it writes.
 func warmShell(t testing.TB, d *Driver, script string) (sandbox.Warmed, *os.File) {
 	t.Helper()
+	return warmScript(t, d, "cat; "+script)
+}
+
+// warmScript has a script wait that reads its configuration itself.
+func warmScript(t testing.TB, d *Driver, script string) (sandbox.Warmed, *os.File) {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
 	box, err := d.Warm(context.Background(), nil, sandbox.Command{
-		Args: []string{"/bin/sh", "-c", "cat; " + script}, Dir: "/var/task", Env: []string{"PATH=/usr/bin:/bin"}, Stdout: w, Stderr: w,
+		Args: []string{"/bin/sh", "-c", script}, Dir: "/var/task", Env: []string{"PATH=/usr/bin:/bin"}, Stdout: w, Stderr: w,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +178,26 @@ func TestClaimDead(t *testing.T) {
 	}
 	if err := w.Destroy(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A process that ends as soon as it has its configuration was claimed all the same: what it did must not be done again.
+func TestClaimOfShortLife(t *testing.T) {
+	d := openWith(t, -1)
+	defer d.Close()
+	for i := range 40 {
+		w, _ := warmScript(t, d, "read x; exit 7")
+		s, p, err := w.Claim(context.Background(), sandbox.Spec{ID: fmt.Sprint("a", i), Owner: "o", Mounts: task(t)}, configured("go\n"))
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		<-p.Done()
+		if got := p.Exit().Code; got != 7 {
+			t.Errorf("exit %d", got)
+		}
+		if err := s.Destroy(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
