@@ -124,7 +124,7 @@ func (w *writer) openWAL() error {
 		return fmt.Errorf("open the write-ahead log: %w", w.file.wrap(err))
 	}
 	old := w.wal
-	w.wal = f
+	w.wal, w.room = f, 0
 	if old != nil {
 		return old.Close()
 	}

@@ -55,6 +55,7 @@ type writer struct {
 	cleared bool  // to land: nobody else has the landing
 	open    bool  // a transaction is open
 	bytes   int64 // written by the group
+	room    int64 // up to where the write-ahead log has been made longer ahead
 	counter int64 // see mainSchema
 	saved   int64 // the counter as the file has it
 	spaces  spaces
@@ -103,7 +104,7 @@ func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer,
 
 // connect opens the connection, the file's schema first.
 func (w *writer) connect() error {
-	pragmas := []string{"cache_size=-8192", "journal_size_limit=67108864"}
+	pragmas := []string{"cache_size=-8192", fmt.Sprintf("journal_size_limit=%d", maxLog)}
 	if !w.file.noSync {
 		pragmas = append(pragmas, "synchronous=NORMAL") // all that FULL does but the sync after a commit, which is land's
 	}
@@ -154,6 +155,9 @@ func (w *writer) finish() *landing {
 		w.redo = w.redo[1:]
 		w.take(c)
 		l = w.commit()
+	}
+	if l != nil {
+		w.makeRoom()
 	}
 	w.redo, w.holding = nil, false
 	w.pause.Unlock()
