@@ -16,13 +16,14 @@ func main() {
 	function := flag.String("function", "", "path of the function's binary")
 	event := flag.String("event", `{"name":"x"}`, "event")
 	rounds := flag.Int("rounds", 30, "measured starts")
+	settling := flag.Duration("settling", 0, "how long to wait before each start")
 	warmup := flag.Int("warmup", 3, "starts before, which bring the binary into the page cache")
 	flag.Parse()
 	if *function == "" || *rounds < 1 {
 		fmt.Fprintln(os.Stderr, "usage: cold --function PATH [--event JSON] [--rounds N] [--warmup N]")
 		os.Exit(2)
 	}
-	r, err := measure(*function, []byte(*event), *rounds, *warmup)
+	r, err := measure(*function, []byte(*event), *rounds, *warmup, *settling)
 	if err == nil {
 		err = r.Print()
 	}
@@ -32,10 +33,11 @@ func main() {
 	}
 }
 
-func measure(function string, event []byte, rounds, warmup int) (*floor.Report, error) {
+func measure(function string, event []byte, rounds, warmup int, settling time.Duration) (*floor.Report, error) {
 	var took []time.Duration
 	sum := time.Duration(0)
 	for i := range warmup + rounds {
+		time.Sleep(settling)
 		d, err := once(function, event)
 		if err != nil {
 			return nil, err
