@@ -2,6 +2,8 @@ package runtimes
 
 import (
 	"encoding/base64"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -45,6 +47,32 @@ exports.log = async () => {
 exports.cwd = async () => process.cwd();
 exports.number = 7;
 `
+
+// TestNodeEndsConnection: a function that ends the connection of its runtime, as daemons do with all that they have open, is answered for,
+// once.
+func TestNodeEndsConnection(t *testing.T) {
+	eachRuntime(t, Node, func(t *testing.T, runtime string) {
+		f := start(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{"app.js": `
+const fs = require('fs'), net = require('net');
+let runs = 0;
+exports.handler = async ({ how }) => {
+  runs++;
+  if (how === 'close') {
+    for (let fd = 3; fd < 256; fd++) {
+      try {
+        if (fs.fstatSync(fd).isSocket()) fs.closeSync(fd);
+      } catch {}
+    }
+  }
+  if (how === 'end') for (const h of process._getActiveHandles()) if (h instanceof net.Socket && h.remoteAddress) h.destroy();
+  return how + runs;
+};
+`}})
+		for i, how := range []string{"end", "close", "keep", "close", "end", "end"} {
+			f.ok(f.invoke(`{"how":"`+how+`"}`), fmt.Sprintf("%q", how+strconv.Itoa(i+1)))
+		}
+	})
+}
 
 func TestNode(t *testing.T) {
 	eachRuntime(t, Node, func(t *testing.T, runtime string) {

@@ -33,15 +33,22 @@ class Client {
     this.socket = undefined;
     this.parser = undefined;
     this.waiting = []; // resolve and reject of each answer that is due, in order
+    this.unheard = undefined; // {head, body} of the last answer, until the platform has said something about it
   }
 
   /** Waits for an event: {headers, body}, header names in lower case, body a Buffer. */
   async next() {
-    try {
-      return await this.event();
-    } catch (e) {
-      if (!e.disconnected) throw e;
-      return this.event(); // the platform closed the connection: once more on a new one
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.event();
+      } catch (e) {
+        if (!e.disconnected || attempt === 2) throw e;
+        // The function has ended the connection, or the platform has: once more on a new one, with the answer that may have been lost
+        // with it. One that the platform has already is refused, and does no harm.
+        const { unheard } = this;
+        this.unheard = undefined;
+        if (unheard) this.say(unheard);
+      }
     }
   }
 
@@ -71,11 +78,21 @@ class Client {
     const body = Buffer.from(text, 'utf8');
     let head = `POST ${PREFIX}${path} HTTP/1.1\r\nHost: ${this.host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
     for (const [name, value] of Object.entries(headers)) head += `${name}: ${value}\r\n`;
-    this.send(head + '\r\n', body);
+    this.unheard = { head: head + '\r\n', body };
+    this.say(this.unheard);
+  }
+
+  say(message) {
+    this.send(message.head, message.body);
     // A refused answer, such as one that is too large, is the platform's to report.
-    this.posted = this.receive().catch((e) => {
-      if (!e.disconnected) throw e;
-    });
+    this.posted = this.receive().then(
+      () => {
+        if (this.unheard === message) this.unheard = undefined;
+      },
+      (e) => {
+        if (!e.disconnected) throw e;
+      },
+    );
   }
 
   /** Opens a streamed answer. Returns {write(buffer, callback), end(trailers, callback), done: Promise}. */

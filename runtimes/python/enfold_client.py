@@ -75,6 +75,7 @@ class Client:
                 self.close()
                 if attempt:
                     return self.next()
+        del post  # it may be large, and the next event far
         try:
             return self.event(self.receive())
         except (Disconnected, OSError):
