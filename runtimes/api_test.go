@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -115,6 +116,8 @@ type fakeAPI struct {
 	answers chan answer
 	stop    chan struct{}
 	restore http.HandlerFunc // of restore/next
+	refused atomic.Value     // the body of the event whose answer is refused
+	last    atomic.Value     // the body of the last event
 }
 
 func newFakeAPI(t *testing.T) *fakeAPI {
@@ -136,6 +139,10 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
+		if last := a.last.Load(); last != nil && last == a.refused.Load() {
+			http.Error(w, "{}", http.StatusBadRequest)
+			return
+		}
 		a.answers <- answer{path: path, body: string(body), header: r.Header, trailer: r.Trailer}
 		w.WriteHeader(http.StatusAccepted)
 		io.WriteString(w, `{"status":"OK"}`)
@@ -147,6 +154,7 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	select {
 	case e := <-a.events:
+		a.last.Store(e.body)
 		h := w.Header()
 		h.Set("Lambda-Runtime-Aws-Request-Id", e.id)
 		h.Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(5*time.Second).UnixMilli()))

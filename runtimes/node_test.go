@@ -48,6 +48,18 @@ exports.cwd = async () => process.cwd();
 exports.number = 7;
 `
 
+// TestNodeRunsOnce is TestPythonRunsOnce.
+func TestNodeRunsOnce(t *testing.T) {
+	eachRuntime(t, Node, func(t *testing.T, runtime string) {
+		runsOnce(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{"app.js": `
+exports.handler = async (event) => {
+  console.log('ran', event);
+  return null;
+};
+`}})
+	})
+}
+
 // TestNodeEndsConnection: a function that ends the connection of its runtime, as daemons do with all that they have open, is answered for,
 // once.
 func TestNodeEndsConnection(t *testing.T) {

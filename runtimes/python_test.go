@@ -383,3 +383,24 @@ func TestPythonSDKPath(t *testing.T) {
 		}
 	})
 }
+
+// TestPythonRunsOnce: a process whose answer the platform does not take runs no event again, and asks for no other.
+func TestPythonRunsOnce(t *testing.T) {
+	eachRuntime(t, Python, func(t *testing.T, runtime string) {
+		runsOnce(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{"app.py": `
+def handler(event, context):
+    print("ran", event, flush=True)
+`}})
+	})
+}
+
+// runsOnce refuses the answer to the event 2.
+func runsOnce(t *testing.T, c code) {
+	f := start(t, c)
+	f.api.refused.Store("2")
+	f.ok(f.invoke(`1`), "null")
+	f.send(`2`)
+	if got := f.exit(); got == 0 || strings.Count(f.logged(), "ran 2") != 1 {
+		t.Errorf("exit status %d, log\n%s", got, f.logged())
+	}
+}

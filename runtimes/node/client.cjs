@@ -8,7 +8,12 @@ const net = require('net');
 const PREFIX = '/2018-06-01/runtime/';
 const MAX_HEAD = 1 << 20;
 const CHANNEL = 3;
+const TOO_LARGE = 413;
 const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
+
+function refused(status) {
+  return new Error('Failed to post invocation response' + (status ? `: HTTP status ${status}` : ''));
+}
 
 /** What may stand in a header. */
 function headerSafe(text) {
@@ -33,21 +38,32 @@ class Client {
     this.socket = undefined;
     this.parser = undefined;
     this.waiting = []; // resolve and reject of each answer that is due, in order
-    this.unheard = undefined; // {head, body} of the last answer, until the platform has said something about it
+    this.ended = undefined; // why there is no other event
+    this.unheard = undefined; // {id, head, body} of the last answer, until the platform has said something about it
   }
 
-  /** Waits for an event: {headers, body}, header names in lower case, body a Buffer. */
+  /**
+   * Waits for an event: {headers, body}, header names in lower case, body a Buffer. An event is run once: a process whose answer the
+   * platform does not take gets no other.
+   */
   async next() {
+    let lost;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.event();
+        const response = await this.event();
+        if (lost !== undefined && response.headers['lambda-runtime-aws-request-id'] === lost) throw refused();
+        return response;
       } catch (e) {
         if (!e.disconnected || attempt === 2) throw e;
         // The function has ended the connection, or the platform has: once more on a new one, with the answer that may have been lost
         // with it. One that the platform has already is refused, and does no harm.
         const { unheard } = this;
         this.unheard = undefined;
-        if (unheard) this.say(unheard);
+        if (!unheard) continue;
+        lost = unheard.id;
+        this.say(unheard, (status) => {
+          if (status < 300) lost = undefined;
+        });
       }
     }
   }
@@ -55,6 +71,7 @@ class Client {
   async event() {
     this.send(`GET ${PREFIX}invocation/next HTTP/1.1\r\nHost: ${this.host}\r\n\r\n`);
     const response = await this.receive();
+    if (this.ended) throw this.ended; // the event came with the refusal
     if (response.status !== 200 || !response.headers['lambda-runtime-aws-request-id']) {
       throw new Error(`the Runtime API answered ${response.status}`);
     }
@@ -63,31 +80,36 @@ class Client {
 
   /** Posts the answer of an event. What is sent next may follow at once: nothing waits for the platform's word. */
   answer(id, body) {
-    this.post(`invocation/${encodeURIComponent(id)}/response`, body, {});
+    this.post(`invocation/${encodeURIComponent(id)}/response`, body, {}, id);
   }
 
   error(id, body, type) {
-    this.post(`invocation/${encodeURIComponent(id)}/error`, body, { [ERROR_TYPE]: headerSafe(type) });
+    this.post(`invocation/${encodeURIComponent(id)}/error`, body, { [ERROR_TYPE]: headerSafe(type) }, id);
   }
 
   initError(body, type) {
     this.post('init/error', body, { [ERROR_TYPE]: headerSafe(type) });
   }
 
-  post(path, text, headers) {
+  post(path, text, headers, id) {
     const body = Buffer.from(text, 'utf8');
     let head = `POST ${PREFIX}${path} HTTP/1.1\r\nHost: ${this.host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
     for (const [name, value] of Object.entries(headers)) head += `${name}: ${value}\r\n`;
-    this.unheard = { head: head + '\r\n', body };
-    this.say(this.unheard);
+    this.unheard = { id, head: head + '\r\n', body };
+    this.say(this.unheard, (status) => {
+      // One that is too large is the platform's to report.
+      if (id === undefined || status < 400 || status === TOO_LARGE) return;
+      this.ended = refused(status);
+      this.fail(this.socket, this.ended, true);
+    });
   }
 
-  say(message) {
+  say(message, heard) {
     this.send(message.head, message.body);
-    // A refused answer, such as one that is too large, is the platform's to report.
     this.posted = this.receive().then(
-      () => {
+      ({ status }) => {
         if (this.unheard === message) this.unheard = undefined;
+        heard(status);
       },
       (e) => {
         if (!e.disconnected) throw e;
@@ -168,11 +190,11 @@ class Client {
     if (first) first.resolve(response);
   }
 
-  fail(socket, error) {
+  fail(socket, error, final) {
     if (socket !== this.socket) return;
     this.socket = undefined;
-    socket.destroy();
-    error.disconnected = true;
+    socket?.destroy();
+    error.disconnected = !final;
     for (const w of this.waiting.splice(0)) w.reject(error);
   }
 }

@@ -19,6 +19,7 @@ NEXT = b"GET " + PREFIX + b"invocation/next HTTP/1.1\r\nHost: %s\r\n\r\n"
 POST = b"POST " + PREFIX + b"%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
 MAX_HEAD = 1 << 20
 CHANNEL = 3
+TOO_LARGE = 413  # what the platform answers the caller itself
 
 
 class Disconnected(Exception):
@@ -48,6 +49,7 @@ class Client:
         self.host = endpoint.encode("ascii")
         self.sock = None
         self.buffer = bytearray()
+        self.pid = os.getpid()
 
     def next(self):
         """Wait for an event."""
@@ -61,26 +63,39 @@ class Client:
                     raise
 
     def answer_and_next(self, request_id, body, content_type, error_type):
-        """Post the answer of one event and wait for the next. error_type is None if the function succeeded."""
+        """Post the answer of one event and wait for the next. error_type is None if the function succeeded.
+
+        An event is run once: RuntimeError ends a process whose answer the platform does not take, as one forked by the function."""
         path = b"invocation/%s/%s" % (request_id.encode("ascii"), b"response" if error_type is None else b"error")
         post = self.post(path, body, content_type, error_type)
+        heard = False
+        if os.getpid() != self.pid:  # forked by the function: not on its parent's connection
+            self.pid = os.getpid()
+            self.close()
         for attempt in (0, 1):
             try:
                 self.send(post + NEXT % self.host)
-                self.check(self.receive())
+                status = self.check(self.receive())
+                heard = status // 100 == 2 or status == TOO_LARGE
                 break
             except (Disconnected, OSError):
                 # The function has ended the connection, or the platform has: it does on an answer that it refuses, such as one that
                 # is too large. An answer that it has already is refused, and does no harm.
                 self.close()
-                if attempt:
-                    return self.next()
+        if attempt == 0 and not heard:
+            raise RuntimeError("Failed to post invocation response")
         del post  # it may be large, and the next event far
-        try:
-            return self.event(self.receive())
-        except (Disconnected, OSError):
-            self.close()
-            return self.next()
+        if self.sock is None:
+            event = self.next()
+        else:
+            try:
+                event = self.event(self.receive())
+            except (Disconnected, OSError):
+                self.close()
+                event = self.next()
+        if not heard and event.request_id == request_id:
+            raise RuntimeError("Failed to post invocation response")
+        return event
 
     def post_init_error(self, body, error_type):
         self.send(self.post(b"init/error", body, "application/json", error_type))
@@ -122,6 +137,7 @@ class Client:
         if response.status // 100 != 2:
             text = response.body.decode("utf-8", "replace")
             sys.stderr.write("LAMBDA_RUNTIME Failed to post handler success response. Http response code: %d. %s\n" % (response.status, text))
+        return response.status
 
     def event(self, response):
         if response.status != 200 or not response.request_id:
