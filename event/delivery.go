@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -113,6 +114,12 @@ func (p permanent) Unwrap() error { return p.error }
 
 // Permanent wraps the error of a try that no other can better.
 func Permanent(err error) error { return permanent{err} }
+
+// IsPermanent says that no other try can better an error of Deliver.
+func IsPermanent(err error) bool {
+	var p permanent
+	return errors.As(err, &p)
+}
 
 type later struct {
 	error

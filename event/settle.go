@@ -192,8 +192,7 @@ func (e *ending) ask(tx store.Tx) (all []*Delivery, err error) {
 // refuse keeps an error that no other try can better, and answers any other. Beside others in a transaction it answers all: what
 // was too large may have been the whole of it.
 func (e *ending) refuse(err error, alone bool) error {
-	var p permanent
-	if !alone || !errors.As(err, &p) && !errors.Is(err, store.ErrTooLarge) && !errors.Is(err, errIncomplete) {
+	if !alone || !IsPermanent(err) && !errors.Is(err, store.ErrTooLarge) && !errors.Is(err, errIncomplete) {
 		return err
 	}
 	e.refused = append(e.refused, err)

@@ -112,12 +112,11 @@ func (d *Delivery) expired(now time.Time) bool {
 // next is the delivery as it is tried again, or nil with how it ended.
 func (d *Delivery) next(err error, now time.Time) (*Delivery, Outcome) {
 	o := Outcome{Err: err, At: now}
-	var p permanent
 	var wait later
 	switch {
 	case err == nil:
 		return nil, o
-	case errors.As(err, &p):
+	case IsPermanent(err):
 		o.Cause = Refused
 		return nil, o
 	case errors.Is(err, errTooOld):

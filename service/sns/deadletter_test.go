@@ -1,7 +1,9 @@
 package sns
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -119,5 +121,53 @@ func TestCauseOfDeadLetters(t *testing.T) {
 		if m.Target == queue && m.From.Cause != "" {
 			t.Errorf("what is delivered has the cause %s", m.From.Cause)
 		}
+	}
+}
+
+// TestDeadLettersOfRawMessages has queues that refuse the raw form of a message: its dead letter is the JSON that a subscription
+// without raw delivery gets.
+func TestDeadLettersOfRawMessages(t *testing.T) {
+	many := map[string]*api.MessageAttributeValue{}
+	for i := range maxQueueAttributes + 1 {
+		many[fmt.Sprint("a", i)] = &api.MessageAttributeValue{DataType: new("String"), StringValue: new("v")}
+	}
+	odd := map[string]*api.MessageAttributeValue{"a": {DataType: new("String"), StringValue: new("\ufffe")}}
+	for _, c := range []struct {
+		name, text string
+		attributes map[string]*api.MessageAttributeValue
+		trouble    error // of the dead-letter queue, with the first letter that it could take
+	}{
+		{"too many attributes", "m", many, nil},
+		{"characters", "a\x01\ufffe\\\uffffb", nil, nil},
+		{"an attribute", "m", odd, nil},
+		{"trouble that passes", "\x01", nil, errors.New("no room now")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			trouble := c.trouble
+			w.picky = func(m *target.Message) error {
+				forbidden := func(s string) bool { return strings.ContainsAny(s, "\x01\ufffe\uffff") }
+				if forbidden(string(m.Body)) || forbidden(m.Attributes["a"].Text) {
+					return event.Permanent(errors.New("invalid characters"))
+				}
+				err := trouble
+				trouble = nil
+				return err
+			}
+			topic := w.topic("t", nil)
+			w.subscribe(topic, "sqs", queue, map[string]string{
+				"RedrivePolicy": redriveTo(queue + "dead")["RedrivePolicy"], "RawMessageDelivery": "true",
+			})
+			must(w.Publish(w.ctx, &api.PublishInput{TopicArn: &topic, Message: &c.text, MessageAttributes: c.attributes}))(t)
+			m := w.run(count(1))[0]
+			var got envelope
+			if err := json.Unmarshal(m.Body, &got); err != nil {
+				t.Fatalf("%v in %q", err, m.Body)
+			}
+			if m.Target != queue+"dead" || got.Type != typeNotification || got.Message != c.text || got.Signature == "" ||
+				len(got.MessageAttributes) != len(c.attributes) || len(m.Attributes) > 0 || m.From.Cause == "" {
+				t.Errorf("%q with %v came to %s because of %s", m.Body, m.Attributes, m.Target, m.From.Cause)
+			}
+		})
 	}
 }

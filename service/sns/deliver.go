@@ -52,11 +52,12 @@ var errThrottled = errors.New("sns: the endpoint gets no more messages each seco
 
 // outgoing is a message with its subscription.
 type outgoing struct {
-	sub    *subscription
-	m      *message
-	policy *subscriptionPolicy // of an endpoint
-	topic  *topic              // nil of a dead letter
-	cause  string              // of a dead letter
+	sub     *subscription
+	m       *message
+	policy  *subscriptionPolicy // of an endpoint
+	topic   *topic              // nil of a dead letter
+	cause   string              // of a dead letter
+	wrapped bool                // in JSON, though the subscription is raw
 }
 
 // addressed finds the subscription that a delivery is for; nil if it is not there any more.
@@ -142,7 +143,7 @@ func (s *Service) toQueue(ctx context.Context, o *outgoing, queue string, l link
 			m.GroupID = o.sub.topic.Resource
 		}
 	}
-	if o.sub.raw() && o.m.Type == typeNotification {
+	if o.sub.raw() && !o.wrapped && o.m.Type == typeNotification {
 		if len(o.m.Attributes) > maxQueueAttributes {
 			return answer, event.Permanent(errors.New("sns: a message of a queue has ten attributes at most"))
 		}
@@ -300,17 +301,33 @@ func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
 	if o.sub.row.Owner != "" && !o.sub.mayBury(d.Target) {
 		return event.Permanent(errors.New("sns: the dead-letter queue is not of the subscription's account and Region"))
 	}
+	err = h.bury(ctx, o, d.Target)
+	if !o.sub.raw() || !event.IsPermanent(err) {
+		return err
+	}
+	// A queue that refuses the raw message as the subscriber's did takes it in JSON, which can say any text and has the attributes
+	// inside. Otherwise the message would be lost here.
+	o.wrapped = true
+	again := h.bury(ctx, o, d.Target)
+	if event.IsPermanent(again) {
+		return fmt.Errorf("%w; in JSON: %w", err, again)
+	}
+	return again
+}
+
+// bury sends a dead letter to its queue.
+func (h DeadLetters) bury(ctx context.Context, o *outgoing, queue string) error {
 	signer, err := h.s.getSigner(ctx)
 	if err != nil {
 		return err
 	}
-	l := h.s.links(o.sub, m, signer.name)
-	if m.Signature == "" && o.sub.needsSignature(m) {
-		if m.Signature, err = signer.sign(m, l.subscribe); err != nil {
+	l := h.s.links(o.sub, o.m, signer.name)
+	if o.m.Signature == "" && (o.wrapped && o.m.Sequence == "" || o.sub.needsSignature(o.m)) {
+		if o.m.Signature, err = signer.sign(o.m, l.subscribe); err != nil {
 			return err
 		}
 	}
-	_, err = h.s.toQueue(ctx, o, d.Target, l)
+	_, err = h.s.toQueue(ctx, o, queue, l)
 	return err
 }
 

@@ -4,8 +4,9 @@
 // A publish is one transaction: it stores the message as one delivery of the topic's fan-out lane ("sns.publish"), however many
 // subscriptions there are. The relay expands it, a bounded number of subscriptions at a time, to a delivery for each that matches
 // ("sns.delivery"), in the transaction that ends the piece: a crash repeats a piece and never loses one. A delivery that is given
-// up becomes a dead letter in the transaction that ends it, if the subscription has a queue for that. In a FIFO topic the messages
-// of a group keep their order all the way.
+// up becomes a dead letter in the transaction that ends it, if the subscription has a queue for that; that of
+// a raw subscription is in JSON if the queue refuses its raw form. In a FIFO topic the messages of a group keep their order all the
+// way.
 //
 // Queues and functions get messages by calls of the principal sns.amazonaws.com with the topic's ARN as aws:SourceArn: their own
 // policies decide. HTTP endpoints get them signed, by a key that lies sealed and whose certificate the server hands out. They are

@@ -46,14 +46,15 @@ type world struct {
 	mail  bool
 
 	mu     sync.Mutex
-	got    []*target.Message // in the order in which it came
-	fail   map[string]error  // by target
-	at     time.Time         // the service's clock; zero for the real one
-	keys   []string          // that were used
-	opened []string          // who opened data keys
-	lines  []*StatusLine     // of delivery status logs
-	full   error             // of the logs
-	deny   error             // of KMS
+	got    []*target.Message             // in the order in which it came
+	fail   map[string]error              // by target
+	picky  func(m *target.Message) error // what targets refuse of messages; nil for nothing
+	at     time.Time                     // the service's clock; zero for the real one
+	keys   []string                      // that were used
+	opened []string                      // who opened data keys
+	lines  []*StatusLine                 // of delivery status logs
+	full   error                         // of the logs
+	deny   error                         // of KMS
 }
 
 func newWorld(t testing.TB) *world {
@@ -115,6 +116,11 @@ func (w *world) Send(_ context.Context, m *target.Message) error {
 	defer w.mu.Unlock()
 	if err := w.fail[m.Target]; err != nil {
 		return err
+	}
+	if w.picky != nil {
+		if err := w.picky(m); err != nil {
+			return err
+		}
 	}
 	w.got = append(w.got, m)
 	m.Answer = target.Answer{Status: http.StatusOK, Text: `{"id":"1"}`}
