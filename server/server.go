@@ -268,15 +268,13 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	shipped := make(chan error, 1)
 	go func() { shipped <- s.shipper.Run(shipping) }()
 
-	endpoint := filepath.Join(s.cfg.Data, EndpointFile)
-	err := writeFile(endpoint, []byte(s.URL()+"\n")) // clients are served already: the disk takes its time
-	defer os.Remove(endpoint)
-	if err == nil {
-		select {
-		case err = <-failed:
-		case <-ctx.Done():
-			s.cfg.Log.Info("shutting down: waiting for running invocations", "atMost", drain.String(), "running", s.pool.Stats().Busy)
-		}
+	s.writeEndpoint() // clients are served already: the disk takes its time
+	defer os.Remove(filepath.Join(s.cfg.Data, EndpointFile))
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		s.cfg.Log.Info("shutting down: waiting for running invocations", "atMost", drain.String(), "running", s.pool.Stats().Busy)
 	}
 	s.drain(drain, hurry, relay)
 	stop()
@@ -285,6 +283,20 @@ func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan st
 	err = errors.Join(err, <-shipped)
 	stopTrail() // last: all of the others' calls are in it
 	return errors.Join(err, <-recorded, s.close())
+}
+
+// writeEndpoint says in the data directory where the server listens. Only commands need that: on a full disk the server goes on
+// without, and a file that a crash left, of another address perhaps, misleads nobody.
+func (s *Server) writeEndpoint() {
+	path := filepath.Join(s.cfg.Data, EndpointFile)
+	err := writeFile(path, []byte(s.URL()+"\n"))
+	if err == nil {
+		return
+	}
+	os.Remove(path)
+	s.cfg.Log.Warn("enfold env and the other commands will not find this server: its address could not be written to the data directory. "+
+		"Make room and start it again, or set AWS_ENDPOINT_URL and the keys in the file credentials for them",
+		"url", s.URL(), "data", s.cfg.Data, "error", err)
 }
 
 func (s *Server) serveHTTP() error {

@@ -193,6 +193,43 @@ func TestSweepAfterCrash(t *testing.T) {
 	}
 }
 
+// lines are what a log says, as far as there is room.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	select {
+	case l <- string(b):
+	default:
+	}
+	return len(b), nil
+}
+
+// TestServesWithoutEndpointFile is what a full disk does to it: nothing can be written in its place.
+func TestServesWithoutEndpointFile(t *testing.T) {
+	cfg := config(t)
+	said := make(lines, 100)
+	cfg.Log = slog.New(slog.NewTextHandler(said, nil))
+	if err := os.Mkdir(filepath.Join(cfg.Data, EndpointFile+".new"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(cfg.Data, EndpointFile), []byte("http://127.0.0.1:1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, cfg)
+	for warned := false; !warned; {
+		select {
+		case line := <-said:
+			warned = strings.Contains(line, "enfold env") && strings.Contains(line, s.URL())
+		case <-time.After(time.Minute):
+			t.Fatal("the log does not say what will not work")
+		}
+	}
+	get(t, s.URL()+"/_enfold/health", http.StatusOK)
+	if _, err := os.Stat(filepath.Join(cfg.Data, EndpointFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Error("commands are still sent where an earlier server was:", err)
+	}
+}
+
 func TestNewSaysWhatIsWrong(t *testing.T) {
 	cfg := config(t)
 	s := start(t, cfg)
