@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -97,7 +98,7 @@ func (c dlqShowCmd) Run(ctx context.Context) error {
 			break
 		}
 		for _, l := range letters {
-			d.print(l, d.trace(ctx, l, origins), c.Full)
+			fmt.Print(l.show(d.trace(ctx, l, origins), c.Full))
 		}
 		shown += len(letters)
 		all = append(all, letters...)
@@ -112,25 +113,30 @@ func (c dlqShowCmd) Run(ctx context.Context) error {
 // showTime is how long letters that are looked at are hidden, so that none is shown twice.
 const showTime = 15 * time.Second
 
-func (d *deadLetters) print(l *letter, w way, full bool) {
-	fmt.Printf("%s  sent %s  received %s times\n", l.ID, l.sent(), l.Attributes["ApproximateReceiveCount"])
-	fmt.Printf("  cause   %s\n", printable(l.cause()))
-	fmt.Printf("  back to %s\n", w)
+// show is what is printed of a letter.
+func (l *letter) show(w way, full bool) string {
 	body := l.Body
 	if !full && len(body) > 200 {
 		body = body[:200] + "…"
 	}
-	fmt.Printf("  body    %s\n", strings.ReplaceAll(printable(body), "\n", "\n          "))
+	return fmt.Sprintf("%s  sent %s  received %s times\n", l.ID, l.sent(), l.Attributes["ApproximateReceiveCount"]) +
+		fmt.Sprintf("  cause   %s\n  back to %s\n", oneLine(l.cause()), w) +
+		fmt.Sprintf("  body    %s\n", strings.ReplaceAll(printable(body), "\n", "\n          "))
 }
 
 // printable is a text with nothing in it that could steer a terminal: who sends a message decides what is in it.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+		if r == '\n' || r == '\t' || unicode.IsGraphic(r) {
 			return r
 		}
 		return '\ufffd'
 	}, s)
+}
+
+// oneLine is a printable text with its line breaks as \r and \n: nothing in it looks like a line of ours.
+func oneLine(s string) string {
+	return printable(strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(s))
 }
 
 type dlqRedriveCmd struct {
@@ -140,6 +146,14 @@ type dlqRedriveCmd struct {
 	DryRun bool    `help:"Say what would be done, and do nothing."`
 	Rate   float64 `help:"Letters a second, at most; 0 for no limit." default:"0" placeholder:"N"`
 	Max    int     `help:"Letters to send, at most; 0 for all that are there now." default:"0"`
+}
+
+// Validate refuses rates that mean nothing; kong calls it.
+func (c dlqRedriveCmd) Validate() error {
+	if c.Rate < 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
+		return fmt.Errorf("--rate %v: want a number of letters a second, 0 for no limit", c.Rate)
+	}
+	return nil
 }
 
 // Run sends every letter back and removes it when it has arrived. One that cannot be sent stays.
@@ -204,7 +218,7 @@ func (r *redrive) run(ctx context.Context) error {
 			if err := r.one(ctx, l); err != nil {
 				r.failed++
 				r.looked = append(r.looked, l)
-				fmt.Fprintf(os.Stderr, "enfold: %s stays: %v\n", l.ID, err)
+				fmt.Fprintf(os.Stderr, "enfold: %s stays: %s\n", l.ID, oneLine(err.Error()))
 			} else {
 				r.sent++
 			}
@@ -229,7 +243,7 @@ func (r *redrive) one(ctx context.Context, l *letter) error {
 		return l.errUnknown()
 	}
 	if r.cmd.DryRun {
-		fmt.Printf("%s to %s (%s)\n", l.ID, w, printable(l.cause()))
+		fmt.Printf("%s to %s (%s)\n", l.ID, w, oneLine(l.cause()))
 		r.looked = append(r.looked, l)
 		return nil
 	}

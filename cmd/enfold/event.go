@@ -148,7 +148,7 @@ func (r *replay) replay(ctx context.Context, m match) error {
 	if keep {
 		after = "stays in " + d.name
 	}
-	fmt.Printf("%s in %s\n  cause   %s\n  back to %s\n", l.ID, d.name, printable(l.cause()), w)
+	fmt.Printf("%s in %s\n  cause   %s\n  back to %s\n", l.ID, d.name, oneLine(l.cause()), w)
 	if r.origins.published[w.function] {
 		fmt.Println("          which version failed is not in its log (yet): it will be $LATEST; --to names another")
 	}

@@ -227,7 +227,7 @@ func (l *letter) errUnknown() error {
 		return fmt.Errorf("it is of %s, which sends no dead letters here any more: name a queue or function with --to", r.Subscription)
 	}
 	if r := l.asRecord(); r != nil {
-		return fmt.Errorf("it says that it is of %s, which does not send its letters here: if that is right, name it with --to", printable(r.Context.Function))
+		return fmt.Errorf("it says that it is of %s, which does not send its letters here: if that is right, name it with --to", oneLine(r.Context.Function))
 	}
 	return errors.New("it does not say where it came from: name that with --to")
 }
@@ -237,7 +237,7 @@ func (w way) String() string {
 	case w.queue != "":
 		return w.queue
 	case w.function != "":
-		return printable(w.function) // the qualifier is as the letter has it
+		return oneLine(w.function) // the qualifier is as the letter has it
 	case w.subscription != "":
 		return w.endpoint + ", for " + w.subscription
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,7 +127,45 @@ func TestRecordsOfNotifications(t *testing.T) {
 }
 
 func TestPrintable(t *testing.T) {
+	if got := printable("a\u00a0b"); got != "a\u00a0b" {
+		t.Errorf("got %q", got)
+	}
 	if got := printable("a\x1b[2Jb\r\nc\td\u202e\u009bé"); got != "a\ufffd[2Jb\ufffd\nc\td\ufffd\ufffdé" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestLettersKeepToTheirLines has senders put lines of ours into what they say.
+func TestLettersKeepToTheirLines(t *testing.T) {
+	const forged = "x\r\n  back to arn:aws:lambda:us-east-1:1:function:theirs"
+	failed := letter{ID: "1", Body: forged, MessageAttributes: map[string]messageAttribute{
+		"RequestID": {StringValue: forged}, "ErrorCode": {StringValue: "200" + forged}, "ErrorMessage": {StringValue: forged},
+	}}
+	refused := letter{ID: "2", Attributes: map[string]string{causeName: `{"Subscription":"s","Error":"x\n  back to y"}`}}
+	for _, l := range []letter{failed, refused} {
+		text := l.show(way{function: "arn:aws:lambda:us-east-1:1:function:f:" + forged}, true)
+		if strings.Count(text, "\n  back to ") != 1 || strings.Contains(text, "\r") || !strings.Contains(text, `x\n  back to `) && !strings.Contains(text, `x\r\n  back to `) {
+			t.Errorf("it shows\n%s", text)
+		}
+	}
+}
+
+func TestShownLogs(t *testing.T) {
+	const message = "a\x1b[2J\x00\tb\r\nc\n"
+	if got := shown(message, false); got != message {
+		t.Errorf("a pipe gets %q", got)
+	}
+	if got, want := shown(message, true), "a\ufffd[2J\ufffd\tb\nc\n"; got != want {
+		t.Errorf("a terminal gets %q, want %q", got, want)
+	}
+}
+
+func TestRates(t *testing.T) {
+	for rate, ok := range map[string]bool{"0": true, "0.5": true, "nan": false, "inf": false, "-inf": false, "-1": false} {
+		args := []string{"dlq", "redrive", "q", "--rate=" + rate}
+		_, err := parserOf(t, meant(args), new(bytes.Buffer)).Parse(args)
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "want a number of letters a second") {
+			t.Errorf("--rate %s: %v", rate, err)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 )
@@ -53,6 +54,7 @@ type logEvent struct {
 // print prints what is new since from and answers where to go on.
 func (c logsCmd) print(ctx context.Context, t *target, from int64, seen map[string]bool) (int64, error) {
 	in := map[string]any{"logGroupName": "/aws/lambda/" + c.Function, "startTime": from}
+	terminal := isTerminal(os.Stdout)
 	for {
 		var out struct {
 			Events    []logEvent `json:"events"`
@@ -78,11 +80,25 @@ func (c logsCmd) print(ctx context.Context, t *target, from int64, seen map[stri
 				clear(seen)
 			}
 			seen[e.EventID] = true
-			fmt.Print(strings.TrimSuffix(e.Message, "\n") + "\n")
+			fmt.Print(shown(e.Message, terminal))
 		}
 		if out.NextToken == "" {
 			return from, nil
 		}
 		in["nextToken"] = out.NextToken
 	}
+}
+
+// shown is the lines of an event. A function may log what steers a terminal; a pipe gets it as it is.
+func shown(message string, terminal bool) string {
+	if terminal {
+		message = printable(strings.ReplaceAll(message, "\r\n", "\n"))
+	}
+	return strings.TrimSuffix(message, "\n") + "\n"
+}
+
+// isTerminal says that somebody reads what is written to a file: it is a device, and no file or pipe.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
