@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,21 +23,22 @@ import (
 const maxBatchBytes = 6 << 20
 
 // gather polls until a batch is full, or its window is over. What comes first is waited for; a poller that does not stay asks
-// once and goes.
-func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error) {
+// once and goes. It also answers when the first came.
+func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, time.Time, error) {
 	window, err := f.window(ctx)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	wait := time.Duration(0)
 	if stays {
 		wait = pollWait
 	}
 	all, err := f.pollOnce(ctx, f.m.Batch, wait)
+	received := time.Now()
 	if err != nil || len(all) == 0 || window == 0 {
-		return all, err
+		return all, received, err
 	}
-	end := time.Now().Add(window)
+	end := received.Add(window)
 	size := sizeOf(all)
 	for len(all) < f.m.Batch && size < maxBatchBytes {
 		left := time.Until(end).Truncate(time.Second)
@@ -49,7 +51,7 @@ func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, error)
 		}
 		all, size = append(all, more...), size+sizeOf(more)
 	}
-	return all, nil
+	return all, received, nil
 }
 
 // pollOnce polls in the name of the role as it is now.
@@ -108,35 +110,33 @@ func asLambda(ctx context.Context, s store.Scope) context.Context {
 }
 
 // feed runs the function on records and removes those that it has done. Those that no filter wants are removed too. What
-// failed comes again when its lease ends.
-func (f *feeder) feed(all []event.Record) error {
+// failed comes again when its lease ends. What is throttled is tried again meanwhile, until polling ends.
+func (f *feeder) feed(polling context.Context, all []event.Record, received time.Time) error {
 	ctx := f.hurry
-	place, t, err := f.place(ctx)
-	if err != nil {
+	b := &batch{received: received}
+	defer f.jam.leave(b)
+	var err error
+	if b.place, b.target, err = f.place(ctx); err != nil {
 		return err
 	}
-	wanted := all
-	if f.match != nil {
-		var unwanted []event.Record
-		wanted, unwanted = nil, nil
-		for _, r := range all {
-			if f.match(f.source.Document(r)) {
-				wanted = append(wanted, r)
-			} else {
-				unwanted = append(unwanted, r)
-			}
-		}
-		if len(unwanted) > 0 {
-			if err := f.source.Done(ctx, place, unwanted); err != nil {
-				return err
-			}
+	wanted, unwanted := f.sift(all)
+	if len(unwanted) > 0 {
+		if err := f.source.Done(ctx, b.place, unwanted); err != nil {
+			return err
 		}
 	}
 	for len(wanted) > 0 {
 		payload, n := batchPayload(wanted)
-		done, err := f.invoke(ctx, t, wanted[:n], payload)
+		done, err := f.invoke(ctx, b, wanted[:n], payload)
+		if errors.Is(err, api.ErrTooManyRequests) {
+			again, failure := f.retry(polling, b)
+			if again {
+				continue
+			}
+			err = errors.Join(err, failure)
+		}
 		if len(done) > 0 {
-			if err := f.source.Done(ctx, place, done); err != nil {
+			if err := f.source.Done(ctx, b.place, done); err != nil {
 				return err
 			}
 		}
@@ -151,6 +151,21 @@ func (f *feeder) feed(all []event.Record) error {
 		wanted = wanted[n:]
 	}
 	return nil
+}
+
+// sift parts records in those that a filter wants, or all if there is none, and those that none wants.
+func (f *feeder) sift(all []event.Record) (wanted, unwanted []event.Record) {
+	if f.match == nil {
+		return all, nil
+	}
+	for _, r := range all {
+		if f.match(f.source.Document(r)) {
+			wanted = append(wanted, r)
+		} else {
+			unwanted = append(unwanted, r)
+		}
+	}
+	return wanted, unwanted
 }
 
 // batchPayload is the event of the first n records, as many as fit.
@@ -170,13 +185,19 @@ func batchPayload(all []event.Record) (payload []byte, n int) {
 
 // invoke runs the function once, and answers the records that it has done. The error is that it could not be invoked; a function
 // that fails has done none.
-func (f *feeder) invoke(ctx context.Context, t *target, all []event.Record, payload []byte) ([]event.Record, error) {
-	s := f.service
+func (f *feeder) invoke(ctx context.Context, b *batch, all []event.Record, payload []byte) ([]event.Record, error) {
+	s, t := f.service, b.target
 	release, err := s.admit(t)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	ran := false
+	defer func() {
+		if release(); ran { // else the next would be refused as well, and at once
+			f.jam.free()
+		}
+	}()
+	f.jam.leave(b)
 	trace := ""
 	for _, rec := range all { // the batch belongs to the chain that has come round most often
 		if rec.Trace != "" && (trace == "" || loops(rec.Trace) > loops(trace)) {
@@ -192,6 +213,7 @@ func (f *feeder) invoke(ctx context.Context, t *target, all []event.Record, payl
 	if err != nil {
 		return nil, platformError(err)
 	}
+	ran = true
 	s.metrics.ran(t.Function, resp)
 	if resp.FunctionError != "" {
 		return nil, nil

@@ -57,7 +57,8 @@
 // enfold_lambda_dead_letter_errors_total count them, with whatever else could not be delivered, and the log has a warning.
 //
 // An event source mapping polls with one poller while its queue is empty, where AWS has five, and has five at once when there is
-// work. A batch of more than one message is not gathered for longer than its window says.
+// work. A batch of more than one message is not gathered for longer than its window says. While a batch that was throttled
+// waits to be tried again, it polls nothing, where AWS polls less.
 //
 // Environment variables that exceed 4 KB are measured with their keys sorted. A KMS key encrypts a data key for them: the AWS
 // managed key of Lambda, or that of KMSKeyArn, which the client must let Lambda use (kms:CreateGrant; the grant stays when the

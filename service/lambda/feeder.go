@@ -138,14 +138,16 @@ type feeder struct {
 	mu    sync.Mutex
 	polls int // pollers that run
 	limit int
+	step  int  // what the limit is raised by next
 	busy  bool // somebody wanted another poller than limit allows
 	// result is that of the last try; m.Result is the stored one, which belongs to the goroutine that stores it.
 	result string
 	group  sync.WaitGroup
+	jam    *jam
 }
 
 func (s *Service) newFeeder(k feederKey, hurry context.Context) *feeder {
-	f := &feeder{service: s, key: k, hurry: hurry, done: make(chan struct{})}
+	f := &feeder{service: s, key: k, hurry: hurry, done: make(chan struct{}), jam: newJam()}
 	f.stopped, f.stop = context.WithCancel(context.Background())
 	return f
 }
@@ -234,7 +236,7 @@ func (m *mapping) scaling() scaling {
 // poll runs as many pollers as there is work for.
 func (f *feeder) poll(ctx context.Context) {
 	sc := f.m.scaling()
-	f.limit = sc.first
+	f.limit, f.step = sc.first, sc.more
 	for range sc.stay {
 		f.more(ctx, true)
 	}
@@ -252,13 +254,16 @@ func (f *feeder) poll(ctx context.Context) {
 	}
 }
 
-// grow raises the limit if it was in the way, and lowers it again when there is little to do.
+// grow raises the limit if it was in the way, and lowers it again when there is little to do or batches are throttled. After that
+// it feels its way: it raises the limit by one, then by more.
 func (f *feeder) grow(sc scaling) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	case f.jam.recent():
+		f.limit, f.step = max(f.limit/2, 1), 1
 	case f.busy:
-		f.limit = min(f.limit+sc.more, sc.most)
+		f.limit, f.step = min(f.limit+f.step, sc.most), min(2*f.step, sc.more)
 	case f.polls < f.limit/2:
 		f.limit = max(f.limit-sc.more, sc.first)
 	}
@@ -269,6 +274,9 @@ func (f *feeder) grow(sc scaling) {
 func (f *feeder) more(ctx context.Context, stays bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.jam.any() {
+		return
+	}
 	if f.polls >= f.limit {
 		f.busy = true
 		return
@@ -282,16 +290,27 @@ func (f *feeder) more(ctx context.Context, stays bool) {
 	})
 }
 
+// goesOn says whether a poller polls again. One that stays waits until it may; the others end when batches are throttled or the
+// limit was lowered below them.
+func (f *feeder) goesOn(ctx context.Context, stays bool) bool {
+	if stays {
+		return f.jam.clear(ctx)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return ctx.Err() == nil && f.polls <= f.limit && !f.jam.any()
+}
+
 // work polls and runs batches, one at a time.
 func (f *feeder) work(ctx context.Context, stays bool) {
 	wait := feedBackOff
-	for ctx.Err() == nil {
-		records, err := f.gather(ctx, stays)
+	for f.goesOn(ctx, stays) {
+		records, received, err := f.gather(ctx, stays)
 		if err == nil && len(records) > 0 {
 			if len(records) >= min(f.m.Batch, noWindow) {
 				f.more(ctx, false) // there may be more where that came from
 			}
-			err = f.feed(records)
+			err = f.feed(ctx, records, received)
 		}
 		if err != nil {
 			f.say(problem(err))
