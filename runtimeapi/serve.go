@@ -14,12 +14,12 @@ const maxConns = 128
 // Session is the Runtime API of one sandbox, for one runtime process after another. Its methods may be called from any
 // goroutine.
 type Session struct {
-	l     net.Listener
-	slots chan struct{} // a token for each connection that was accepted
-	done  chan struct{} // closed by Close
-	wg    sync.WaitGroup
-	wake  chan struct{} // one token: Run shall look again
-	snap  *Snap         // nil without SnapStart
+	l      net.Listener
+	places *Places       // for connections that were accepted
+	done   chan struct{} // closed by Close
+	wg     sync.WaitGroup
+	wake   chan struct{} // one token: Run shall look again
+	snap   *Snap         // nil without SnapStart
 
 	mu      sync.Mutex
 	closed  bool
@@ -45,19 +45,33 @@ type Session struct {
 	streamer *conn // writes to Invocation.Stream: Run must not return before it is done
 }
 
-// NewSession serves l until Close, as if Begin had been called.
-func NewSession(l net.Listener) *Session { return newSession(l, nil) }
+// An Option changes how a Session serves.
+type Option func(*Session)
 
-func newSession(l net.Listener, snap *Snap) *Session {
+// Within takes the connections of a Session, but for 4, from b, which it shares with others: when there is nothing left,
+// more wait in the kernel. A nil b has no end.
+func Within(b *Budget) Option {
+	return func(s *Session) { s.places = NewPlaces(maxConns, b) }
+}
+
+// NewSession serves l until Close, as if Begin had been called.
+func NewSession(l net.Listener, opts ...Option) *Session { return newSession(l, nil, opts) }
+
+func newSession(l net.Listener, snap *Snap, opts []Option) *Session {
 	s := &Session{
 		l:      l,
 		snap:   snap,
-		slots:  make(chan struct{}, maxConns),
 		done:   make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 		conns:  make(map[*conn]struct{}),
 		inited: make(chan struct{}),
 		held:   make(chan struct{}),
+	}
+	for _, o := range opts {
+		o(s)
+	}
+	if s.places == nil {
+		s.places = NewPlaces(maxConns, nil)
 	}
 	s.wg.Add(1)
 	go s.accept()
@@ -150,9 +164,7 @@ func (s *Session) accept() {
 	defer s.shut()
 	pause := time.Duration(0)
 	for {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.done:
+		if !s.places.Take(s.done) {
 			return
 		}
 		nc, err := s.l.Accept()
@@ -161,7 +173,7 @@ func (s *Session) accept() {
 			s.add(nc, false)
 			continue
 		}
-		<-s.slots
+		s.places.Free()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -213,7 +225,7 @@ func (s *Session) remove(c *conn) {
 // free gives the place of a connection back, if it had one.
 func (s *Session) free(own bool) {
 	if !own {
-		<-s.slots
+		s.places.Free()
 	}
 }
 

@@ -32,7 +32,9 @@ type RestoreError struct{ InitError }
 func (e *RestoreError) Error() string { return "runtimeapi: restore error " + e.ErrorType }
 
 // NewSnapSession is NewSession for a function with SnapStart.
-func NewSnapSession(l net.Listener, snap Snap) *Session { return newSession(l, &snap) }
+func NewSnapSession(l net.Listener, snap Snap, opts ...Option) *Session {
+	return newSession(l, &snap, opts)
+}
 
 func (s *Snap) holds() bool { return s != nil && s.Hold }
 

@@ -162,7 +162,7 @@ func (s *Server) build(b base) (err error) {
 	inside := &sandboxAPI{log: cfg.Log}
 	s.pool = worker.New(worker.Deps{
 		Driver: s.tiers.first, DriverFor: s.tiers.forFunction, CanStore: s.tiers.canStore, Runtimes: rt, Logger: s.shipper, Credentials: assume.credentials, API: inside.serve, Endpoint: s.URL(),
-		Log: cfg.Log, Idle: cfg.IdleTime, ReadyMemory: cfg.ReadyMemory,
+		Log: cfg.Log, Idle: cfg.IdleTime, ReadyMemory: cfg.ReadyMemory, MaxConns: maxSandboxConns(),
 		ScalingRate: cfg.FunctionScalingRate, MaxSandboxes: max(cfg.AccountConcurrency, lambda.AccountConcurrency),
 	})
 	outbox := event.NewOutbox(root.Key("event"), nil)

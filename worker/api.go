@@ -3,6 +3,8 @@ package worker
 import (
 	"net"
 	"sync"
+
+	"github.com/enfold-run/enfold/runtimeapi"
 )
 
 // apiConns is how many connections to the AWS API a sandbox may hold. More wait in the kernel until one is closed.
@@ -13,10 +15,10 @@ func (p *Pool) serveAPI(l net.Listener, f *Function) (stop func()) {
 	if l == nil || p.deps.API == nil {
 		return func() {}
 	}
-	b := &boundedListener{Listener: l, slots: make(chan struct{}, apiConns), done: make(chan struct{})}
+	b := &boundedListener{Listener: l, places: runtimeapi.NewPlaces(apiConns, p.conns), done: make(chan struct{})}
 	end := p.deps.API(b, f)
 	return func() {
-		b.Close() // the sandbox has closed it already: whoever waits for a slot has not noticed
+		b.Close() // the sandbox has closed it already: whoever waits for a place has not noticed
 		end()
 	}
 }
@@ -32,27 +34,25 @@ func (p *Pool) apiURL(l net.Listener, endpoint string) string {
 	return "http://" + endpoint
 }
 
-// A boundedListener has at most so many connections at once as there are slots.
+// A boundedListener has at most so many connections at once as there are places.
 type boundedListener struct {
 	net.Listener
-	slots chan struct{}
-	done  chan struct{} // closed by Close
-	once  sync.Once
+	places *runtimeapi.Places
+	done   chan struct{} // closed by Close
+	once   sync.Once
 }
 
-// Accept waits for a slot, then for a connection.
+// Accept waits for a place, then for a connection.
 func (l *boundedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.done:
+	if !l.places.Take(l.done) {
 		return nil, net.ErrClosed
 	}
 	c, err := l.Listener.Accept()
 	if err != nil {
-		<-l.slots
+		l.places.Free()
 		return nil, err
 	}
-	return &boundedConn{Conn: c, slots: l.slots}, nil
+	return &boundedConn{Conn: c, places: l.places}, nil
 }
 
 // Close ends Accept. Connections live on.
@@ -61,16 +61,16 @@ func (l *boundedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// A boundedConn gives its slot back when it is closed.
+// A boundedConn gives its place back when it is closed.
 type boundedConn struct {
 	net.Conn
-	slots chan struct{}
-	once  sync.Once
+	places *runtimeapi.Places
+	once   sync.Once
 }
 
 // Close closes it.
 func (c *boundedConn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(func() { <-c.slots })
+	c.once.Do(c.places.Free)
 	return err
 }

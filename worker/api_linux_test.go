@@ -157,6 +157,46 @@ func TestAPICrowd(t *testing.T) {
 	<-crowded
 }
 
+// Functions that open all they can get no more than there is for all of them, and others have their first connections anyway.
+func TestAPICrowdOfMany(t *testing.T) {
+	const own, common = 4, 10
+	a := &awsAPI{t: t, handler: hello}
+	w := newWorld(t, "namespace", Deps{API: a.serve, MaxConns: common})
+	greedy, other := w.function(), w.function()
+	greedy.MemoryMB, other.MemoryMB = 1769, 1769
+	other.Owner = "111111111111/us-east-1/other/$LATEST"
+	crowd := func(f *Function, n int) string {
+		return string(w.good(f, fmt.Sprintf(`{"do":"crowd","n":%d}`, n)).Payload)
+	}
+
+	var took string
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		resp, err := w.Run(context.Background(), greedy, w.request(fmt.Sprintf(`{"do":"crowd","n":%d}`, own+common+20)))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		took = string(resp.Payload)
+	}()
+	eventually(t, "the greedy function has what there is", func() bool { return a.conns.Load() == own+common })
+	if got := crowd(other, own); got != fmt.Sprint(own) {
+		t.Errorf("the other function had %s answers, want %d", got, own)
+	}
+	<-done
+	if took != fmt.Sprint(own+common) {
+		t.Errorf("the greedy function had %s answers, want %d", took, own+common)
+	}
+	eventually(t, "its connections are closed", func() bool { return a.conns.Load() == 0 })
+	if got := crowd(other, own+common); got != fmt.Sprint(own+common) {
+		t.Errorf("after it the other function had %s answers, want %d", got, own+common)
+	}
+	for _, f := range []*Function{greedy, other} {
+		w.Retire(f.Key)
+	}
+}
+
 // A call that is under way when its caller is killed ends.
 func TestAPICallOfADeadFunction(t *testing.T) {
 	begun, ended := make(chan struct{}, 2), make(chan error, 2)

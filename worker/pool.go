@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/enfold-run/enfold/runtimeapi"
 	"github.com/enfold-run/enfold/runtimes"
 	"github.com/enfold-run/enfold/sandbox"
 )
@@ -38,7 +39,7 @@ type Deps struct {
 	Credentials func(ctx context.Context, f *Function) (Credentials, error)
 	// API serves the AWS API to the function at l, which is inside its sandbox's network, from now on and until stop is called.
 	// The sandbox is gone by then and l closed; stop ends the connections and returns when nothing of it runs any more. l has
-	// at most 128 connections at once. Nil if functions have no AWS API.
+	// at most 128 connections at once, and fewer if MaxConns is used up. Nil if functions have no AWS API.
 	API func(l net.Listener, f *Function) (stop func())
 	// Endpoint is the URL of the AWS API for functions that are in the server's own network, under the process driver. Empty
 	// if they have none.
@@ -51,6 +52,9 @@ type Deps struct {
 	// MaxSandboxes is how many may exist at once; beyond it the longest idle one makes room, or Run fails with ErrFull. 1,000
 	// if zero.
 	MaxSandboxes int
+	// MaxConns is how many connections all sandboxes may hold together, to their Runtime APIs and to the AWS API, beyond 4 that
+	// each may have of either: each is an open file of this process. More wait in the kernel until one is closed. No such limit if zero.
+	MaxConns int
 	// ScalingRate is how many sandboxes a function may get for its invocations in ten seconds; beyond it Run fails with
 	// ErrScaling. 1,000 if zero.
 	ScalingRate int
@@ -74,6 +78,7 @@ type Pool struct {
 	deps         Deps
 	initLimit    time.Duration // of an Init phase
 	restoreLimit time.Duration
+	conns        *runtimeapi.Budget // of all sandboxes, nil if it has no end
 
 	mu       sync.Mutex
 	changed  *sync.Cond                // signalled when what Drain waits for falls to zero
@@ -124,6 +129,9 @@ func New(d Deps) *Pool {
 	p := &Pool{
 		deps: d, initLimit: initLimit, restoreLimit: restoreLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
 		provisions: map[string]*provision{}, storing: map[string]bool{}, standbys: map[string]*standby{}, scaling: newScaling(d.ScalingRate),
+	}
+	if d.MaxConns > 0 {
+		p.conns = runtimeapi.NewBudget(d.MaxConns)
 	}
 	p.changed = sync.NewCond(&p.mu)
 	p.ready, p.freezer = newReady(d), newFreezer(d)

@@ -135,12 +135,12 @@ func (e *environment) settle(launch runtimes.Launch) {
 // newSession serves the Runtime API in the sandbox.
 func (e *environment) newSession() *runtimeapi.Session {
 	if e.snap == nil {
-		return runtimeapi.NewSession(e.box.Listener())
+		return runtimeapi.NewSession(e.box.Listener(), runtimeapi.Within(e.pool.conns))
 	}
 	document := e.identity.document(e.snap.hold)
 	return runtimeapi.NewSnapSession(e.box.Listener(), runtimeapi.Snap{
 		Hold: e.snap.hold || e.snap.standby, LogStream: e.at.stream, Token: e.snap.token, Credentials: document,
-	})
+	}, runtimeapi.Within(e.pool.conns))
 }
 
 // document makes the answer to who asks for the credentials. Those of a held sandbox seem to expire soon.
