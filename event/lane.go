@@ -39,6 +39,7 @@ type lane struct {
 	used    time.Time // when a try last began
 	pace    pace
 	climb   climb
+	room    room
 }
 
 // job is a delivery that is claimed.
@@ -204,7 +205,7 @@ func (l *lane) free() int {
 	if l.open >= l.limit+mostSettles {
 		return 0
 	}
-	return max(l.limit-l.running, 0)
+	return l.room.free(time.Now(), l.limit, l.running)
 }
 
 // began counts n tries. The caller holds mu.
@@ -214,12 +215,25 @@ func (l *lane) began(n int) {
 	l.used = time.Now()
 }
 
+// crowded frees the place of a try that found no room at its target. What waits for a place is given back: it may take long.
+func (l *lane) crowded() {
+	l.mu.Lock()
+	l.running--
+	if hold := l.room.full(time.Now(), l.running); hold > 0 {
+		time.AfterFunc(hold, func() { signal(l.poke) })
+	}
+	l.pace, l.more = pace{total: l.pace.total + 1}, true
+	l.mu.Unlock()
+	l.giveBack(l.takeWaiting())
+}
+
 // ended frees a place, or keeps it for the job that comes next.
 func (l *lane) ended(ctx context.Context) (next job, ok bool) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pace.end(now)
+	l.room.found(now, l.limit)
 	l.limit += l.climb.end(now, l.limit, l.running >= l.limit && (l.more || len(l.waiting) > 0))
 	l.running--
 	if len(l.waiting) > 0 && l.free() > 0 && ctx.Err() == nil {

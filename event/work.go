@@ -55,6 +55,12 @@ func (l *lane) run(ctx context.Context, j job) {
 			stop()
 			l.giveBack([]job{j})
 		}
+		if a != nil && isBusy(a.err) {
+			l.crowded()
+			l.postpone(ctx, a.claimed, 0)
+			l.settled()
+			return
+		}
 		j, more = l.ended(ctx)
 		switch {
 		case a == nil:

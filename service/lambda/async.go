@@ -145,12 +145,12 @@ func (a Async) Deliver(ctx context.Context, d *event.Delivery) error {
 	}
 	release, err := s.admit(t)
 	if err != nil {
-		return event.Later(err, 0)
+		return notNow(err)
 	}
 	defer release()
 	resp, err := s.deps.Runner.Run(ctx, t.Function, r)
 	if err != nil {
-		return event.Later(platformError(err), 0)
+		return notNow(platformError(err))
 	}
 	s.metrics.ran(t.Function, resp)
 	event.Note(ctx, &ran{version: t.Version, trace: r.TraceID, resp: resp})
@@ -158,6 +158,14 @@ func (a Async) Deliver(ctx context.Context, d *event.Delivery) error {
 		return &asyncError{resp}
 	}
 	return nil
+}
+
+// notNow is an error that is not the function's. One that is throttled runs as soon as there is room.
+func notNow(err error) error {
+	if errors.Is(err, api.ErrTooManyRequests) {
+		return event.Busy(err)
+	}
+	return event.Later(err, 0)
 }
 
 // unresolved says what becomes of an event whose function cannot be run: it waits for one that may come to, and ends with one
