@@ -220,7 +220,7 @@ func (l *lane) crowded() {
 	l.mu.Lock()
 	l.running--
 	if hold := l.room.full(time.Now(), l.running); hold > 0 {
-		time.AfterFunc(hold, func() { signal(l.poke) })
+		time.AfterFunc(hold, func() { l.relay.wake(l.id) })
 	}
 	l.pace, l.more = pace{total: l.pace.total + 1}, true
 	l.mu.Unlock()

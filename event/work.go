@@ -59,6 +59,7 @@ func (l *lane) run(ctx context.Context, j job) {
 			l.crowded()
 			l.postpone(ctx, a.claimed, 0)
 			l.settled()
+			l.relay.wake(l.id) // its pump may rest: it has not seen this in the queue
 			return
 		}
 		j, more = l.ended(ctx)

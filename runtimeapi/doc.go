@@ -12,8 +12,8 @@
 //
 // The peer is the function's own code and is trusted with nothing. Lines are limited to 64 KiB, a request's head to 64 KiB
 // and 100 headers (the X-Ray cause header, which aws-lambda-go sends with up to 1 MB, is skipped unread), connections to
-// 128 per sandbox and to what is left of the Budget of all of them, bodies to MaxPayload or MaxStream: what is over is read and thrown away, at most 64 MiB of it. Ambiguous
-// framing (two lengths, a length and chunks, bare line feeds, folded headers) is refused and the connection closed. A peer
+// 128 per sandbox and to what is left of the Budget of all of them, bodies to MaxPayload or MaxStream: what is over is read and
+// thrown away, at most 64 MiB of it. Ambiguous framing (two lengths, a length and chunks, bare line feeds, folded headers) is refused and the connection closed. A peer
 // that is slow, or that does not read, holds up nothing but its own sandbox.
 //
 // A function with SnapStart has the routes of Snap. What its runtime does is: load the function, run the hooks before the snapshot,

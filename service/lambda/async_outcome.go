@@ -1,7 +1,6 @@
 package lambda
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -57,7 +56,7 @@ func (rec *invocationRecord) encode() []byte {
 	if err != nil { // the payloads were checked
 		return []byte("{}")
 	}
-	return sendable(b)
+	return event.Sendable(b)
 }
 
 // record is the invocation's record in at most most bytes. That of a success is as it is, or nil. That of a failure has less in it
@@ -135,7 +134,7 @@ const maxErrorMessage = 1024
 // with empty attributes in place of those that the event has no room for. An event that does not fit by itself is nil.
 // See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq.
 func (out outcome) deadLetter(most int) (body []byte, attributes map[string]string) {
-	body = sendable(out.d.Payload)
+	body = event.Sendable(out.d.Payload)
 	room := most - len(body)
 	if room < 0 {
 		body = nil
@@ -178,16 +177,6 @@ func plain(r rune) rune {
 		return utf8.RuneError
 	}
 	return r
-}
-
-// sendable is JSON without what JSON may have in it and a message may not.
-func sendable(b []byte) []byte {
-	for _, c := range []struct{ is, means string }{{"\uFFFE", `\ufffe`}, {"\uFFFF", `\uffff`}} {
-		if bytes.Contains(b, []byte(c.is)) {
-			b = bytes.ReplaceAll(b, []byte(c.is), []byte(c.means))
-		}
-	}
-	return b
 }
 
 // cut is the first most bytes of a text, or less if that would end inside a rune.

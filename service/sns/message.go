@@ -187,13 +187,7 @@ func (m *message) envelope(l links) ([]byte, error) {
 		e.SignatureVersion, e.Signature, e.SigningCertURL = m.SignatureVersion, m.Signature, l.cert
 	}
 	b, err := plainJSON(e, "  ")
-	return escapeNoncharacters(b), err
-}
-
-// escapeNoncharacters writes as escapes what JSON may hold as it is, but a message of a queue may not.
-func escapeNoncharacters(b []byte) []byte {
-	b = bytes.ReplaceAll(b, []byte("\ufffe"), []byte(`\ufffe`))
-	return bytes.ReplaceAll(b, []byte("\uffff"), []byte(`\uffff`))
+	return event.Sendable(b), err
 }
 
 // event is the message for a function.
