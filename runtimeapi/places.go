@@ -12,6 +12,14 @@ type Budget struct{ tokens chan struct{} }
 // NewBudget allows n connections.
 func NewBudget(n int) *Budget { return &Budget{make(chan struct{}, n)} }
 
+// Use is how many connections are counted against the budget now, and how many may be. A nil Budget answers zeros.
+func (b *Budget) Use() (used, most int) {
+	if b == nil {
+		return 0, 0
+	}
+	return len(b.tokens), cap(b.tokens)
+}
+
 // Places bounds the connections that one listener accepts. Its methods may be called from any goroutine.
 type Places struct {
 	budget *Budget       // nil without one

@@ -94,6 +94,9 @@ func TestBudget(t *testing.T) {
 		b := NewBudget(common)
 		greedy, other, third := newGuest(t, b), newGuest(t, b), newGuest(t, b)
 		held := greedy.served(guaranteed + common)
+		if used, most := b.Use(); used != common || most != common {
+			t.Errorf("%d of %d connections are in use, want %d of %d", used, most, common, common)
+		}
 		first := greedy.waits()
 		few := other.served(guaranteed)
 		second := other.waits()
@@ -119,7 +122,7 @@ func TestBudget(t *testing.T) {
 		greedy.close()
 		other.close()
 		third.close() // while it waits in Accept
-		if n := len(b.tokens); n != 0 {
+		if n, _ := b.Use(); n != 0 {
 			t.Errorf("%d connections of the budget are held by nobody", n)
 		}
 	})
@@ -151,7 +154,7 @@ func TestBudgetClose(t *testing.T) {
 			t.Error("what the greedy one had is lost")
 		}
 		last.close()
-		if n := len(b.tokens); n != 0 {
+		if n, _ := b.Use(); n != 0 {
 			t.Errorf("%d connections of the budget are held by nobody", n)
 		}
 	})
@@ -166,7 +169,7 @@ func TestBudgetAtRest(t *testing.T) {
 			p.nc.Close()
 		}
 		synctest.Wait()
-		if n := len(b.tokens); n != 0 {
+		if n, _ := b.Use(); n != 0 {
 			t.Errorf("%d of the budget are held", n)
 		}
 		g.close()

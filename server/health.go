@@ -42,6 +42,9 @@ func registerPoolMetrics(r prometheus.Registerer, p *worker.Pool) {
 	r.MustRegister(readyCollector{p, prometheus.NewDesc("enfold_sandboxes_ready",
 		"Sandboxes with a runtime that has booted, for functions nobody knows yet.", []string{"runtime"}, nil)})
 	gauge("enfold_sandboxes_ready_bytes", "Memory that those use.", func(s worker.Stats) float64 { return float64(s.ReadyMemory) })
+	gauge("enfold_sandboxes_connections", "Connections of sandboxes to their Runtime APIs and to AWS, beyond the first four to each.",
+		func(s worker.Stats) float64 { return float64(s.Conns) })
+	gauge("enfold_sandboxes_connections_limit", "How many of those there may be; 0 for no limit.", func(s worker.Stats) float64 { return float64(s.MaxConns) })
 	counter("enfold_ready_claims_total", "Cold starts that found one of those.", func(s worker.Stats) float64 { return float64(s.Claimed) })
 	counter("enfold_cold_starts_total", "Invocations that had to make a sandbox.", func(s worker.Stats) float64 { return float64(s.Cold) })
 	counter("enfold_warm_starts_total", "Invocations that found a sandbox.", func(s worker.Stats) float64 { return float64(s.Warm) })

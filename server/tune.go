@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 )
 
@@ -24,14 +25,60 @@ func tune(log *slog.Logger) {
 // collects says that when to collect is ours to say.
 func collects() bool { return os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" }
 
-// settled is when a server has started.
-const settled = time.Second
+// When memory goes back to the system.
+const (
+	settled = time.Second     // after the start, what only that needed
+	lookFor = 5 * time.Second // between looks for what a burst of calls has left
+	calm    = 1 << 20         // bytes allocated between two looks by a server that does next to nothing
+	worth   = 16 << 20        // bytes that are worth a collection
+)
 
-// giveBack returns to the system what only the start needed, a while after it. The function that it returns ends the wait.
-func giveBack() (stop func() bool) {
-	return time.AfterFunc(settled, func() {
-		if collects() {
-			debug.FreeOSMemory()
+// giveBack returns memory to the system: what only the start needed, a while after it, and what a burst of calls has left once the
+// server is calm. Go by itself would collect that after two minutes, and return it slowly. The function that it returns ends that.
+func giveBack() (stop func()) {
+	if !collects() {
+		return func() {}
+	}
+	over := make(chan struct{})
+	go func() {
+		var h heap
+		for wait := settled; ; wait = lookFor {
+			select {
+			case <-over:
+				return
+			case <-time.After(wait):
+				h.look(debug.FreeOSMemory)
+			}
 		}
-	}).Stop
+	}()
+	return func() { close(over) }
+}
+
+// heap is the process's memory as it was seen last.
+type heap struct {
+	allocated uint64 // so far
+	kept      uint64 // of the system's, after it was last given back
+}
+
+// look has free give memory back if there is enough of it and nobody is busy with it.
+func (h *heap) look(free func()) {
+	now, first := readHeap(), h.kept == 0
+	busy := now.allocated-h.allocated > calm
+	h.allocated, h.kept = now.allocated, min(now.kept, h.kept)
+	if !first && (busy || now.kept < h.kept+worth) {
+		return
+	}
+	free()
+	*h = readHeap()
+}
+
+func readHeap() heap {
+	s := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(s)
+	return heap{s[0].Value.Uint64(), s[1].Value.Uint64() + s[2].Value.Uint64() + s[3].Value.Uint64()}
 }

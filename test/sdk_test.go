@@ -158,7 +158,11 @@ func TestLogs(t *testing.T) {
 	s := sharedServer(t)
 	ctx, c, fn := t.Context(), s.logs(t), aws.String(name(t))
 	s.create(t, lambda.CreateFunctionInput{FunctionName: fn, Code: &types.FunctionCode{ZipFile: bootstrap(t, binaries.hello)}})
-	first, second := s.invoke(t, *fn, `{"name":"first"}`), s.invoke(t, *fn, `{"name":"second"}`)
+	first := s.invoke(t, *fn, `{"name":"first"}`)
+	if out, diag, err := s.enfold(t, "logs", *fn); err != nil || !strings.Contains(out, "REPORT RequestId: "+first.id) {
+		t.Errorf("enfold logs, at once after the first invocation: %v %s\n%s", err, diag, out)
+	}
+	second := s.invoke(t, *fn, `{"name":"second"}`)
 	group := aws.String("/aws/lambda/" + *fn)
 	var messages []string
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {

@@ -71,6 +71,8 @@ type Stats struct {
 	Ready       int
 	ReadyMemory int64 // bytes
 	Claimed     int64
+	// Conns is how many connections of sandboxes count against MaxConns: those beyond the first 4 to each API.
+	Conns, MaxConns int
 }
 
 // Pool runs invocations in sandboxes. Its methods are safe for concurrent use.
@@ -337,6 +339,7 @@ func (p *Pool) Stats() Stats {
 	defer p.mu.Unlock()
 	s := Stats{Busy: p.busy, Idle: p.total - p.busy, Cold: p.cold, Warm: p.warm}
 	s.Ready, s.ReadyMemory, s.Claimed = p.ready.count()
+	s.Conns, s.MaxConns = p.conns.Use()
 	return s
 }
 

@@ -148,10 +148,13 @@ type dlqRedriveCmd struct {
 	Max    int     `help:"Letters to send, at most; 0 for all that are there now." default:"0"`
 }
 
+// leastRate is a letter a day.
+const leastRate = 1.0 / 86400
+
 // Validate refuses rates that mean nothing; kong calls it.
 func (c dlqRedriveCmd) Validate() error {
-	if c.Rate < 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
-		return fmt.Errorf("--rate %v: want a number of letters a second, 0 for no limit", c.Rate)
+	if c.Rate != 0 && !(c.Rate >= leastRate) || math.IsInf(c.Rate, 0) {
+		return fmt.Errorf("--rate %v: want a number of letters a second, at least one a day (%.6f), or 0 for no limit", c.Rate, leastRate)
 	}
 	return nil
 }

@@ -161,7 +161,7 @@ func TestShownLogs(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
-	for rate, ok := range map[string]bool{"0": true, "0.5": true, "nan": false, "inf": false, "-inf": false, "-1": false} {
+	for rate, ok := range map[string]bool{"0": true, "0.5": true, "nan": false, "inf": false, "-inf": false, "-1": false, "1e-10": false, "1e-4": true} {
 		args := []string{"dlq", "redrive", "q", "--rate=" + rate}
 		_, err := parserOf(t, meant(args), new(bytes.Buffer)).Parse(args)
 		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "want a number of letters a second") {

@@ -17,8 +17,16 @@ type logsCmd struct {
 	Region   string        `help:"Region of the function." default:"us-east-1" env:"ENFOLD_REGION"`
 }
 
-// followEvery is how often -f asks for more.
-const followEvery = 250 * time.Millisecond
+const (
+	followEvery = 250 * time.Millisecond // how often -f asks for more
+	// underWay is how long the lines of an invocation that has just ended are on their way, and firstLines those of a function's first
+	// one: it has its log group made. With some to spare.
+	underWay   = 250 * time.Millisecond
+	firstLines = 2 * time.Second
+)
+
+// errNoLines says that the function has not logged anything.
+var errNoLines = errors.New("nothing logged")
 
 func (c logsCmd) Run(ctx context.Context) error {
 	t, err := findServer(c.dataFlag, c.Region)
@@ -27,20 +35,30 @@ func (c logsCmd) Run(ctx context.Context) error {
 	}
 	from := time.Now().Add(-c.Since).UnixMilli()
 	seen := map[string]bool{} // ids of the events at the newest timestamp: the next question asks for that millisecond again
-	for {
-		if from, err = c.print(ctx, t, from, seen); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		if !c.Follow {
-			return nil
-		}
+	wait, begun := underWay, time.Now()
+	if c.Follow {
+		wait = 0
+	}
+	for ; ; wait = followEvery {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(followEvery):
+		case <-time.After(wait):
+		}
+		from, err = c.print(ctx, t, from, seen)
+		switch waits := time.Since(begun) < firstLines && len(seen) == 0; {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errNoLines) && (c.Follow || waits):
+		case errors.Is(err, errNoLines):
+			return fmt.Errorf("function %s has logged nothing yet in region %s", c.Function, t.region)
+		case err != nil:
+			return err
+		case !c.Follow && !waits:
+			if len(seen) == 0 {
+				fmt.Fprintf(os.Stderr, "enfold: nothing was logged in the last %v; --since looks further back\n", c.Since)
+			}
+			return nil
 		}
 	}
 }
@@ -63,10 +81,7 @@ func (c logsCmd) print(ctx context.Context, t *target, from int64, seen map[stri
 		err := t.json(ctx, "logs", "Logs_20140328.FilterLogEvents", in, &out)
 		var failed *apiError
 		if errors.As(err, &failed) && strings.HasSuffix(failed.Code, "ResourceNotFoundException") {
-			if c.Follow {
-				return from, nil
-			}
-			return from, fmt.Errorf("function %s has logged nothing yet in region %s", c.Function, t.region)
+			return from, errNoLines
 		}
 		if err != nil {
 			return from, err
