@@ -43,9 +43,10 @@ func parseLayerArn(s string) (layerID, bool) {
 		if !isNumber(parts[2]) {
 			return layerID{}, false
 		}
-		// A number that does not fit names no version that there could be.
+		// A number that does not fit names no version that there could be. Neither does one with a zero in front: policies name
+		// versions by their texts, and would not mean this one.
 		id.version, err = strconv.ParseInt(parts[2], 10, 64)
-		if err != nil || id.version == 0 {
+		if err != nil || parts[2][0] == '0' {
 			id.version = -1
 		}
 	}

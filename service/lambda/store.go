@@ -227,7 +227,12 @@ func getFunction(tx store.Tx, s store.Scope, name string) (*function, error) {
 	return orNil(functions.Get(tx, s, name))
 }
 
+// getVersion answers nil if there is none of that name, which is one alone: "01" is not version 1. Policies name versions by their
+// texts, and would otherwise mean another one.
 func getVersion(tx store.Tx, s store.Scope, name, v string) (*version, error) {
+	if strings.HasPrefix(v, "0") {
+		return nil, nil
+	}
 	return orNil(versions.Get(tx, s, store.Key(name, versionKey(v))))
 }
 

@@ -175,3 +175,38 @@ func TestAliases(t *testing.T) {
 		t.Errorf("after deleting: %s", got)
 	}
 }
+
+// TestVersionsHaveOneName: policies name a version by its number as it is written, so another way to write it must mean nothing.
+func TestVersionsHaveOneName(t *testing.T) {
+	w := newWorld(t)
+	w.create("f")
+	w.publish("f", "1")
+	w.publish("f", "2")
+	w.layer("l", part{name: "python/m.py", body: "x = 1"})
+	withLayer := w.simple("g", func(in *api.CreateFunctionInput) { in.Layers = []string{lyArn + "l:01"} })
+	for what, err := range map[string]error{
+		"get":         failure(w.GetFunction(w.ctx, &api.GetFunctionInput{FunctionName: new("f"), Qualifier: new("01")})),
+		"invoke":      failure(w.Invoke(w.ctx, &api.InvokeInput{FunctionName: new("f:001")})),
+		"alias":       w.alias("f", "a", "01", "", 0),
+		"alias, both": w.alias("f", "a", "1", "01", 0.5),
+		"alias, two":  w.alias("f", "a", "1", "02", 0.5),
+		"permission":  failure(w.add("f", "s", func(in *api.AddPermissionInput) { in.Qualifier = new("01") })),
+		"provision":   w.provision("f", "01", 1),
+		"event config": failure(w.PutFunctionEventInvokeConfig(w.ctx, &api.PutFunctionEventInvokeConfigInput{
+			FunctionName: new("f"), Qualifier: new("01"), MaximumRetryAttempts: new(1),
+		})),
+		"layer":           failure(w.GetLayerVersionByArn(w.ctx, &api.GetLayerVersionByArnInput{Arn: new(lyArn + "l:01")})),
+		"layer, zero":     failure(w.GetLayerVersionByArn(w.ctx, &api.GetLayerVersionByArnInput{Arn: new(lyArn + "l:0")})),
+		"create on layer": failure(w.CreateFunction(w.ctx, withLayer)),
+	} {
+		if err == nil {
+			t.Errorf("%s: 01 is taken for version 1", what)
+		}
+	}
+	must(w.DeleteFunction(w.ctx, &api.DeleteFunctionInput{FunctionName: new("f"), Qualifier: new("02")}))(t)
+	if n := w.count("f"); n != 3 {
+		t.Errorf("%d versions are left after 02 was deleted, want 3", n)
+	}
+}
+
+func failure[T any](_ T, err error) error { return err }
