@@ -189,6 +189,21 @@ func (c *codeCache) size(dir string) (int64, bool) {
 	return n, err == nil
 }
 
+// extension is the name of the first external extension in an unpacked layer: Lambda starts whatever is in /opt/extensions. It is empty if
+// there is none.
+func (c *codeCache) extension(sha []byte) string {
+	files, err := fs.ReadDir(c.root.FS(), codeDir(sha)+"/files/extensions")
+	if err != nil {
+		return "" // hardly any layer has that directory
+	}
+	for _, f := range files {
+		if !f.IsDir() {
+			return f.Name()
+		}
+	}
+	return ""
+}
+
 // ensure is the host directory of a package, unpacked from its blob if it is not here.
 func (c *codeCache) ensure(ctx context.Context, p pkg) (string, error) {
 	dir := codeDir(p.SHA256)

@@ -104,6 +104,7 @@ func (s *Service) PublishLayerVersion(ctx context.Context, in *api.PublishLayerV
 		Layer: id.name, Code: content, Created: s.deps.Now(), Description: str(in.Description), License: str(in.LicenseInfo),
 		Runtimes: in.CompatibleRuntimes, Architectures: in.CompatibleArchitectures,
 	}
+	l.Extension = s.code.extension(content.SHA256)
 	err = s.update(ctx, id.scope, func(e *edit) error {
 		row, err := layers.Get(e.tx, id.scope, id.name)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {

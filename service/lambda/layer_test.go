@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -91,6 +92,30 @@ func TestLayerLifecycle(t *testing.T) {
 }
 
 // Layers lie over each other in order, whatever is in the way.
+// TestLayerExtension: a function whose layer brings an external extension would run with half of what it counts on missing.
+func TestLayerExtension(t *testing.T) {
+	w := newWorld(t)
+	for range 2 { // the second is unpacked already
+		w.layer("with", part{name: "lib/a.so", body: "x"}, part{name: "extensions/agent", body: "#!/bin/sh", mode: 0o755})
+	}
+	w.layer("without", part{name: "extensions/docs/readme", body: "x"}, part{name: "python/extensions/x.py", body: ""})
+	w.create("f", func(in *api.CreateFunctionInput) { in.Layers = []string{lyArn + "without:1"} })
+	const want = "InvalidParameterValueException: Enfold does not support extensions, and layer version " + lyArn + "with:%s has \"/opt/extensions/agent\"."
+	for _, version := range []string{"1", "2"} {
+		in := w.simple("g", func(in *api.CreateFunctionInput) {
+			in.Layers = []string{lyArn + "without:1", lyArn + "with:" + version}
+		})
+		for what, err := range map[string]error{
+			"create": failure(w.CreateFunction(w.ctx, in)),
+			"update": failure(w.UpdateFunctionConfiguration(w.ctx, &api.UpdateFunctionConfigurationInput{FunctionName: new("f"), Layers: in.Layers})),
+		} {
+			if got := fmt.Sprint(err); got != fmt.Sprintf(want, version) {
+				t.Errorf("%s: %s", what, got)
+			}
+		}
+	}
+}
+
 func TestLayersMerge(t *testing.T) {
 	w := newWorld(t)
 	layers := []string{

@@ -46,6 +46,9 @@ func (e *edit) resolveLayers(c *config, arns []string) error {
 		if l == nil {
 			return cmpErr(err, invalid("Layer version %s does not exist.", arn))
 		}
+		if l.Extension != "" {
+			return unsupported("extensions, and layer version " + arn + " has " + quote("/opt/extensions/"+l.Extension))
+		}
 		layer := layerArn(id.scope, id.name)
 		if other, ok := seen[layer]; ok {
 			return invalid("Two different versions of the same layer are not allowed to be referenced in the same function. "+

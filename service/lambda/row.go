@@ -204,6 +204,7 @@ type layerVersion struct {
 	License       string
 	Runtimes      []string // nil if not given
 	Architectures []string
+	Extension     string `json:",omitempty"` // the first of its external extensions, which Enfold does not start; usually there is none
 }
 
 // accountUse is what an account uses in a region.
