@@ -16,8 +16,8 @@ func AllowedCalls() map[string][]uint32 {
 			unix.SYS_FSTATFS, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2, unix.SYS_GETDENTS64, unix.SYS_GETCWD, unix.SYS_CHDIR,
 			unix.SYS_FCHDIR, unix.SYS_READLINKAT, unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT,
 			unix.SYS_SYMLINKAT, unix.SYS_UMASK, unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FSYNC,
-			unix.SYS_FDATASYNC, unix.SYS_SYNC_FILE_RANGE, unix.SYS_FLOCK, unix.SYS_FCNTL, unix.SYS_FADVISE64,
-			unix.SYS_READAHEAD, unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_MEMFD_CREATE,
+			unix.SYS_FDATASYNC, unix.SYS_SYNC_FILE_RANGE, unix.SYS_FLOCK, unix.SYS_FADVISE64, unix.SYS_READAHEAD, unix.SYS_DUP,
+			unix.SYS_DUP3,
 		},
 		"file attributes": {
 			unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT,
@@ -46,7 +46,7 @@ func AllowedCalls() map[string][]uint32 {
 			unix.SYS_TIMER_GETTIME, unix.SYS_TIMER_GETOVERRUN, unix.SYS_TIMER_DELETE, unix.SYS_TIMES,
 		},
 		"memory": {
-			unix.SYS_BRK, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE,
+			unix.SYS_BRK, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE,
 			unix.SYS_MSYNC, unix.SYS_MINCORE, unix.SYS_MLOCK, unix.SYS_MLOCK2, unix.SYS_MUNLOCK, unix.SYS_MLOCKALL,
 			unix.SYS_MUNLOCKALL, unix.SYS_MSEAL, unix.SYS_PKEY_ALLOC, unix.SYS_PKEY_FREE, unix.SYS_PKEY_MPROTECT,
 			unix.SYS_GET_MEMPOLICY, unix.SYS_MAP_SHADOW_STACK,
@@ -86,7 +86,7 @@ func AllowedCalls() map[string][]uint32 {
 			unix.SYS_RECVFROM, unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_SENDMMSG, unix.SYS_RECVMMSG,
 		},
 		"ipc": {
-			unix.SYS_SHMGET, unix.SYS_SHMAT, unix.SYS_SHMDT, unix.SYS_SHMCTL, unix.SYS_SEMGET, unix.SYS_SEMOP,
+			unix.SYS_SHMAT, unix.SYS_SHMDT, unix.SYS_SHMCTL, unix.SYS_SEMGET, unix.SYS_SEMOP,
 			unix.SYS_SEMCTL, unix.SYS_SEMTIMEDOP, unix.SYS_MSGGET, unix.SYS_MSGSND, unix.SYS_MSGRCV, unix.SYS_MSGCTL,
 			unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK, unix.SYS_MQ_TIMEDSEND, unix.SYS_MQ_TIMEDRECEIVE, unix.SYS_MQ_NOTIFY,
 			unix.SYS_MQ_GETSETATTR,
@@ -99,5 +99,6 @@ func AllowedCalls() map[string][]uint32 {
 // JudgedCalls are allowed or not by their arguments.
 func JudgedCalls() []uint32 {
 	return append(olderJudged(), unix.SYS_CLONE, unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_PERSONALITY, unix.SYS_PRCTL,
-		unix.SYS_IOCTL, unix.SYS_MKNODAT, unix.SYS_SETRLIMIT, unix.SYS_PRLIMIT64)
+		unix.SYS_IOCTL, unix.SYS_MKNODAT, unix.SYS_SETRLIMIT, unix.SYS_PRLIMIT64, unix.SYS_FCNTL, unix.SYS_MMAP, unix.SYS_MEMFD_CREATE,
+		unix.SYS_SHMGET)
 }

@@ -121,6 +121,13 @@ func probeArguments([]string) int {
 	for _, request := range []uintptr{unix.TIOCSTI, unix.TIOCLINUX, 1<<32 | unix.TIOCSTI} {
 		try(fmt.Sprintf("ioctl(%#x)", request), unix.SYS_IOCTL, 0, request, str("x"))
 	}
+	for _, cmd := range []uintptr{unix.F_SETLEASE, unix.F_NOTIFY, 1<<32 | unix.F_SETLEASE, 1040} {
+		try(fmt.Sprintf("fcntl(%#x)", cmd), unix.SYS_FCNTL, 0, cmd, 0)
+	}
+	const page = 2 << 20
+	try("mmap(huge)", unix.SYS_MMAP, 0, page, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_HUGETLB, ^uintptr(0), 0)
+	try("memfd_create(huge)", unix.SYS_MEMFD_CREATE, str("x"), unix.MFD_HUGETLB)
+	try("shmget(huge)", unix.SYS_SHMGET, 0, page, 0o4000|0o600)
 	limit := unix.Rlimit{Max: 1}
 	try("setrlimit(core)", unix.SYS_SETRLIMIT, unix.RLIMIT_CORE, uintptr(unsafe.Pointer(&limit)))
 	try("prlimit(core)", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, uintptr(unsafe.Pointer(&limit)))

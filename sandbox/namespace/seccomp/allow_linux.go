@@ -23,8 +23,7 @@ func groups() []group {
 			unix.SYS_FACCESSAT2, unix.SYS_GETDENTS64, unix.SYS_GETCWD, unix.SYS_CHDIR, unix.SYS_FCHDIR, unix.SYS_READLINKAT,
 			unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_UMASK,
 			unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
-			unix.SYS_SYNC_FILE_RANGE, unix.SYS_FLOCK, unix.SYS_FCNTL, unix.SYS_FADVISE64, unix.SYS_READAHEAD,
-			unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_MEMFD_CREATE,
+			unix.SYS_SYNC_FILE_RANGE, unix.SYS_FLOCK, unix.SYS_FADVISE64, unix.SYS_READAHEAD, unix.SYS_DUP, unix.SYS_DUP3,
 		}},
 		{"file attributes", "of its own files in /tmp; owners are those of its user namespace", []uint32{
 			unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT,
@@ -52,7 +51,7 @@ func groups() []group {
 			unix.SYS_TIMER_GETOVERRUN, unix.SYS_TIMER_DELETE, unix.SYS_TIMES,
 		}},
 		{"memory", "its own; none reaches another process's or moves pages between nodes", []uint32{
-			unix.SYS_BRK, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE, unix.SYS_MSYNC,
+			unix.SYS_BRK, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE, unix.SYS_MSYNC,
 			unix.SYS_MINCORE, unix.SYS_MLOCK, unix.SYS_MLOCK2, unix.SYS_MUNLOCK, unix.SYS_MLOCKALL, unix.SYS_MUNLOCKALL,
 			unix.SYS_MSEAL, unix.SYS_PKEY_ALLOC, unix.SYS_PKEY_FREE, unix.SYS_PKEY_MPROTECT, unix.SYS_GET_MEMPOLICY,
 			unix.SYS_MAP_SHADOW_STACK,
@@ -89,7 +88,7 @@ func groups() []group {
 			unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_SENDMMSG, unix.SYS_RECVMMSG,
 		}},
 		{"ipc", "System V's and POSIX's, in its ipc namespace: multiprocessing of some languages wants them", []uint32{
-			unix.SYS_SHMGET, unix.SYS_SHMAT, unix.SYS_SHMDT, unix.SYS_SHMCTL, unix.SYS_SEMGET, unix.SYS_SEMOP, unix.SYS_SEMCTL,
+			unix.SYS_SHMAT, unix.SYS_SHMDT, unix.SYS_SHMCTL, unix.SYS_SEMGET, unix.SYS_SEMOP, unix.SYS_SEMCTL,
 			unix.SYS_SEMTIMEDOP, unix.SYS_MSGGET, unix.SYS_MSGSND, unix.SYS_MSGRCV, unix.SYS_MSGCTL, unix.SYS_MQ_OPEN,
 			unix.SYS_MQ_UNLINK, unix.SYS_MQ_TIMEDSEND, unix.SYS_MQ_TIMEDRECEIVE, unix.SYS_MQ_NOTIFY, unix.SYS_MQ_GETSETATTR,
 		}},
@@ -113,6 +112,10 @@ func judged() []rule {
 		{call: unix.SYS_PERSONALITY, ok: anyOf(0, 0, 0x8, 0x20000, 0x20008, 0xffffffff)},
 		{call: unix.SYS_PRCTL, ok: anyOf(0, options()...)},
 		{call: unix.SYS_IOCTL, not: true, ok: anyOf(1, unix.TIOCSTI, unix.TIOCLINUX)},
+		{call: unix.SYS_FCNTL, not: true, ok: anyOf(1, unix.F_SETLEASE, unix.F_NOTIFY, setDelegation)},
+		{call: unix.SYS_MMAP, not: true, ok: hugePages(3, unix.MAP_HUGETLB)},
+		{call: unix.SYS_MEMFD_CREATE, not: true, ok: hugePages(1, unix.MFD_HUGETLB)},
+		{call: unix.SYS_SHMGET, not: true, ok: hugePages(2, shmHuge)},
 		{call: unix.SYS_MKNODAT, not: true, ok: deviceModes(2)},
 		{call: unix.SYS_SETRLIMIT, not: true, ok: anyOf(0, unix.RLIMIT_CORE)},
 		{call: unix.SYS_PRLIMIT64, not: true, ok: []match{
@@ -167,6 +170,15 @@ func anyOf(arg int, values ...uint32) []match {
 // nsFlags are clone's CLONE_NEW flags. CLONE_NEWTIME shares a bit with the exit signal and cannot be given to clone.
 const nsFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+
+// setDelegation is fcntl's F_SETDELEG, of Linux 6.19: a lease by another name.
+const setDelegation = 1040
+
+// shmHuge is shmget's SHM_HUGETLB.
+const shmHuge = 0o4000
+
+// hugePages match flags in argument arg that ask for the host's pool of huge pages, which a memory limit does not count.
+func hugePages(arg int, flag uint32) []match { return []match{{{arg: arg, mask: flag, value: flag}}} }
 
 // deviceModes match a mode of mknod in argument arg that makes a device.
 func deviceModes(arg int) []match {

@@ -24,6 +24,9 @@
 //   - prctl's options beyond those that change the caller alone.
 //   - setting the limit of core dumps, which is what keeps the host from running its crash handler on a function.
 //   - io_setup and its kin, whose requests are counted for the whole machine.
+//   - leases on files (fcntl F_SETLEASE, F_SETDELEG) and F_NOTIFY: who opens a file that a function holds a lease on waits for that
+//     function, for up to a minute. Where sandboxes have the server's user id, the files that all of them start from are theirs to lease.
+//   - huge pages by mmap, memfd_create and shmget: memory that no limit of memory counts.
 //   - terminals: ioctl TIOCSTI and TIOCLINUX, which type into somebody else's.
 //
 // What is allowed is a table of groups, each with its reason, in groups. The list is checked with Go, Python, Node.js and Java at
