@@ -99,7 +99,8 @@ func Report() sandbox.Report {
 	add("Linux 5.12 or later", major > 5 || major == 5 && minor >= 12, fmt.Sprintf("%d.%d", major, minor), "upgrade the kernel")
 	add("root", isPrivileged(), rootDetail(), "run as root for user ids of their own, or accept it: namespaces still separate them")
 	tree, err := cgroup.Open()
-	if err == nil {
+	limited := err == nil
+	if limited {
 		detail := fmt.Sprintf("v%d", tree.Version())
 		if tree.Note != "" {
 			detail += ", " + tree.Note
@@ -116,8 +117,12 @@ func Report() sandbox.Report {
 		return r
 	}
 	if max, err := strconv.Atoi(sysctl("kernel/pid_max")); err == nil {
-		add("process ids", max >= manyPids, fmt.Sprintf("%d for all of this host, %d for a sandbox at most", max, sandbox.DefaultPids),
-			"a few dozen hostile functions could use them up: sysctl kernel.pid_max=4194304")
+		each, who := fmt.Sprintf("%d for a sandbox at most", sandbox.DefaultPids), "a few dozen hostile functions"
+		if !limited {
+			each, who = "and nothing limits those of a sandbox", "one hostile function"
+		}
+		add("process ids", max >= manyPids && limited, fmt.Sprintf("%d for all of this host, %s", max, each),
+			who+" could use them up: sysctl kernel.pid_max=4194304")
 	}
 	add("a sandbox", true, "made, used and removed in "+round(t.cold), "")
 	add("a waiting sandbox", true, "becomes a function's in "+round(t.claim)+": its language runtime has booted by then", "")
@@ -150,7 +155,7 @@ func rootDetail() string {
 	case os.Geteuid() == 0:
 		return "root without root's capabilities"
 	}
-	return fmt.Sprintf("user %d: all sandboxes share this user's id on the host", os.Geteuid())
+	return fmt.Sprintf("user %d: all sandboxes share this user's id on the host, and what it may have (inotify instances, say)", os.Geteuid())
 }
 
 // A trialRun is what was found out by making sandboxes.

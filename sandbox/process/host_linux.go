@@ -72,7 +72,8 @@ func peakMemory(pid int) int64 {
 	return 0
 }
 
-// startTime tells a process from a later one with the same id: field 22 of its stat. It is empty if there is none.
+// startTime tells a process from a later one with the same id: field 22 of its stat. It is empty if there is none, or if it has ended and
+// its parent did not take note of it yet.
 func startTime(pid int) string {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
@@ -80,7 +81,7 @@ func startTime(pid int) string {
 	}
 	// The command's name, in parentheses, may have spaces and parentheses itself.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 {
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
 		return ""
 	}
 	return fields[19]

@@ -57,8 +57,10 @@ func (f *fake) proc(pid int, own string, mounts ...string) {
 	}
 }
 
-func (f *fake) alive(pid int, start string) {
-	f.file(fmt.Sprintf("proc/%d/stat", pid), fmt.Sprintf("%d (a (strange) name) S%s %s 0\n", pid, strings.Repeat(" 1", 18), start))
+func (f *fake) alive(pid int, start string) { f.process(pid, start, "S") }
+
+func (f *fake) process(pid int, start, state string) {
+	f.file(fmt.Sprintf("proc/%d/stat", pid), fmt.Sprintf("%d (a (strange) name) %s%s %s 0\n", pid, state, strings.Repeat(" 1", 18), start))
 }
 
 func (f *fake) host(pid int) host {

@@ -88,7 +88,8 @@ func (h host) pidNamespace() (string, error) {
 	return strings.Trim(strings.TrimPrefix(link, "pid:"), "[]"), nil
 }
 
-// startTime is field 22 of a process's stat: in clock ticks since boot.
+// startTime is field 22 of a process's stat: in clock ticks since boot. A process that has ended is not there, though its parent may not
+// have taken note of it yet, as a container's first process often never does.
 func (h host) startTime(pid int) (string, error) {
 	stat, err := os.ReadFile(filepath.Join(h.proc, strconv.Itoa(pid), "stat"))
 	if err != nil {
@@ -99,6 +100,9 @@ func (h host) startTime(pid int) (string, error) {
 	fields := strings.Fields(rest)
 	if !ok || len(fields) < 20 {
 		return "", fmt.Errorf("read the start time of process %d: short stat", pid)
+	}
+	if state := fields[0]; state == "Z" || state == "X" {
+		return "", fmt.Errorf("process %d has ended: %w", pid, os.ErrNotExist)
 	}
 	return fields[19], nil
 }

@@ -199,10 +199,12 @@ func TestV2LeastShareIsWhatTheKernelTakes(t *testing.T) {
 func TestSweepTakesOnlyDeadServers(t *testing.T) {
 	f, h := v2Host(t, "/")
 	f.alive(50, "1000")
+	f.process(70, "1000", "Z")
 	for _, dir := range []string{
 		"enfold-4026531836-50-1000-aa",      // lives
 		"enfold-4026531836-50-900-bb",       // its pid has another owner now
 		"enfold-4026531836-60-1000-cc",      // gone
+		"enfold-4026531836-70-1000-ff",      // has ended, and nobody took note
 		"enfold-4026531999-60-1000-dd",      // of another pid namespace: cannot know
 		"enfold-server", "enfold-mine", "x", // not ours
 	} {
@@ -214,6 +216,7 @@ func TestSweepTakesOnlyDeadServers(t *testing.T) {
 	}
 	for dir, want := range map[string]bool{
 		"enfold-4026531836-50-1000-aa": true, "enfold-4026531836-50-900-bb": false, "enfold-4026531836-60-1000-cc": false,
+		"enfold-4026531836-70-1000-ff": false,
 		"enfold-4026531999-60-1000-dd": true, "enfold-server": true, "enfold-mine": true, "x": true,
 	} {
 		if got := f.exists("cg/" + dir); got != want {
