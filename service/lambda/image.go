@@ -203,7 +203,7 @@ func (i *imageCode) resolvedURI() string {
 func (s *Service) prepareImage(ctx context.Context, r ref, c *config) (failure status, err error) {
 	found, err := s.ensureImage(ctx, r, c)
 	if err == nil {
-		err = enterable(found.Layers)
+		err = cmpErr(enterable(found.Layers), withoutExtensions(found.Layers))
 	}
 	if err == nil {
 		return status{}, nil
@@ -243,6 +243,26 @@ func enterable(layers []string) error {
 			st, err := os.Lstat(filepath.Join(layer, dir))
 			if err == nil && st.IsDir() && st.Mode().Perm()&0o001 == 0 {
 				return fmt.Errorf("%w: its directory /%s cannot be entered by the user that runs functions (mode %04o)", image.ErrInvalid, dir, st.Mode().Perm())
+			}
+		}
+	}
+	return nil
+}
+
+// withoutExtensions refuses an image that brings external extensions, which nobody would start: its function would run with half of what it
+// counts on missing.
+func withoutExtensions(layers []string) error {
+	removed := map[string]bool{}
+	for _, layer := range slices.Backward(layers) {
+		files, err := os.ReadDir(filepath.Join(layer, "opt/extensions"))
+		if err != nil {
+			continue // hardly any layer has that directory
+		}
+		for _, f := range files {
+			if gone := f.Type()&os.ModeCharDevice != 0; gone || removed[f.Name()] { // a layer above says so
+				removed[f.Name()] = true
+			} else if !f.IsDir() {
+				return fmt.Errorf("%w: it has %s, and Enfold starts no extensions", image.ErrInvalid, quote("/opt/extensions/"+f.Name()))
 			}
 		}
 	}

@@ -563,3 +563,36 @@ func TestImageThatCannotBeEntered(t *testing.T) {
 		}
 	}
 }
+
+// An image whose extensions nobody would start is refused, unless a layer above has removed them.
+func TestImageWithExtensions(t *testing.T) {
+	lower, upper := t.TempDir(), t.TempDir()
+	for _, dir := range []string{lower, upper} {
+		if err := os.MkdirAll(filepath.Join(dir, "opt/extensions/docs"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := withoutExtensions([]string{lower, upper}); err != nil {
+		t.Errorf("a directory alone: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(lower, "opt/extensions/agent"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := withoutExtensions([]string{lower, upper}); !errors.Is(err, image.ErrInvalid) ||
+		!strings.Contains(err.Error(), `it has "/opt/extensions/agent", and Enfold starts no extensions`) {
+		t.Errorf("an extension in the lower layer: %v", err)
+	}
+	w, g := newImageWorld(t)
+	g.with(func() { g.layer = lower })
+	must(w.CreateFunction(w.ctx, w.ofImage("f", repository+":v1")))(t)
+	if shown := w.wait("f"); *shown.State != api.StateFailed || *shown.StateReasonCode != api.StateReasonCodeInvalidImage {
+		t.Errorf("it is %s: %s", *shown.State, toJSON(t, shown))
+	}
+
+	if err := syscall.Mknod(filepath.Join(upper, "opt/extensions/agent"), syscall.S_IFCHR, 0); err != nil {
+		t.Skipf("no whiteout can be made here: %v", err)
+	}
+	if err := withoutExtensions([]string{lower, upper}); err != nil {
+		t.Errorf("one that was removed: %v", err)
+	}
+}
