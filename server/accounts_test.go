@@ -19,7 +19,7 @@ var (
 	// impersonal are the ops whose answers have nothing that tells whose they are.
 	impersonal = []string{
 		"lambda:GetAccountSettings", "lambda:GetFunctionConcurrency", "lambda:GetFunctionRecursionConfig", "iam:GenerateCredentialReport",
-		"lambda:GetProvisionedConcurrencyConfig",
+		"lambda:GetProvisionedConcurrencyConfig", "lambda:GetFunctionCodeSigningConfig",
 		"iam:GenerateServiceLastAccessedDetails", "iam:GetAccountSummary", "iam:GetContextKeysForCustomPolicy",
 		"iam:GetContextKeysForPrincipalPolicy", "iam:GetServiceLastAccessedDetails", "iam:GetServiceLinkedRoleDeletionStatus",
 		"iam:ListInstanceProfilesForRole", "iam:ListPolicyVersions", "iam:SimulateCustomPolicy", "kms:GenerateRandom",

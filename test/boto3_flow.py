@@ -81,11 +81,17 @@ check(json.load(client.invoke(FunctionName=FN, Payload=b'{"name":"x"}')["Payload
 names = [f["FunctionName"] for page in client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 1}) for f in page["Functions"]]
 check(FN in names and len(names) == len(set(names)), True, "pages of functions")
 
+# Terraform asks for this after every creation. There is no configuration, which is no error.
+response = client.get_function_code_signing_config(FunctionName=FN)
+check((response["ResponseMetadata"]["HTTPStatusCode"], "CodeSigningConfigArn" in response, "FunctionName" in response), (200, False, False), "code signing")
+check(client.delete_function_code_signing_config(FunctionName=FN)["ResponseMetadata"]["HTTPStatusCode"], 204, "no code signing")
+
 client.put_function_concurrency(FunctionName=FN, ReservedConcurrentExecutions=0)
 response = fails("TooManyRequestsException", "Rate Exceeded.", client.invoke, FunctionName=FN)
 check((response["Reason"], response["ResponseMetadata"]["HTTPStatusCode"]), ("ReservedFunctionConcurrentInvocationLimitExceeded", 429), "throttling")
 client.delete_function_concurrency(FunctionName=FN)
 fails("ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:000000000000:function:nowhere", client.get_function, FunctionName="nowhere")
+fails("ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:000000000000:function:nowhere", client.get_function_code_signing_config, FunctionName="nowhere")
 fails("InvalidParameterException", "The specified nextToken is invalid.", logs.describe_log_groups, nextToken="AAAA")
 
 # The log is there within a moment.

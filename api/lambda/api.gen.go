@@ -18,6 +18,7 @@ type API interface {
 	DeleteAlias(ctx context.Context, in *DeleteAliasInput) (*DeleteAliasOutput, error)
 	DeleteEventSourceMapping(ctx context.Context, in *DeleteEventSourceMappingInput) (*DeleteEventSourceMappingOutput, error)
 	DeleteFunction(ctx context.Context, in *DeleteFunctionInput) (*DeleteFunctionOutput, error)
+	DeleteFunctionCodeSigningConfig(ctx context.Context, in *DeleteFunctionCodeSigningConfigInput) (*DeleteFunctionCodeSigningConfigOutput, error)
 	DeleteFunctionConcurrency(ctx context.Context, in *DeleteFunctionConcurrencyInput) (*DeleteFunctionConcurrencyOutput, error)
 	DeleteFunctionEventInvokeConfig(ctx context.Context, in *DeleteFunctionEventInvokeConfigInput) (*DeleteFunctionEventInvokeConfigOutput, error)
 	DeleteLayerVersion(ctx context.Context, in *DeleteLayerVersionInput) (*DeleteLayerVersionOutput, error)
@@ -26,6 +27,7 @@ type API interface {
 	GetAlias(ctx context.Context, in *GetAliasInput) (*GetAliasOutput, error)
 	GetEventSourceMapping(ctx context.Context, in *GetEventSourceMappingInput) (*GetEventSourceMappingOutput, error)
 	GetFunction(ctx context.Context, in *GetFunctionInput) (*GetFunctionOutput, error)
+	GetFunctionCodeSigningConfig(ctx context.Context, in *GetFunctionCodeSigningConfigInput) (*GetFunctionCodeSigningConfigOutput, error)
 	GetFunctionConcurrency(ctx context.Context, in *GetFunctionConcurrencyInput) (*GetFunctionConcurrencyOutput, error)
 	GetFunctionConfiguration(ctx context.Context, in *GetFunctionConfigurationInput) (*GetFunctionConfigurationOutput, error)
 	GetFunctionEventInvokeConfig(ctx context.Context, in *GetFunctionEventInvokeConfigInput) (*GetFunctionEventInvokeConfigOutput, error)
@@ -126,6 +128,11 @@ func (c *Client) DeleteFunction(ctx context.Context, in *DeleteFunctionInput) (*
 	return do[DeleteFunctionOutput](ctx, c.doer, OpDeleteFunction, in)
 }
 
+// DeleteFunctionCodeSigningConfig calls the op of that name.
+func (c *Client) DeleteFunctionCodeSigningConfig(ctx context.Context, in *DeleteFunctionCodeSigningConfigInput) (*DeleteFunctionCodeSigningConfigOutput, error) {
+	return do[DeleteFunctionCodeSigningConfigOutput](ctx, c.doer, OpDeleteFunctionCodeSigningConfig, in)
+}
+
 // DeleteFunctionConcurrency calls the op of that name.
 func (c *Client) DeleteFunctionConcurrency(ctx context.Context, in *DeleteFunctionConcurrencyInput) (*DeleteFunctionConcurrencyOutput, error) {
 	return do[DeleteFunctionConcurrencyOutput](ctx, c.doer, OpDeleteFunctionConcurrency, in)
@@ -164,6 +171,11 @@ func (c *Client) GetEventSourceMapping(ctx context.Context, in *GetEventSourceMa
 // GetFunction calls the op of that name.
 func (c *Client) GetFunction(ctx context.Context, in *GetFunctionInput) (*GetFunctionOutput, error) {
 	return do[GetFunctionOutput](ctx, c.doer, OpGetFunction, in)
+}
+
+// GetFunctionCodeSigningConfig calls the op of that name.
+func (c *Client) GetFunctionCodeSigningConfig(ctx context.Context, in *GetFunctionCodeSigningConfigInput) (*GetFunctionCodeSigningConfigOutput, error) {
+	return do[GetFunctionCodeSigningConfigOutput](ctx, c.doer, OpGetFunctionCodeSigningConfig, in)
 }
 
 // GetFunctionConcurrency calls the op of that name.

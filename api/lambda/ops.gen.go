@@ -26,14 +26,12 @@ func newService() *aws.Service {
 			{Name: "CreateFunctionUrlConfig", Method: "POST", URI: "/2021-10-31/functions/{FunctionName}/url"},
 			{Name: "DeleteCapacityProvider", Method: "DELETE", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 			{Name: "DeleteCodeSigningConfig", Method: "DELETE", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
-			{Name: "DeleteFunctionCodeSigningConfig", Method: "DELETE", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "DeleteFunctionUrlConfig", Method: "DELETE", URI: "/2021-10-31/functions/{FunctionName}/url"},
 			{Name: "GetCapacityProvider", Method: "GET", URI: "/2025-11-30/capacity-providers/{CapacityProviderName}"},
 			{Name: "GetCodeSigningConfig", Method: "GET", URI: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"},
 			{Name: "GetDurableExecution", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}"},
 			{Name: "GetDurableExecutionHistory", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/history"},
 			{Name: "GetDurableExecutionState", Method: "GET", URI: "/2025-12-01/durable-executions/{DurableExecutionArn}/state"},
-			{Name: "GetFunctionCodeSigningConfig", Method: "GET", URI: "/2020-06-30/functions/{FunctionName}/code-signing-config"},
 			{Name: "GetFunctionScalingConfig", Method: "GET", URI: "/2025-11-30/functions/{FunctionName}/function-scaling-config"},
 			{Name: "GetFunctionUrlConfig", Method: "GET", URI: "/2021-10-31/functions/{FunctionName}/url"},
 			{Name: "InvokeAsync", Method: "POST", URI: "/2014-11-13/functions/{FunctionName}/invoke-async"},
@@ -54,7 +52,7 @@ func newService() *aws.Service {
 			{Name: "UpdateFunctionUrlConfig", Method: "PUT", URI: "/2021-10-31/functions/{FunctionName}/url"},
 		},
 	}
-	s.Ops = make([]*aws.Op, 0, 53)
+	s.Ops = make([]*aws.Op, 0, 55)
 	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
 		Name:    "AddLayerVersionPermission",
@@ -241,6 +239,24 @@ func newService() *aws.Service {
 	})
 	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
+		Name:    "DeleteFunctionCodeSigningConfig",
+		Method:  "DELETE",
+		URI:     "/2020-06-30/functions/{FunctionName}/code-signing-config",
+		Status:  204,
+		Action:  "lambda:DeleteFunctionCodeSigningConfig",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*DeleteFunctionCodeSigningConfigInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName)
+		},
+		NewInput:  func() any { return new(DeleteFunctionCodeSigningConfigInput) },
+		NewOutput: func() any { return new(DeleteFunctionCodeSigningConfigOutput) },
+		Errors:    []*aws.ErrorType{ErrCodeSigningConfigNotFound, ErrInvalidParameterValue, ErrResourceConflict, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).DeleteFunctionCodeSigningConfig(ctx, input.(*DeleteFunctionCodeSigningConfigInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
 		Name:    "DeleteFunctionConcurrency",
 		Method:  "DELETE",
 		URI:     "/2017-10-31/functions/{FunctionName}/concurrency",
@@ -379,6 +395,25 @@ func newService() *aws.Service {
 		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
 		Call: func(ctx context.Context, impl, input any) (any, error) {
 			return impl.(API).GetFunction(ctx, input.(*GetFunctionInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "GetFunctionCodeSigningConfig",
+		Method:  "GET",
+		URI:     "/2020-06-30/functions/{FunctionName}/code-signing-config",
+		Status:  200,
+		Action:  "lambda:GetFunctionCodeSigningConfig",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*GetFunctionCodeSigningConfigInput)
+			return functionARN(aws.CallFrom(ctx), in.FunctionName)
+		},
+		ReadOnly:  true,
+		NewInput:  func() any { return new(GetFunctionCodeSigningConfigInput) },
+		NewOutput: func() any { return new(GetFunctionCodeSigningConfigOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameterValue, ErrResourceNotFound, ErrService, ErrTooManyRequests},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).GetFunctionCodeSigningConfig(ctx, input.(*GetFunctionCodeSigningConfigInput))
 		},
 	})
 	s.Ops = append(s.Ops, &aws.Op{
@@ -1081,49 +1116,51 @@ var (
 	OpDeleteAlias                        = Service.Ops[5]
 	OpDeleteEventSourceMapping           = Service.Ops[6]
 	OpDeleteFunction                     = Service.Ops[7]
-	OpDeleteFunctionConcurrency          = Service.Ops[8]
-	OpDeleteFunctionEventInvokeConfig    = Service.Ops[9]
-	OpDeleteLayerVersion                 = Service.Ops[10]
-	OpDeleteProvisionedConcurrencyConfig = Service.Ops[11]
-	OpGetAccountSettings                 = Service.Ops[12]
-	OpGetAlias                           = Service.Ops[13]
-	OpGetEventSourceMapping              = Service.Ops[14]
-	OpGetFunction                        = Service.Ops[15]
-	OpGetFunctionConcurrency             = Service.Ops[16]
-	OpGetFunctionConfiguration           = Service.Ops[17]
-	OpGetFunctionEventInvokeConfig       = Service.Ops[18]
-	OpGetFunctionRecursionConfig         = Service.Ops[19]
-	OpGetLayerVersion                    = Service.Ops[20]
-	OpGetLayerVersionByArn               = Service.Ops[21]
-	OpGetLayerVersionPolicy              = Service.Ops[22]
-	OpGetPolicy                          = Service.Ops[23]
-	OpGetProvisionedConcurrencyConfig    = Service.Ops[24]
-	OpGetRuntimeManagementConfig         = Service.Ops[25]
-	OpInvoke                             = Service.Ops[26]
-	OpInvokeWithResponseStream           = Service.Ops[27]
-	OpListAliases                        = Service.Ops[28]
-	OpListEventSourceMappings            = Service.Ops[29]
-	OpListFunctionEventInvokeConfigs     = Service.Ops[30]
-	OpListFunctions                      = Service.Ops[31]
-	OpListLayerVersions                  = Service.Ops[32]
-	OpListLayers                         = Service.Ops[33]
-	OpListProvisionedConcurrencyConfigs  = Service.Ops[34]
-	OpListTags                           = Service.Ops[35]
-	OpListVersionsByFunction             = Service.Ops[36]
-	OpPublishLayerVersion                = Service.Ops[37]
-	OpPublishVersion                     = Service.Ops[38]
-	OpPutFunctionConcurrency             = Service.Ops[39]
-	OpPutFunctionEventInvokeConfig       = Service.Ops[40]
-	OpPutFunctionRecursionConfig         = Service.Ops[41]
-	OpPutProvisionedConcurrencyConfig    = Service.Ops[42]
-	OpPutRuntimeManagementConfig         = Service.Ops[43]
-	OpRemoveLayerVersionPermission       = Service.Ops[44]
-	OpRemovePermission                   = Service.Ops[45]
-	OpTagResource                        = Service.Ops[46]
-	OpUntagResource                      = Service.Ops[47]
-	OpUpdateAlias                        = Service.Ops[48]
-	OpUpdateEventSourceMapping           = Service.Ops[49]
-	OpUpdateFunctionCode                 = Service.Ops[50]
-	OpUpdateFunctionConfiguration        = Service.Ops[51]
-	OpUpdateFunctionEventInvokeConfig    = Service.Ops[52]
+	OpDeleteFunctionCodeSigningConfig    = Service.Ops[8]
+	OpDeleteFunctionConcurrency          = Service.Ops[9]
+	OpDeleteFunctionEventInvokeConfig    = Service.Ops[10]
+	OpDeleteLayerVersion                 = Service.Ops[11]
+	OpDeleteProvisionedConcurrencyConfig = Service.Ops[12]
+	OpGetAccountSettings                 = Service.Ops[13]
+	OpGetAlias                           = Service.Ops[14]
+	OpGetEventSourceMapping              = Service.Ops[15]
+	OpGetFunction                        = Service.Ops[16]
+	OpGetFunctionCodeSigningConfig       = Service.Ops[17]
+	OpGetFunctionConcurrency             = Service.Ops[18]
+	OpGetFunctionConfiguration           = Service.Ops[19]
+	OpGetFunctionEventInvokeConfig       = Service.Ops[20]
+	OpGetFunctionRecursionConfig         = Service.Ops[21]
+	OpGetLayerVersion                    = Service.Ops[22]
+	OpGetLayerVersionByArn               = Service.Ops[23]
+	OpGetLayerVersionPolicy              = Service.Ops[24]
+	OpGetPolicy                          = Service.Ops[25]
+	OpGetProvisionedConcurrencyConfig    = Service.Ops[26]
+	OpGetRuntimeManagementConfig         = Service.Ops[27]
+	OpInvoke                             = Service.Ops[28]
+	OpInvokeWithResponseStream           = Service.Ops[29]
+	OpListAliases                        = Service.Ops[30]
+	OpListEventSourceMappings            = Service.Ops[31]
+	OpListFunctionEventInvokeConfigs     = Service.Ops[32]
+	OpListFunctions                      = Service.Ops[33]
+	OpListLayerVersions                  = Service.Ops[34]
+	OpListLayers                         = Service.Ops[35]
+	OpListProvisionedConcurrencyConfigs  = Service.Ops[36]
+	OpListTags                           = Service.Ops[37]
+	OpListVersionsByFunction             = Service.Ops[38]
+	OpPublishLayerVersion                = Service.Ops[39]
+	OpPublishVersion                     = Service.Ops[40]
+	OpPutFunctionConcurrency             = Service.Ops[41]
+	OpPutFunctionEventInvokeConfig       = Service.Ops[42]
+	OpPutFunctionRecursionConfig         = Service.Ops[43]
+	OpPutProvisionedConcurrencyConfig    = Service.Ops[44]
+	OpPutRuntimeManagementConfig         = Service.Ops[45]
+	OpRemoveLayerVersionPermission       = Service.Ops[46]
+	OpRemovePermission                   = Service.Ops[47]
+	OpTagResource                        = Service.Ops[48]
+	OpUntagResource                      = Service.Ops[49]
+	OpUpdateAlias                        = Service.Ops[50]
+	OpUpdateEventSourceMapping           = Service.Ops[51]
+	OpUpdateFunctionCode                 = Service.Ops[52]
+	OpUpdateFunctionConfiguration        = Service.Ops[53]
+	OpUpdateFunctionEventInvokeConfig    = Service.Ops[54]
 )

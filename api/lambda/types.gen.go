@@ -180,6 +180,11 @@ type DeleteEventSourceMappingInput struct {
 	UUID *string `wire:"UUID,label" check:"required"`
 }
 
+// DeleteFunctionCodeSigningConfigInput is the input of DeleteFunctionCodeSigningConfig.
+type DeleteFunctionCodeSigningConfigInput struct {
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+}
+
 // DeleteFunctionConcurrencyInput is the input of DeleteFunctionConcurrency.
 type DeleteFunctionConcurrencyInput struct {
 	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
@@ -415,6 +420,17 @@ type GetAliasInput struct {
 // GetEventSourceMappingInput is the input of GetEventSourceMapping.
 type GetEventSourceMappingInput struct {
 	UUID *string `wire:"UUID,label" check:"required"`
+}
+
+// GetFunctionCodeSigningConfigInput is the input of GetFunctionCodeSigningConfig.
+type GetFunctionCodeSigningConfigInput struct {
+	FunctionName *string `wire:"FunctionName,label" check:"required,min=1,max=256,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
+}
+
+// GetFunctionCodeSigningConfigOutput is the answer of GetFunctionCodeSigningConfig.
+type GetFunctionCodeSigningConfigOutput struct {
+	CodeSigningConfigArn *string `wire:"CodeSigningConfigArn" check:"required,min=0,max=200,pattern=arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}"`
+	FunctionName         *string `wire:"FunctionName" check:"required,min=1,max=140,pattern=(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"`
 }
 
 // GetFunctionConcurrencyInput is the input of GetFunctionConcurrency.
@@ -1145,6 +1161,11 @@ type DeleteAliasOutput struct {
 
 // DeleteEventSourceMappingOutput is the shared shape EventSourceMappingConfiguration.
 type DeleteEventSourceMappingOutput = EventSourceMappingConfiguration
+
+// DeleteFunctionCodeSigningConfigOutput is empty.
+type DeleteFunctionCodeSigningConfigOutput struct {
+	_ struct{} `shape:"none"`
+}
 
 // DeleteFunctionConcurrencyOutput is empty.
 type DeleteFunctionConcurrencyOutput struct {

@@ -387,6 +387,19 @@ func TestRecordedErrors(t *testing.T) {
 			return err
 		}, none + "Function not found: " + fnArn + "nope"},
 
+		{"code signing: no such function", func() error {
+			_, err := w.GetFunctionCodeSigningConfig(ctx, &api.GetFunctionCodeSigningConfigInput{FunctionName: new("nope")})
+			return err
+		}, none + "Function not found: " + fnArn + "nope"},
+		{"code signing: removed from no such function", func() error {
+			_, err := w.DeleteFunctionCodeSigningConfig(ctx, &api.DeleteFunctionCodeSigningConfigInput{FunctionName: new("nope")})
+			return err
+		}, none + "Function not found: " + fnArn + "nope"},
+		{"code signing: of an alias", func() error {
+			_, err := w.GetFunctionCodeSigningConfig(ctx, &api.GetFunctionCodeSigningConfigInput{FunctionName: new("f:live")})
+			return err
+		}, whole},
+
 		{"invoke config: no such function", put("doesnotexist", "", nil), none + "The function doesn't exist."},
 		{"invoke config: no such function, by ARN", put(fnArn+"doesnotexist", "", nil), none + "The function doesn't exist."},
 		{"invoke config: no such alias", put("f", "customdoesnotexist", nil), none + "The function doesn't exist."},

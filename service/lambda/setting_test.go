@@ -177,6 +177,17 @@ func TestRuntimeManagementAndRecursion(t *testing.T) {
 	}
 }
 
+// A function has no code signing configuration, and removing it is no error.
+func TestNoCodeSigning(t *testing.T) {
+	w := newWorld(t)
+	w.create("f")
+	for range 2 {
+		got := must(w.GetFunctionCodeSigningConfig(w.ctx, &api.GetFunctionCodeSigningConfigInput{FunctionName: new(fnArn + "f")}))(t)
+		sameJSON(t, got, `{}`)
+		must(w.DeleteFunctionCodeSigningConfig(w.ctx, &api.DeleteFunctionCodeSigningConfigInput{FunctionName: new("f")}))(t)
+	}
+}
+
 // Whatever was done, the books say what the rows say, and the blobs are those that the rows need.
 func TestBooksAreKept(t *testing.T) {
 	w := newWorld(t)
