@@ -436,6 +436,9 @@ func TestTagsOfMap(t *testing.T) {
 	if got, ok := m.tagKeys(in); !ok || !slices.Equal(got, []string{"B", "b"}) {
 		t.Errorf("keys %q", got)
 	}
+	if got, ok := m.tagKeys(&struct{ Tags []string }{[]string{"b", "a"}}); !ok || !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("keys of a list of them %q", got)
+	}
 	if got, ok := m.tagKeys(nil); ok {
 		t.Errorf("keys of nothing %q", got)
 	}

@@ -20,16 +20,19 @@ func (t *tagMembers) plan(in reflect.Type) *tagPlan {
 	if known, ok := t.m.Load(in); ok {
 		return known.(*tagPlan)
 	}
-	p := &tagPlan{}
+	p, keyList := &tagPlan{}, reflect.TypeFor[[]string]()
 	for i := range in.NumField() {
 		f := in.Field(i)
 		switch f.Name {
 		case "Tags", "TagsList", "TagList", "TagSet":
-			if f.Type == reflect.TypeFor[map[string]string]() || isTagList(f.Type) {
+			switch {
+			case f.Type == reflect.TypeFor[map[string]string]() || isTagList(f.Type):
 				p.tags = append(p.tags, i)
+			case f.Type == keyList: // as UntagLogGroup calls its keys
+				p.keys = append(p.keys, i)
 			}
 		case "TagKeys":
-			if f.Type == reflect.TypeFor[[]string]() {
+			if f.Type == keyList {
 				p.keys = append(p.keys, i)
 			}
 		}

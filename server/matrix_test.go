@@ -228,6 +228,7 @@ func (m *matrix) seed() {
 			"accessanalyzer:PrincipalArn":  "arn:aws:iam::" + matrixAccount + ":role/assumed",
 			"accessanalyzer:AccessRole":    "arn:aws:iam::" + matrixAccount + ":role/assumed",
 			"accessanalyzer:CloudTrailArn": "arn:aws:cloudtrail:us-east-1:" + matrixAccount + ":trail/sample",
+			"logs:ResourceArn":             "arn:aws:logs:us-east-1:" + matrixAccount + ":log-group:sample",
 		}
 		if out := m.root("kms", "CreateKey", nil); out.IsValid() {
 			key := out.FieldByName("KeyMetadata").Elem().FieldByName("Arn").Elem().String()

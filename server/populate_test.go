@@ -172,14 +172,16 @@ func emptyZip(t *testing.T) []byte {
 
 // makeLogs makes a group with a stream with a line.
 func (w *world) makeLogs(a *tenant) {
-	a.do("logs:CreateLogGroup", members{"LogGroupName": marker})
+	a.do("logs:CreateLogGroup", members{"LogGroupName": marker, "Tags": map[string]string{"k": marker}})
 	a.do("logs:CreateLogStream", members{"LogGroupName": marker, "LogStreamName": marker})
 	a.do("logs:PutLogEvents", members{
 		"LogGroupName": marker, "LogStreamName": marker,
 		"LogEvents": &logsapi.InputLogEvent{Message: new(marker), Timestamp: new(time.Now().UnixMilli())},
 	})
-	w.add(spelling{"logs:LogGroupName": marker, "logs:LogStreamName": marker}, nil)
-	group := aws.NewARN("logs", "us-east-1", a.account, "log-group:"+marker).String()
+	group := logsapi.GroupARN("us-east-1", a.account, marker).String()
+	w.add(spelling{
+		"logs:LogGroupName": marker, "logs:LogStreamName": marker, "logs:ResourceArn": group, "logs:TagKeys": "k", "logs:UntagLogGroup:Tags": "k",
+	}, spelling{"logs:ResourceArn": group + ":*"})
 	for op, member := range map[string]string{
 		"DescribeLogStreams": "LogGroupIdentifier", "FilterLogEvents": "LogGroupIdentifier", "GetLogEvents": "LogGroupIdentifier",
 		"DescribeLogGroups": "LogGroupIdentifiers",

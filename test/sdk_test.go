@@ -46,6 +46,12 @@ func TestBoto3(t *testing.T) {
 	s.script(t, python, "boto3_flow.py", helloPackage(t), s.mark)
 }
 
+// TestBoto3LogTags: tags of log groups, and policies that go by them.
+func TestBoto3LogTags(t *testing.T) {
+	python := tool(t, "py", "bin", "python")
+	startServer(t).script(t, python, "boto3_logtags.py")
+}
+
 func TestJavaScriptSDK(t *testing.T) {
 	s, sdk := sharedServer(t), tool(t, "js", "node_modules", "@aws-sdk", "client-lambda")
 	s.script(t, "node", "js_flow.mjs", filepath.Join(sdk, "..", "..", ".."), helloPackage(t), s.mark)

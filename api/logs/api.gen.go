@@ -19,8 +19,14 @@ type API interface {
 	DescribeLogStreams(ctx context.Context, in *DescribeLogStreamsInput) (*DescribeLogStreamsOutput, error)
 	FilterLogEvents(ctx context.Context, in *FilterLogEventsInput) (*FilterLogEventsOutput, error)
 	GetLogEvents(ctx context.Context, in *GetLogEventsInput) (*GetLogEventsOutput, error)
+	ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error)
+	ListTagsLogGroup(ctx context.Context, in *ListTagsLogGroupInput) (*ListTagsLogGroupOutput, error)
 	PutLogEvents(ctx context.Context, in *PutLogEventsInput) (*PutLogEventsOutput, error)
 	PutRetentionPolicy(ctx context.Context, in *PutRetentionPolicyInput) (*PutRetentionPolicyOutput, error)
+	TagLogGroup(ctx context.Context, in *TagLogGroupInput) (*TagLogGroupOutput, error)
+	TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error)
+	UntagLogGroup(ctx context.Context, in *UntagLogGroupInput) (*UntagLogGroupOutput, error)
+	UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error)
 }
 
 // Client calls the service in this process, by a Doer that authorizes and audits like the front door does.
@@ -89,6 +95,16 @@ func (c *Client) GetLogEvents(ctx context.Context, in *GetLogEventsInput) (*GetL
 	return do[GetLogEventsOutput](ctx, c.doer, OpGetLogEvents, in)
 }
 
+// ListTagsForResource calls the op of that name.
+func (c *Client) ListTagsForResource(ctx context.Context, in *ListTagsForResourceInput) (*ListTagsForResourceOutput, error) {
+	return do[ListTagsForResourceOutput](ctx, c.doer, OpListTagsForResource, in)
+}
+
+// ListTagsLogGroup calls the op of that name.
+func (c *Client) ListTagsLogGroup(ctx context.Context, in *ListTagsLogGroupInput) (*ListTagsLogGroupOutput, error) {
+	return do[ListTagsLogGroupOutput](ctx, c.doer, OpListTagsLogGroup, in)
+}
+
 // PutLogEvents calls the op of that name.
 func (c *Client) PutLogEvents(ctx context.Context, in *PutLogEventsInput) (*PutLogEventsOutput, error) {
 	return do[PutLogEventsOutput](ctx, c.doer, OpPutLogEvents, in)
@@ -97,4 +113,24 @@ func (c *Client) PutLogEvents(ctx context.Context, in *PutLogEventsInput) (*PutL
 // PutRetentionPolicy calls the op of that name.
 func (c *Client) PutRetentionPolicy(ctx context.Context, in *PutRetentionPolicyInput) (*PutRetentionPolicyOutput, error) {
 	return do[PutRetentionPolicyOutput](ctx, c.doer, OpPutRetentionPolicy, in)
+}
+
+// TagLogGroup calls the op of that name.
+func (c *Client) TagLogGroup(ctx context.Context, in *TagLogGroupInput) (*TagLogGroupOutput, error) {
+	return do[TagLogGroupOutput](ctx, c.doer, OpTagLogGroup, in)
+}
+
+// TagResource calls the op of that name.
+func (c *Client) TagResource(ctx context.Context, in *TagResourceInput) (*TagResourceOutput, error) {
+	return do[TagResourceOutput](ctx, c.doer, OpTagResource, in)
+}
+
+// UntagLogGroup calls the op of that name.
+func (c *Client) UntagLogGroup(ctx context.Context, in *UntagLogGroupInput) (*UntagLogGroupOutput, error) {
+	return do[UntagLogGroupOutput](ctx, c.doer, OpUntagLogGroup, in)
+}
+
+// UntagResource calls the op of that name.
+func (c *Client) UntagResource(ctx context.Context, in *UntagResourceInput) (*UntagResourceOutput, error) {
+	return do[UntagResourceOutput](ctx, c.doer, OpUntagResource, in)
 }

@@ -16,6 +16,7 @@ var (
 	ErrResourceAlreadyExists = &aws.ErrorType{Code: "ResourceAlreadyExistsException", Status: 400, MessageAs: "message"}
 	ErrResourceNotFound      = &aws.ErrorType{Code: "ResourceNotFoundException", Status: 400, MessageAs: "message"}
 	ErrServiceUnavailable    = &aws.ErrorType{Code: "ServiceUnavailableException", Status: 500, Server: true, MessageAs: "message"}
+	ErrTooManyTags           = &aws.ErrorType{Code: "TooManyTagsException", Status: 400, MessageAs: "message"}
 	ErrUnrecognizedClient    = &aws.ErrorType{Code: "UnrecognizedClientException", Status: 400, MessageAs: "message"}
 	ErrValidation            = &aws.ErrorType{Code: "ValidationException", Status: 400, MessageAs: "message"}
 )

@@ -90,8 +90,6 @@ func newService() *aws.Service {
 			{Name: "ListLogGroupsForQuery", Method: "POST", URI: "/"},
 			{Name: "ListScheduledQueries", Method: "POST", URI: "/"},
 			{Name: "ListSourcesForS3TableIntegration", Method: "POST", URI: "/"},
-			{Name: "ListTagsForResource", Method: "POST", URI: "/"},
-			{Name: "ListTagsLogGroup", Method: "POST", URI: "/"},
 			{Name: "PutAccountPolicy", Method: "POST", URI: "/"},
 			{Name: "PutBearerTokenAuthentication", Method: "POST", URI: "/"},
 			{Name: "PutDataProtectionPolicy", Method: "POST", URI: "/"},
@@ -111,12 +109,8 @@ func newService() *aws.Service {
 			{Name: "StartLiveTail", Method: "POST", URI: "/"},
 			{Name: "StartQuery", Method: "POST", URI: "/"},
 			{Name: "StopQuery", Method: "POST", URI: "/"},
-			{Name: "TagLogGroup", Method: "POST", URI: "/"},
-			{Name: "TagResource", Method: "POST", URI: "/"},
 			{Name: "TestMetricFilter", Method: "POST", URI: "/"},
 			{Name: "TestTransformer", Method: "POST", URI: "/"},
-			{Name: "UntagLogGroup", Method: "POST", URI: "/"},
-			{Name: "UntagResource", Method: "POST", URI: "/"},
 			{Name: "UpdateAnomaly", Method: "POST", URI: "/"},
 			{Name: "UpdateDeliveryConfiguration", Method: "POST", URI: "/"},
 			{Name: "UpdateLogAnomalyDetector", Method: "POST", URI: "/"},
@@ -124,7 +118,7 @@ func newService() *aws.Service {
 			{Name: "UpdateScheduledQuery", Method: "POST", URI: "/"},
 		},
 	}
-	s.Ops = make([]*aws.Op, 0, 11)
+	s.Ops = make([]*aws.Op, 0, 17)
 	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
 		Name:    "CreateLogGroup",
@@ -304,6 +298,44 @@ func newService() *aws.Service {
 	})
 	s.Ops = append(s.Ops, &aws.Op{
 		Service: s,
+		Name:    "ListTagsForResource",
+		Method:  "POST",
+		URI:     "/",
+		Status:  200,
+		Action:  "logs:ListTagsForResource",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*ListTagsForResourceInput)
+			return taggedARN(aws.CallFrom(ctx), in.ResourceArn)
+		},
+		ReadOnly:  true,
+		NewInput:  func() any { return new(ListTagsForResourceInput) },
+		NewOutput: func() any { return new(ListTagsForResourceOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameter, ErrResourceNotFound, ErrServiceUnavailable},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).ListTagsForResource(ctx, input.(*ListTagsForResourceInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "ListTagsLogGroup",
+		Method:  "POST",
+		URI:     "/",
+		Status:  200,
+		Action:  "logs:ListTagsLogGroup",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*ListTagsLogGroupInput)
+			return logGroupARN(aws.CallFrom(ctx), in.LogGroupName)
+		},
+		ReadOnly:  true,
+		NewInput:  func() any { return new(ListTagsLogGroupInput) },
+		NewOutput: func() any { return new(ListTagsLogGroupOutput) },
+		Errors:    []*aws.ErrorType{ErrResourceNotFound, ErrServiceUnavailable},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).ListTagsLogGroup(ctx, input.(*ListTagsLogGroupInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
 		Name:    "PutLogEvents",
 		Method:  "POST",
 		URI:     "/",
@@ -339,6 +371,78 @@ func newService() *aws.Service {
 			return impl.(API).PutRetentionPolicy(ctx, input.(*PutRetentionPolicyInput))
 		},
 	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "TagLogGroup",
+		Method:  "POST",
+		URI:     "/",
+		Status:  200,
+		Action:  "logs:TagLogGroup",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*TagLogGroupInput)
+			return logGroupARN(aws.CallFrom(ctx), in.LogGroupName)
+		},
+		NewInput:  func() any { return new(TagLogGroupInput) },
+		NewOutput: func() any { return new(TagLogGroupOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameter, ErrResourceNotFound},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).TagLogGroup(ctx, input.(*TagLogGroupInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "TagResource",
+		Method:  "POST",
+		URI:     "/",
+		Status:  200,
+		Action:  "logs:TagResource",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*TagResourceInput)
+			return taggedARN(aws.CallFrom(ctx), in.ResourceArn)
+		},
+		NewInput:  func() any { return new(TagResourceInput) },
+		NewOutput: func() any { return new(TagResourceOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameter, ErrResourceNotFound, ErrServiceUnavailable, ErrTooManyTags},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).TagResource(ctx, input.(*TagResourceInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "UntagLogGroup",
+		Method:  "POST",
+		URI:     "/",
+		Status:  200,
+		Action:  "logs:UntagLogGroup",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*UntagLogGroupInput)
+			return logGroupARN(aws.CallFrom(ctx), in.LogGroupName)
+		},
+		NewInput:  func() any { return new(UntagLogGroupInput) },
+		NewOutput: func() any { return new(UntagLogGroupOutput) },
+		Errors:    []*aws.ErrorType{ErrResourceNotFound},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).UntagLogGroup(ctx, input.(*UntagLogGroupInput))
+		},
+	})
+	s.Ops = append(s.Ops, &aws.Op{
+		Service: s,
+		Name:    "UntagResource",
+		Method:  "POST",
+		URI:     "/",
+		Status:  200,
+		Action:  "logs:UntagResource",
+		Resources: func(ctx context.Context, _, input any) ([]string, error) {
+			in := input.(*UntagResourceInput)
+			return taggedARN(aws.CallFrom(ctx), in.ResourceArn)
+		},
+		NewInput:  func() any { return new(UntagResourceInput) },
+		NewOutput: func() any { return new(UntagResourceOutput) },
+		Errors:    []*aws.ErrorType{ErrInvalidParameter, ErrResourceNotFound, ErrServiceUnavailable},
+		Call: func(ctx context.Context, impl, input any) (any, error) {
+			return impl.(API).UntagResource(ctx, input.(*UntagResourceInput))
+		},
+	})
 	return s
 }
 
@@ -353,6 +457,12 @@ var (
 	OpDescribeLogStreams    = Service.Ops[6]
 	OpFilterLogEvents       = Service.Ops[7]
 	OpGetLogEvents          = Service.Ops[8]
-	OpPutLogEvents          = Service.Ops[9]
-	OpPutRetentionPolicy    = Service.Ops[10]
+	OpListTagsForResource   = Service.Ops[9]
+	OpListTagsLogGroup      = Service.Ops[10]
+	OpPutLogEvents          = Service.Ops[11]
+	OpPutRetentionPolicy    = Service.Ops[12]
+	OpTagLogGroup           = Service.Ops[13]
+	OpTagResource           = Service.Ops[14]
+	OpUntagLogGroup         = Service.Ops[15]
+	OpUntagResource         = Service.Ops[16]
 )

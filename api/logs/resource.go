@@ -6,6 +6,36 @@ import (
 	"github.com/enfold-run/enfold/aws"
 )
 
+// GroupARN is the ARN of a log group, with nothing after the name.
+func GroupARN(region, account, name string) aws.ARN {
+	return aws.NewARN("logs", region, account, groupPrefix+name)
+}
+
+// groupPrefix begins the resource of a log group's ARN.
+const groupPrefix = "log-group:"
+
+// ParseGroupARN splits the ARN of a log group, with or without ":*" at its end, into where the group is and its name; ok is false for
+// what is none, that of a stream too.
+func ParseGroupARN(s string) (arn aws.ARN, name string, ok bool) {
+	arn, err := aws.ParseARN(strings.TrimSuffix(s, ":*"))
+	name, isGroup := strings.CutPrefix(arn.Resource, groupPrefix)
+	if err != nil || !isGroup || arn.Service != "logs" || name == "" || strings.Contains(name, ":") {
+		return aws.ARN{}, "", false
+	}
+	return arn, name, true
+}
+
+// taggedARN is the ARN that the ops about tags by ARN are authorized on: without the ":log-stream:" that all others have.
+// See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html.
+func taggedARN(_ *aws.Call, arn *string) ([]string, error) {
+	if arn != nil {
+		if group, _, ok := ParseGroupARN(*arn); ok {
+			return []string{group.String()}, nil
+		}
+	}
+	return nil, ErrValidation.New("Invalid resourceArn")
+}
+
 // logGroupARN is the ARN that a call on a log group is authorized on. AWS ends it with ":log-stream:" and nothing after
 // it, so that a policy may name the group with or without ":*".
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html.
@@ -33,5 +63,5 @@ func groupARN(call *aws.Call, name *string, identifier []*string) string {
 	if strings.HasPrefix(group, "arn:") {
 		return strings.TrimSuffix(group, ":*")
 	}
-	return aws.NewARN("logs", call.Region, call.Account, "log-group:"+group).String()
+	return GroupARN(call.Region, call.Account, group).String()
 }

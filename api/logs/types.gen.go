@@ -131,6 +131,26 @@ type InputLogEvent struct {
 	Message   *string `wire:"message" check:"required,min=1"`
 }
 
+// ListTagsForResourceInput is the input of ListTagsForResource.
+type ListTagsForResourceInput struct {
+	ResourceArn *string `wire:"resourceArn" check:"required,min=1,max=1011"`
+}
+
+// ListTagsForResourceOutput is the answer of ListTagsForResource.
+type ListTagsForResourceOutput struct {
+	Tags map[string]string `wire:"tags" check:"min=1,max=50" check.k:"min=1,max=128,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" check.v:"max=256,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"`
+}
+
+// ListTagsLogGroupInput is the input of ListTagsLogGroup.
+type ListTagsLogGroupInput struct {
+	LogGroupName *string `wire:"logGroupName" check:"required,min=1,max=512,pattern=[\\.\\-_/#A-Za-z0-9]+"`
+}
+
+// ListTagsLogGroupOutput is the answer of ListTagsLogGroup.
+type ListTagsLogGroupOutput struct {
+	Tags map[string]string `wire:"tags" check:"min=1,max=50" check.k:"min=1,max=128,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" check.v:"max=256,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"`
+}
+
 // LogGroup is the shape LogGroup of the model.
 type LogGroup struct {
 	LogGroupName                     *string  `wire:"logGroupName" check:"min=1,max=512,pattern=[\\.\\-_/#A-Za-z0-9]+"`
@@ -207,6 +227,30 @@ type SearchedLogStream struct {
 	SearchedCompletely *bool   `wire:"searchedCompletely"`
 }
 
+// TagLogGroupInput is the input of TagLogGroup.
+type TagLogGroupInput struct {
+	LogGroupName *string           `wire:"logGroupName" check:"required,min=1,max=512,pattern=[\\.\\-_/#A-Za-z0-9]+"`
+	Tags         map[string]string `wire:"tags" check:"required,min=1,max=50" check.k:"min=1,max=128,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" check.v:"max=256,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"`
+}
+
+// TagResourceInput is the input of TagResource.
+type TagResourceInput struct {
+	ResourceArn *string           `wire:"resourceArn" check:"required,min=1,max=1011"`
+	Tags        map[string]string `wire:"tags" check:"required,min=1,max=50" check.k:"min=1,max=128,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$" check.v:"max=256,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"`
+}
+
+// UntagLogGroupInput is the input of UntagLogGroup.
+type UntagLogGroupInput struct {
+	LogGroupName *string  `wire:"logGroupName" check:"required,min=1,max=512,pattern=[\\.\\-_/#A-Za-z0-9]+"`
+	Tags         []string `wire:"tags" check:"required,min=1" check.e:"min=1,max=128,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$"`
+}
+
+// UntagResourceInput is the input of UntagResource.
+type UntagResourceInput struct {
+	ResourceArn *string  `wire:"resourceArn" check:"required,min=1,max=1011"`
+	TagKeys     []string `wire:"tagKeys" check:"required,min=0,max=50" check.e:"min=1,max=128,pattern=^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$"`
+}
+
 // CreateLogGroupOutput is empty.
 type CreateLogGroupOutput struct {
 	_ struct{} `shape:"none"`
@@ -234,6 +278,26 @@ type DeleteRetentionPolicyOutput struct {
 
 // PutRetentionPolicyOutput is empty.
 type PutRetentionPolicyOutput struct {
+	_ struct{} `shape:"none"`
+}
+
+// TagLogGroupOutput is empty.
+type TagLogGroupOutput struct {
+	_ struct{} `shape:"none"`
+}
+
+// TagResourceOutput is empty.
+type TagResourceOutput struct {
+	_ struct{} `shape:"none"`
+}
+
+// UntagLogGroupOutput is empty.
+type UntagLogGroupOutput struct {
+	_ struct{} `shape:"none"`
+}
+
+// UntagResourceOutput is empty.
+type UntagResourceOutput struct {
 	_ struct{} `shape:"none"`
 }
 

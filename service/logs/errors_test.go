@@ -98,6 +98,48 @@ func TestErrors(t *testing.T) {
 		{"streams of a bucket", func() (any, error) {
 			return f.DescribeLogStreams(f.ctx, &api.DescribeLogStreamsInput{LogGroupIdentifier: new("arn:aws:s3:::g")})
 		}, "InvalidParameterException: arn:aws:s3:::g is not a valid log group identifier"},
+		{"streams of a stream", func() (any, error) {
+			return f.DescribeLogStreams(f.ctx, &api.DescribeLogStreamsInput{LogGroupIdentifier: new(groupARN(f.scope(), "g:log-stream:s"))})
+		}, "InvalidParameterException: " + groupARN(f.scope(), "g:log-stream:s") + " is not a valid log group identifier"},
+		{"tags of nowhere", func() (any, error) {
+			return f.ListTagsForResource(f.ctx, &api.ListTagsForResourceInput{ResourceArn: new("arn:aws:logs:::log-group:g")})
+		}, noGroup},
+		{"tag no group", func() (any, error) {
+			return f.TagResource(f.ctx, &api.TagResourceInput{ResourceArn: new(groupARN(f.scope(), "x")), Tags: map[string]string{"k": "v"}})
+		}, noGroup},
+		{"tag no group by name", func() (any, error) {
+			return f.TagLogGroup(f.ctx, &api.TagLogGroupInput{LogGroupName: new("x"), Tags: map[string]string{"k": "v"}})
+		}, noGroup},
+		{"untag no group", func() (any, error) {
+			return f.UntagResource(f.ctx, &api.UntagResourceInput{ResourceArn: new(groupARN(f.scope(), "x")), TagKeys: []string{"k"}})
+		}, noGroup},
+		{"untag no group by name", func() (any, error) {
+			return f.UntagLogGroup(f.ctx, &api.UntagLogGroupInput{LogGroupName: new("x"), Tags: []string{"k"}})
+		}, noGroup},
+		{"tags of no group", func() (any, error) {
+			return f.ListTagsForResource(f.ctx, &api.ListTagsForResourceInput{ResourceArn: new(groupARN(f.scope(), "x"))})
+		}, noGroup},
+		{"tags of no group by name", func() (any, error) {
+			return f.ListTagsLogGroup(f.ctx, &api.ListTagsLogGroupInput{LogGroupName: new("x")})
+		}, noGroup},
+		{"tags of a group far away", func() (any, error) {
+			return f.ListTagsForResource(f.ctx, &api.ListTagsForResourceInput{ResourceArn: new("arn:aws:logs:eu-west-1:000000000000:log-group:g")})
+		}, noGroup},
+		{"tags of somebody else's group", func() (any, error) {
+			return f.ListTagsForResource(f.ctx, &api.ListTagsForResourceInput{ResourceArn: new("arn:aws:logs:us-east-1:111111111111:log-group:g")})
+		}, noGroup},
+		{"tags of a stream", func() (any, error) {
+			return f.ListTagsForResource(f.ctx, &api.ListTagsForResourceInput{ResourceArn: new(groupARN(f.scope(), "g:log-stream:s"))})
+		}, "ValidationException: Invalid resourceArn"},
+		{"a new group with a reserved tag", func() (any, error) {
+			return f.CreateLogGroup(f.ctx, &api.CreateLogGroupInput{LogGroupName: new("r"), Tags: map[string]string{"aws:k": "v"}})
+		}, "InvalidParameterException: Tag keys that begin with aws: are reserved: aws:k"},
+		{"a reserved tag", func() (any, error) {
+			return f.TagResource(f.ctx, &api.TagResourceInput{ResourceArn: new(groupARN(f.scope(), "g")), Tags: map[string]string{"AWS:k": "v"}})
+		}, "InvalidParameterException: Tag keys that begin with aws: are reserved: AWS:k"},
+		{"a reserved tag by name", func() (any, error) {
+			return f.TagLogGroup(f.ctx, &api.TagLogGroupInput{LogGroupName: new("g"), Tags: map[string]string{"aws:": "v"}})
+		}, "InvalidParameterException: Tag keys that begin with aws: are reserved: aws:"},
 		{"put to no group", func() (any, error) {
 			return f.PutLogEvents(f.ctx, &api.PutLogEventsInput{LogGroupName: new("x"), LogStreamName: new("s"), LogEvents: one})
 		}, noGroup},

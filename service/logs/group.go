@@ -28,6 +28,9 @@ func (s *Service) CreateLogGroup(ctx context.Context, in *api.CreateLogGroupInpu
 	case in.DeletionProtectionEnabled != nil && *in.DeletionProtectionEnabled:
 		return nil, aws.ErrNotImplemented.New("CreateLogGroup with deletionProtectionEnabled is not implemented")
 	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
 	row := groupRow{ID: fmt.Sprintf("%016x", newID()), Created: s.millis(), Class: api.LogGroupClassStandard, Tags: in.Tags}
 	if in.LogGroupClass != nil {
 		row.Class = *in.LogGroupClass
@@ -137,7 +140,7 @@ func describeGroup(sc store.Scope, name string, row groupRow) *api.LogGroup {
 }
 
 func groupARN(sc store.Scope, name string) string {
-	return aws.NewARN("logs", sc.Region, sc.Account, "log-group:"+name).String()
+	return api.GroupARN(sc.Region, sc.Account, name).String()
 }
 
 // groupOf is the group that a request names: by name or by identifier, which is a name or an ARN, but not by both.
@@ -168,9 +171,8 @@ func identifiers(call *aws.Call, list []string) ([]string, error) {
 			names = append(names, id)
 			continue
 		}
-		arn, err := aws.ParseARN(strings.TrimSuffix(id, ":*"))
-		name, ok := strings.CutPrefix(arn.Resource, "log-group:")
-		if err != nil || !ok || arn.Service != "logs" || name == "" {
+		arn, name, ok := api.ParseGroupARN(id)
+		if !ok {
 			return nil, invalid("%s is not a valid log group identifier", id)
 		}
 		if arn.Account != call.Account || arn.Region != call.Region {
