@@ -25,11 +25,19 @@ func ParseGroupARN(s string) (arn aws.ARN, name string, ok bool) {
 	return arn, name, true
 }
 
+// ParseTaggedARN is ParseGroupARN as the ops about tags have it: they take no ":*" at the end, though DescribeLogGroups shows it.
+func ParseTaggedARN(s string) (group aws.ARN, name string, ok bool) {
+	if strings.HasSuffix(s, ":*") {
+		return aws.ARN{}, "", false
+	}
+	return ParseGroupARN(s)
+}
+
 // taggedARN is the ARN that the ops about tags by ARN are authorized on: without the ":log-stream:" that all others have.
 // See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html.
 func taggedARN(_ *aws.Call, arn *string) ([]string, error) {
 	if arn != nil {
-		if group, _, ok := ParseGroupARN(*arn); ok {
+		if group, _, ok := ParseTaggedARN(*arn); ok {
 			return []string{group.String()}, nil
 		}
 	}

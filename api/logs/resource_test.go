@@ -24,7 +24,7 @@ func TestResources(t *testing.T) {
 		},
 		{OpTagLogGroup, &TagLogGroupInput{LogGroupName: new("/g")}, "arn:aws:logs:us-east-1:000000000000:log-group:/g:log-stream:"},
 		{OpTagResource, &TagResourceInput{ResourceArn: new("arn:aws:logs:eu-west-1:111111111111:log-group:/g")}, "arn:aws:logs:eu-west-1:111111111111:log-group:/g"},
-		{OpUntagResource, &UntagResourceInput{ResourceArn: new("arn:aws:logs:us-east-1:000000000000:log-group:/g:*")}, "arn:aws:logs:us-east-1:000000000000:log-group:/g"},
+		{OpUntagResource, &UntagResourceInput{ResourceArn: new("arn:aws:logs:us-east-1:000000000000:log-group:/g")}, "arn:aws:logs:us-east-1:000000000000:log-group:/g"},
 	} {
 		got, err := tc.op.Resources(ctx, nil, tc.in)
 		if err != nil || !slices.Equal(got, []string{tc.want}) {
@@ -38,7 +38,7 @@ func TestNoGroupARN(t *testing.T) {
 	ctx := aws.WithCall(context.Background(), &aws.Call{Account: "000000000000", Region: "us-east-1"})
 	for _, arn := range []string{
 		"/g", "arn:aws:logs:us-east-1:000000000000:log-group:", "arn:aws:logs:us-east-1:000000000000:log-group:/g:log-stream:s",
-		"arn:aws:logs:us-east-1:000000000000:log-group:/g:*:*", "arn:aws:logs:us-east-1:000000000000:destination:d",
+		"arn:aws:logs:us-east-1:000000000000:log-group:/g:*:*", "arn:aws:logs:us-east-1:000000000000:log-group:/g:*", "arn:aws:logs:us-east-1:000000000000:destination:d",
 		"arn:aws:sqs:us-east-1:000000000000:log-group:/g",
 	} {
 		got, err := OpListTagsForResource.Resources(ctx, nil, &ListTagsForResourceInput{ResourceArn: &arn})

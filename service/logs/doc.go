@@ -15,7 +15,6 @@
 //
 // Groups have tags, and policies may ask for those (aws:ResourceTag); streams have none.
 //
-// Not like AWS: the ops about tags also take the ARN with ":*" at its end, as DescribeLogGroups shows it, which AWS refuses. A
-// group's storedBytes is as of the last sweep, and a stream's timestamps are exact instead of eventually consistent. A question
+// Not like AWS: a group's storedBytes is as of the last sweep, and a stream's timestamps are exact instead of eventually consistent. A question
 // mark before a term has no effect in a pattern that also has terms without one, as AWS documents.
 package logs

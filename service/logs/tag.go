@@ -93,7 +93,7 @@ func namedGroup(ctx context.Context, name *string) groupKey {
 
 // tagged is the group of an ARN. One of another account or region does not exist here.
 func tagged(ctx context.Context, arn *string) (groupKey, error) {
-	group, name, ok := api.ParseGroupARN(*arn)
+	group, name, ok := api.ParseTaggedARN(*arn)
 	if !ok {
 		return groupKey{}, api.ErrValidation.New("Invalid resourceArn")
 	}
