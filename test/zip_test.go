@@ -41,7 +41,7 @@ func TestHostilePackages(t *testing.T) {
 		{"up and out", zipOf(t, boot, file{"../../escaped", []byte("x"), 0}), broken},
 		{"hidden up and out", zipOf(t, boot, file{"a/b/../../../../escaped", []byte("x"), 0}), broken},
 		{"absolute", zipOf(t, boot, file{outside, []byte("x"), 0}), broken},
-		{"backslashes", zipOf(t, boot, file{`..\..\escaped`, []byte("x"), 0}), broken},
+		{"up and out after a backslash", zipOf(t, boot, file{`a\b/../../escaped`, []byte("x"), 0}), broken},
 		{"a link out", zipOf(t, boot, file{"link", []byte("/etc/passwd"), os.ModeSymlink | 0o777}), broken},
 		{"through a link", zipOf(t, boot, file{"dir", []byte(".."), os.ModeSymlink | 0o777}, file{"dir/escaped", []byte("x"), 0}), broken},
 		{"the same name twice", zipOf(t, boot, file{"a", []byte("1"), 0}, file{"a", []byte("2"), 0}), broken},

@@ -77,7 +77,7 @@
 // create-function followed by invoke works without a waiter.
 //
 // A runtime has one version, the host's; RuntimeVersionArn stands for it. Files of a package are made readable for everybody
-// and get no set-user-ID bits. Packages with more than 100,000 entries, with names longer than 1,024 bytes or with backslashes,
+// and get no set-user-ID bits. Packages with more than 100,000 entries, with names longer than 1,024 bytes,
 // with more than 64 directories in a row, or with links that lead out of the package or are absolute, do not unpack.
 //
 // SnapStart needs sandboxes that can be stored, those of gVisor; where there are none it is refused. Its memory in the snapshot is not

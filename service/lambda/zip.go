@@ -114,12 +114,13 @@ func checkEntry(f *zip.File) (zipEntry, error) {
 	return zipEntry{name: name, file: f, mode: 0o644}, nil
 }
 
-// cleanEntryName is the entry's path below the root: never absolute, never through "..", never too long or too deep.
+// cleanEntryName is the entry's path below the root: never absolute, never through "..", never too long or too deep. A backslash is a
+// character like others, as on AWS, unless this host takes it for the end of a directory's name.
 func cleanEntryName(name string) (string, error) {
 	switch {
 	case len(name) > maxZipPath:
 		return "", badZip("entry name longer than 1024 bytes")
-	case name == "" || strings.HasPrefix(name, "/") || strings.ContainsAny(name, "\x00\\"):
+	case name == "" || strings.HasPrefix(name, "/") || strings.Contains(name, "\x00") || os.PathSeparator != '/' && strings.ContainsRune(name, os.PathSeparator):
 		return "", badZip("bad entry name " + quote(name))
 	}
 	depth := 0

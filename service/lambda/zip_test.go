@@ -101,6 +101,32 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
+// TestUnpackBackslashes: tools of Windows put them where directories end, and Linux, as on AWS, has them in the names of files. They are
+// no way anywhere, and what they are in is another name than the one with slashes.
+func TestUnpackBackslashes(t *testing.T) {
+	names := []string{`lib\a.py`, "lib/a.py", `..\..\x`, `\etc\passwd`, `C:\x`, `\`, `a\..\b/c`}
+	var parts []part
+	for _, name := range names {
+		parts = append(parts, part{name: name, body: "of " + name})
+	}
+	dir, _, err := unpack(t, archive(t, append(parts, part{name: "here", body: `..\..\x`, mode: link})...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if b, err := os.ReadFile(dir + "/" + name); string(b) != "of "+name {
+			t.Errorf("%s holds %q: %v", name, b, err)
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "here")); string(b) != `of ..\..\x` {
+		t.Errorf("through the link: %q %v", b, err)
+	}
+	all, err := os.ReadDir(dir)
+	if err != nil || len(all) != 8 {
+		t.Errorf("the directory holds %v, %v", all, err)
+	}
+}
+
 func TestUnpackRefuses(t *testing.T) {
 	const no = "InvalidParameterValueException: Could not unzip uploaded file. Please check your file, then try to upload again."
 	bomb := bomb(t, maxUnzipped+1)
@@ -117,7 +143,8 @@ func TestUnpackRefuses(t *testing.T) {
 		{"upwards", archive(t, part{name: "../x"}), no + ` (bad entry name "../x")`},
 		{"upwards inside", archive(t, part{name: "a/../../x"}), no + ` (bad entry name "a/../../x")`},
 		{"an absolute name", archive(t, part{name: "/etc/passwd"}), no + ` (bad entry name "/etc/passwd")`},
-		{"a backslash", archive(t, part{name: `a\b`}), no + ` (bad entry name "a\\b")`},
+		{"upwards after a backslash", archive(t, part{name: `a\b/../../x`}), no + ` (bad entry name "a\\b/../../x")`},
+		{"a link out beside backslashes", archive(t, part{name: `a\b\c`, body: "../x", mode: link}), no + ` (link out of the archive: "a\\b\\c")`},
 		{"a NUL", archive(t, part{name: "a\x00b"}), no + ` (bad entry name "a\x00b")`},
 		{"a long component", archive(t, part{name: strings.Repeat("a", 256)}), no + ` (bad entry name "` + strings.Repeat("a", 80) + `\u2026")`},
 		{"a long name", archive(t, part{name: strings.Repeat("a/", 600)}), no + " (entry name longer than 1024 bytes)"},
@@ -321,6 +348,7 @@ func FuzzZip(f *testing.F) {
 	f.Add(encrypted(f))
 	f.Add(corrupt(f))
 	f.Add(crowd(f, 3))
+	f.Add(archive(f, part{name: `..\..\x`, body: "c"}, part{name: `a\b`, body: `..\..\x`, mode: link}))
 	f.Fuzz(func(t *testing.T, data []byte) { staysInside(t, data) })
 }
 
@@ -331,6 +359,8 @@ func FuzzZipNames(f *testing.F) {
 	f.Add("a", ".", "a/b", "c", uint32(0o120777))
 	f.Add("./a", "b", "a/", "", uint32(0o40755))
 	f.Add("a", "b", "B\\c", "d", uint32(0o60666))
+	f.Add(`..\..\e`, "b", `c\d/e`, `..\f`, uint32(0o100644))
+	f.Add(`a\b/c`, `..\..`, `\`, `..`, uint32(0o120777))
 	f.Fuzz(func(t *testing.T, name1, body1, name2, body2 string, mode uint32) {
 		var b bytes.Buffer
 		w := zip.NewWriter(&b)
