@@ -56,7 +56,7 @@ func (s *Service) accept(ctx context.Context, t *target, in *api.InvokeInput) (*
 	if stopped(t, call.TraceID) {
 		return nil, errLoop
 	}
-	if call.TraceID == "" || len(call.TraceID) > maxTrace {
+	if !hasRoot(call.TraceID) {
 		call.TraceID = newTraceID(time.Now()) // the caller is told; the run counts itself
 	}
 	if len(r.Payload) > maxAsyncPayload {

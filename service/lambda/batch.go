@@ -200,7 +200,7 @@ func (f *feeder) invoke(ctx context.Context, b *batch, all []event.Record, paylo
 	f.jam.leave(b)
 	trace := ""
 	for _, rec := range all { // the batch belongs to the chain that has come round most often
-		if rec.Trace != "" && (trace == "" || loops(rec.Trace) > loops(trace)) {
+		if hasRoot(rec.Trace) && (trace == "" || loops(rec.Trace) > loops(trace)) {
 			trace = rec.Trace
 		}
 	}

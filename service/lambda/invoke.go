@@ -89,7 +89,7 @@ func newRequest(ctx context.Context, t *target, payload []byte, clientContext *s
 	if r.TraceID, err = follow(t, call.TraceID); err != nil {
 		return nil, err
 	}
-	if call.TraceID == "" {
+	if !hasRoot(call.TraceID) {
 		call.TraceID = r.TraceID // the caller is told
 	}
 	return r, nil

@@ -16,10 +16,10 @@ import (
 // its destination for failures.
 // See https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html.
 const (
-	maxLoops    = 16
-	maxTrace    = 1024 // bytes of a trace header; a longer one is not passed on
-	maxLineage  = 32   // functions in a Lineage
-	lineageMark = "Lineage="
+	maxLoops   = 16
+	maxTrace   = 1024 // bytes of a trace header; a longer one is not passed on
+	maxLineage = 32   // functions in a Lineage
+	lineageLen = 8    // digits that stand for a function in it
 )
 
 var errLoop = api.ErrRecursiveInvocation.New(
@@ -31,12 +31,12 @@ func lineageOf(functionArn string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// follow is the trace header that an invocation passes on, or errLoop. One that the caller did not send is made up.
+// follow is the trace header that an invocation passes on, or errLoop. It begins a chain of its own if the caller's has no Root.
 func follow(t *target, trace string) (string, error) {
-	if trace == "" || len(trace) > maxTrace {
-		trace = newTraceID(time.Now())
-	}
 	c := readChain(trace, t.lineage)
+	if c.rest == "" {
+		c = readChain(newTraceID(time.Now()), t.lineage)
+	}
 	if c.runs >= maxLoops && !t.loops {
 		return "", errLoop
 	}
@@ -46,7 +46,7 @@ func follow(t *target, trace string) (string, error) {
 // stopped says that a function was stopped already in the chain that a trace header belongs to. Being stopped counts like a run,
 // so that functions which tell each other that they were stopped do not do so for ever.
 func stopped(t *target, trace string) bool {
-	return len(trace) <= maxTrace && !t.loops && readChain(trace, t.lineage).runs > maxLoops
+	return !t.loops && readChain(trace, t.lineage).runs > maxLoops
 }
 
 // chain is what a trace header says of one function.
@@ -58,13 +58,12 @@ type chain struct {
 }
 
 func readChain(trace, id string) chain {
-	rest, lineage := cutLineage(trace)
+	rest, lineage := readTrace(trace)
 	c := chain{rest: rest, id: id}
 	for part := range strings.SplitSeq(lineage, "|") {
-		name, count, ok := strings.Cut(part, ":")
-		n, err := strconv.Atoi(count)
+		name, n, ok := readLoops(part)
 		switch {
-		case !ok || err != nil || n < 0 || len(name) != len(id):
+		case !ok:
 		case name == id:
 			c.runs = n
 		case len(c.others) < maxLineage:
@@ -78,7 +77,7 @@ func readChain(trace, id string) chain {
 func (c chain) another() string {
 	b := make([]byte, 0, maxTrace)
 	b = append(b, c.rest...)
-	b = append(b, ";"+lineageMark...)
+	b = append(b, ";Lineage="...)
 	for _, o := range c.others {
 		b = append(append(b, o...), '|')
 	}
@@ -86,28 +85,67 @@ func (c chain) another() string {
 	return string(strconv.AppendInt(b, int64(min(c.runs, maxLoops))+1, 10))
 }
 
-// cutLineage takes the Lineage out of a trace header.
-func cutLineage(trace string) (rest, lineage string) {
-	var others []string
+// hasRoot says that a trace header names the chain of events and calls that it is of. What another says is not believed.
+func hasRoot(trace string) bool {
+	rest, _ := readTrace(trace)
+	return rest != ""
+}
+
+// readTrace is the Root, Parent and Sampled of a trace header as far as they are well-formed, and its Lineage. Without a Root, or if
+// it is longer than maxTrace, there is nothing: a function's libraries read what they are given.
+// See https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader.
+func readTrace(trace string) (rest, lineage string) {
+	if len(trace) > maxTrace {
+		return "", ""
+	}
+	var root, parent, sampled string
 	for field := range strings.SplitSeq(trace, ";") {
-		if l, ok := strings.CutPrefix(field, lineageMark); ok {
-			lineage = l
-		} else if field != "" {
-			others = append(others, field)
+		switch name, value, _ := strings.Cut(strings.TrimSpace(field), "="); {
+		case name == "Root" && isRoot(value):
+			root = "Root=" + value
+		case name == "Parent" && isHex(value, 16):
+			parent = ";Parent=" + value
+		case name == "Sampled" && (value == "0" || value == "1"):
+			sampled = ";Sampled=" + value
+		case name == "Lineage":
+			lineage = value
 		}
 	}
-	return strings.Join(others, ";"), lineage
+	if root == "" {
+		return "", ""
+	}
+	return root + parent + sampled, lineage
+}
+
+// isRoot says that s is "1-", the time in eight hexadecimal digits, "-", and 24 more.
+func isRoot(s string) bool {
+	return len(s) == 35 && s[:2] == "1-" && isHex(s[2:10], 8) && s[10] == '-' && isHex(s[11:], 24)
+}
+
+// isHex says that s is n hexadecimal digits.
+func isHex(s string, n int) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return len(s) == n
+}
+
+// readLoops is a function of a Lineage, and how often it has run.
+func readLoops(part string) (name string, n int, ok bool) {
+	name, count, _ := strings.Cut(part, ":")
+	u, err := strconv.ParseUint(count, 10, 31)
+	return name, int(u), err == nil && isHex(name, lineageLen)
 }
 
 // loops is how often the busiest function of a trace header's Lineage has run.
 func loops(trace string) int {
 	most := 0
-	_, lineage := cutLineage(trace)
+	_, lineage := readTrace(trace)
 	for part := range strings.SplitSeq(lineage, "|") {
-		if _, count, ok := strings.Cut(part, ":"); ok {
-			if n, err := strconv.Atoi(count); err == nil {
-				most = max(most, n)
-			}
+		if _, n, ok := readLoops(part); ok {
+			most = max(most, n)
 		}
 	}
 	return most
