@@ -61,7 +61,7 @@ func (c demoCmd) Run(ctx context.Context) error {
 		}
 		rows = append(rows, row)
 	}
-	howToGoOn()
+	fmt.Print(c.howToGoOn(os.Args[0]))
 	return printTable(rows)
 }
 
@@ -199,16 +199,23 @@ func printTable(rows []outcome) error {
 
 func inMillis(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/1e6) }
 
-func howToGoOn() {
-	self := os.Args[0]
-	fmt.Printf(`
+// howToGoOn are commands that reach what the demo has deployed, whatever directory and region it was told.
+func (c demoCmd) howToGoOn(self string) string {
+	data, region := "", ""
+	if usual, err := filepath.Abs(dataFlag{}.dir()); err != nil || c.Data != "" && c.Data != usual {
+		data = " --data " + shellQuote(c.Data)
+	}
+	if c.Region != "us-east-1" {
+		region = " --region " + shellQuote(c.Region)
+	}
+	return fmt.Sprintf(`
 The functions stay deployed. To go on:
-  %[1]s serve                                  start the server
-  eval "$(%[1]s env)"                          point the AWS CLI and SDKs at it
-  aws lambda list-functions                    … and use them as always
-  %[1]s invoke demo-hello-python --payload '{"name":"you"}'
-  %[1]s logs demo-hello-python
-`, self)
+  %-44s start the server
+  %-44s point the AWS CLI and SDKs at it
+  %-44s … and use them as always
+  %s demo-hello-python --payload '{"name":"you"}'
+  %s demo-hello-python
+`, self+" serve"+data, `eval "$(`+self+" env"+data+region+`)"`, "aws lambda list-functions", self+" invoke"+data+region, self+" logs"+data+region)
 }
 
 // binariesDir is where make puts the compiled Go examples: beside the binary.
