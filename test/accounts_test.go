@@ -36,7 +36,7 @@ var tables = []*enfold.Service{
 // rootUser is that of an account of a server.
 type rootUser struct{ account, key, secret string }
 
-var accountLines = regexp.MustCompile(`(?s)# account (\d{12}) .*AWS_ACCESS_KEY_ID=(\S+)\n.*AWS_SECRET_ACCESS_KEY=(\S+)\n`)
+var accountLines = regexp.MustCompile(`(?s)# account (\d{12}) .*AWS_ACCESS_KEY_ID='(\S+)'\n.*AWS_SECRET_ACCESS_KEY='(\S+)'\n`)
 
 // newAccount makes an AWS account.
 func (s *server) newAccount(t testing.TB, name string) rootUser {

@@ -16,12 +16,13 @@ type accountCmd struct {
 
 type accountCreateCmd struct {
 	dataFlag
-	Name string `arg:"" help:"Name of the account."`
+	Name   string `arg:"" help:"Name of the account."`
+	Region string `help:"Region to export." default:"us-east-1" env:"ENFOLD_REGION"`
 }
 
 // Run prints the account as export lines, so that eval "$(enfold account create NAME)" works in it at once.
 func (c accountCreateCmd) Run(ctx context.Context) error {
-	t, err := findServer(c.dataFlag, "us-east-1")
+	t, err := findServer(c.dataFlag, c.Region)
 	if err != nil {
 		return err
 	}
@@ -38,8 +39,8 @@ func (c accountCreateCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	fmt.Printf("# account %s (%s): its root key is shown this once\n", a.ID, a.Name)
-	fmt.Printf("export AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nunset AWS_SESSION_TOKEN\n", a.AccessKeyID, a.SecretAccessKey)
-	fmt.Printf("export AWS_ENDPOINT_URL=%s\n", t.endpoint)
+	own := target{endpoint: t.endpoint, region: t.region, accessKeyID: a.AccessKeyID, secret: a.SecretAccessKey}
+	fmt.Print(own.exports())
 	return nil
 }
 

@@ -15,6 +15,13 @@ func (c envCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	fmt.Print(t.exports())
+	return nil
+}
+
+// exports are the lines of a POSIX shell that point AWS clients at the server, as who we are to it, whatever they were pointed at before.
+func (t *target) exports() string {
+	var b strings.Builder
 	for _, v := range [][2]string{
 		{"AWS_ACCESS_KEY_ID", t.accessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", t.secret},
@@ -22,10 +29,9 @@ func (c envCmd) Run() error {
 		{"AWS_DEFAULT_REGION", t.region},
 		{"AWS_ENDPOINT_URL", t.endpoint},
 	} {
-		fmt.Printf("export %s=%s\n", v[0], shellQuote(v[1]))
+		fmt.Fprintf(&b, "export %s=%s\n", v[0], shellQuote(v[1]))
 	}
-	fmt.Println("unset AWS_SESSION_TOKEN AWS_PROFILE")
-	return nil
+	return b.String() + "unset AWS_SESSION_TOKEN AWS_PROFILE\n"
 }
 
 // shellQuote makes one word of a POSIX shell.

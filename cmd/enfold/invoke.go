@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,8 +19,14 @@ type invokeCmd struct {
 	Quiet     bool   `help:"Print the answer only, not the log."`
 }
 
+// errNoName is what AWS does not say of a name that is empty: its path is that of no operation.
+var errNoName = errors.New("the name of the function is empty")
+
 // Run prints the log to standard error and the answer to standard output, and fails if the function did.
 func (c invokeCmd) Run(ctx context.Context) error {
+	if c.Function == "" {
+		return errNoName
+	}
 	payload := []byte(c.Payload)
 	if c.Payload == "-" {
 		var err error

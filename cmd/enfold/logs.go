@@ -1,17 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/aws"
 )
 
 type logsCmd struct {
 	dataFlag
-	Function string        `arg:"" help:"Function name."`
+	Function string        `arg:"" help:"Function name or ARN; with :VERSION or :ALIAS, what that has logged."`
 	Follow   bool          `help:"Go on printing what comes." short:"f"`
 	Since    time.Duration `help:"How far back to begin." default:"1h"`
 	Region   string        `help:"Region of the function." default:"us-east-1" env:"ENFOLD_REGION"`
@@ -29,12 +37,10 @@ const (
 var errNoLines = errors.New("nothing logged")
 
 func (c logsCmd) Run(ctx context.Context) error {
-	t, err := findServer(c.dataFlag, c.Region)
+	g, err := c.find(ctx)
 	if err != nil {
 		return err
 	}
-	from := time.Now().Add(-c.Since).UnixMilli()
-	seen := map[string]bool{} // ids of the events at the newest timestamp: the next question asks for that millisecond again
 	wait, begun := underWay, time.Now()
 	if c.Follow {
 		wait = 0
@@ -45,17 +51,17 @@ func (c logsCmd) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(wait):
 		}
-		from, err = c.print(ctx, t, from, seen)
-		switch waits := time.Since(begun) < firstLines && len(seen) == 0; {
+		err = g.print(ctx)
+		switch waits := time.Since(begun) < firstLines && !g.printed; {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, errNoLines) && (c.Follow || waits):
 		case errors.Is(err, errNoLines):
-			return fmt.Errorf("function %s has logged nothing yet in region %s", c.Function, t.region)
+			return fmt.Errorf("function %s has logged nothing yet in region %s", c.Function, g.target.region)
 		case err != nil:
 			return err
 		case !c.Follow && !waits:
-			if len(seen) == 0 {
+			if !g.printed {
 				fmt.Fprintf(os.Stderr, "enfold: nothing was logged in the last %v; --since looks further back\n", c.Since)
 			}
 			return nil
@@ -63,42 +69,103 @@ func (c logsCmd) Run(ctx context.Context) error {
 	}
 }
 
+// tail is what a function logs, from some time on.
+type tail struct {
+	target   *target
+	group    map[string]any // the parameter that names its log group, by the ARN if it was said whose function is meant
+	versions []string       // whose lines are wanted; nil for all
+	from     int64          // Unix milliseconds
+	// seen are the ids of the events at from: the next question asks for that millisecond again.
+	seen    map[string]bool
+	printed bool // at least one
+}
+
+// find takes what Invoke takes: a name, a partial or a full ARN, each with or without a version or alias.
+func (c logsCmd) find(ctx context.Context) (*tail, error) {
+	f, ok := lambda.ParseFunctionName(c.Function)
+	switch {
+	case c.Function == "":
+		return nil, errNoName
+	case !ok:
+		return nil, fmt.Errorf("%q is neither a function's name nor its ARN", c.Function)
+	}
+	t, err := findServer(c.dataFlag, cmp.Or(f.Region, c.Region))
+	if err != nil {
+		return nil, err
+	}
+	group := "/aws/lambda/" + f.Name
+	g := &tail{target: t, group: map[string]any{"logGroupName": group}, from: time.Now().Add(-c.Since).UnixMilli(), seen: map[string]bool{}}
+	if f.Account != "" {
+		g.group = map[string]any{"logGroupIdentifier": aws.NewARN("logs", t.region, f.Account, "log-group:"+group).String()}
+	}
+	g.versions, err = t.versionsOf(ctx, strings.TrimSuffix(c.Function, ":"+f.Qualifier), f.Qualifier)
+	return g, err
+}
+
+// versionsOf are the versions of a function that a qualifier names now; nil without one.
+func (t *target) versionsOf(ctx context.Context, function, qualifier string) ([]string, error) {
+	switch {
+	case qualifier == "":
+		return nil, nil
+	case qualifier == "$LATEST" || strings.Trim(qualifier, "0123456789") == "":
+		return []string{qualifier}, nil
+	}
+	var alias struct {
+		FunctionVersion string
+		RoutingConfig   struct{ AdditionalVersionWeights map[string]float64 }
+	}
+	if err := t.rest(ctx, http.MethodGet, functionsPath+"/"+url.PathEscape(function)+"/aliases/"+url.PathEscape(qualifier), nil, &alias); err != nil {
+		return nil, err
+	}
+	return append(slices.Collect(maps.Keys(alias.RoutingConfig.AdditionalVersionWeights)), alias.FunctionVersion), nil
+}
+
 type logEvent struct {
 	EventID   string `json:"eventId"`
 	Timestamp int64  `json:"timestamp"`
 	Message   string `json:"message"`
+	Stream    string `json:"logStreamName"` // "2026/01/31/[VERSION]…"
 }
 
-// print prints what is new since from and answers where to go on.
-func (c logsCmd) print(ctx context.Context, t *target, from int64, seen map[string]bool) (int64, error) {
-	in := map[string]any{"logGroupName": "/aws/lambda/" + c.Function, "startTime": from}
+// wants says that an event is of a version whose lines are wanted.
+func (g *tail) wants(e logEvent) bool {
+	return g.versions == nil || slices.ContainsFunc(g.versions, func(v string) bool { return strings.Contains(e.Stream, "["+v+"]") })
+}
+
+// print prints what is new.
+func (g *tail) print(ctx context.Context) error {
+	in := maps.Clone(g.group)
+	in["startTime"] = g.from
 	terminal := isTerminal(os.Stdout)
 	for {
 		var out struct {
 			Events    []logEvent `json:"events"`
 			NextToken string     `json:"nextToken"`
 		}
-		err := t.json(ctx, "logs", "Logs_20140328.FilterLogEvents", in, &out)
+		err := g.target.json(ctx, "logs", "Logs_20140328.FilterLogEvents", in, &out)
 		var failed *apiError
 		if errors.As(err, &failed) && strings.HasSuffix(failed.Code, "ResourceNotFoundException") {
-			return from, errNoLines
+			return errNoLines
 		}
 		if err != nil {
-			return from, err
+			return err
 		}
 		for _, e := range out.Events {
-			if seen[e.EventID] {
+			if g.seen[e.EventID] {
 				continue
 			}
-			if e.Timestamp > from {
-				from = e.Timestamp
-				clear(seen)
+			if e.Timestamp > g.from {
+				g.from = e.Timestamp
+				clear(g.seen)
 			}
-			seen[e.EventID] = true
-			fmt.Print(shown(e.Message, terminal))
+			g.seen[e.EventID] = true
+			if g.wants(e) {
+				g.printed = true
+				fmt.Print(shown(e.Message, terminal))
+			}
 		}
 		if out.NextToken == "" {
-			return from, nil
+			return nil
 		}
 		in["nextToken"] = out.NextToken
 	}

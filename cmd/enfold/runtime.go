@@ -19,7 +19,10 @@ type runtimeListCmd struct {
 	RuntimeMap map[string]string `help:"Interpreter of a runtime, as serve has it." env:"ENFOLD_RUNTIME_MAP" mapsep:"," placeholder:"RUNTIME=PATH"`
 }
 
+// Run prints a line per runtime, and first where it looked: a server that runs finds others if it was started with another PATH, and
+// does not tell.
 func (c runtimeListCmd) Run() error {
+	fmt.Printf("Found by this shell's PATH, %s. A server looks by the PATH that it was started with.\n\n", os.Getenv("PATH"))
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	for _, f := range runtimes.New(runtimes.Options{DataDir: c.dir(), Map: c.RuntimeMap}).Found() {
 		if f.OK {
