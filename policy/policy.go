@@ -76,6 +76,19 @@ type Condition struct {
 	values []value
 }
 
+// AWSPrincipals are the users, roles, accounts and sessions that the policy names, in their order, as it spells them.
+func (p *Policy) AWSPrincipals() []string {
+	var all []string
+	for _, s := range p.statements {
+		for _, who := range slices.Concat(s.Principals, s.NotPrincipals) {
+			if who.Type == "AWS" {
+				all = append(all, who.Value)
+			}
+		}
+	}
+	return all
+}
+
 // Statements are the statements in their order. The caller must not change them.
 func (p *Policy) Statements() []*Statement { return p.statements }
 

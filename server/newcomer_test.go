@@ -38,7 +38,7 @@ func TestNewcomers(t *testing.T) {
 			Session: &aws.Session{Op: "AssumeRole", Issuer: text(made, "Role.Arn"), IssuerID: text(made, "Role.RoleID")},
 		}
 	}
-	// Nobody has the name ghost yet.
+	makeUser("ghost") // another user takes the name later
 	who := map[string]*aws.Principal{"user": makeUser("u"), "role": makeRole("r"), "session": makeRole("q"), "bystander": makeUser("b")}
 	arns := []string{
 		who["user"].Arn, who["role"].Session.Issuer, who["session"].Arn, who["bystander"].Arn, "arn:aws:iam::" + id + ":user/ghost",
@@ -124,6 +124,7 @@ func TestNewcomers(t *testing.T) {
 
 	time.Sleep(2 * time.Millisecond) // names are dated to the millisecond
 	a.do("iam:DeleteUser", members{"UserName": "u"})
+	a.do("iam:DeleteUser", members{"UserName": "ghost"})
 	a.do("iam:DeleteRole", members{"RoleName": "r"})
 	a.do("iam:DeleteRole", members{"RoleName": "q"})
 	gone := who["role"]

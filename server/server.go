@@ -144,12 +144,12 @@ func (s *Server) build(b base) (err error) {
 		Authorizer: policies, Auditor: s.trail, Metrics: metrics, Log: cfg.Log,
 	})
 	tokens := sts.New(sts.Deps{Roles: roles{s.iam}, Seal: root.Key("sts session"), Log: cfg.Log, PrivateIssuers: cfg.PrivateIssuers})
-	s.kms = kms.New(kms.Deps{Store: db, Seal: root.Key("kms"), Log: cfg.Log})
+	s.kms = kms.New(kms.Deps{Store: db, Seal: root.Key("kms"), PrincipalsExist: s.iam.PrincipalsExist, Log: cfg.Log})
 	s.sqs = sqs.New(sqs.Deps{
-		Store: db, Messages: s.store, Seal: root, KMS: kmsapi.NewClient(calls), Endpoint: s.URL(), Log: cfg.Log,
+		Store: db, Messages: s.store, Seal: root, KMS: kmsapi.NewClient(calls), PrincipalsExist: s.iam.PrincipalsExist, Endpoint: s.URL(), Log: cfg.Log,
 	})
 	s.ecr = ecr.New(ecr.Deps{
-		Store: db, Blobs: lambda.SealBlobs(s.store.Blobs(), root.Key("ecr layer")), Seal: root.Key("ecr"), Endpoint: s.URL(), Log: cfg.Log,
+		Store: db, Blobs: lambda.SealBlobs(s.store.Blobs(), root.Key("ecr layer")), Seal: root.Key("ecr"), PrincipalsExist: s.iam.PrincipalsExist, Endpoint: s.URL(), Log: cfg.Log,
 	})
 	s.logs = logs.New(logs.Deps{Store: db, Log: cfg.Log})
 	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), cfg.Log)
@@ -171,13 +171,13 @@ func (s *Server) build(b base) (err error) {
 	links := newCodeLinks(lambda.SealBlobs(s.store.Blobs(), sealLambda), cfg.Region)
 	if s.lambda, err = lambda.New(lambda.Deps{
 		Images: s.functionImages(), CanIsolate: s.tiers.can, Store: db, DataDir: cfg.Data, Runtimes: rt, Runner: s.pool, Snapshots: s.pool, CodeURL: links.link, Metrics: metrics, Log: cfg.Log,
-		AccountConcurrency: cfg.AccountConcurrency, Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: executionRoles{assume, inRoles, policies, s}, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
+		AccountConcurrency: cfg.AccountConcurrency, Seal: sealLambda, Outbox: outbox, Sources: sources(calls), Sessions: inRoles, Roles: executionRoles{assume, inRoles, policies, s}, PrincipalsExist: s.iam.PrincipalsExist, KMS: functionKeys{inRoles, kmsapi.NewClient(calls), s.kms},
 	}); err != nil {
 		return err
 	}
 	registerPoolMetrics(metrics, s.pool)
 	if s.sns, err = s.newSNS(sns.Deps{
-		Store: db, Outbox: outbox, Seal: root.Key("sns"),
+		Store: db, Outbox: outbox, Seal: root.Key("sns"), PrincipalsExist: s.iam.PrincipalsExist,
 		Status: topicLogs{newSessions(topicRoles{stsapi.NewClient(calls)}.assume, tokens, s.iam), logsapi.NewClient(calls)},
 	}, calls); err != nil {
 		return err

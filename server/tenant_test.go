@@ -53,6 +53,16 @@ func (a *tenant) try(op *aws.Op, input any) (any, error) {
 // do carries an op out that must succeed, and answers its output.
 func (a *tenant) do(name string, in members) any {
 	a.t.Helper()
+	out, err := a.attempt(name, in)
+	if err != nil {
+		a.t.Fatalf("%s: %v", name, err)
+	}
+	return out
+}
+
+// attempt carries an op out.
+func (a *tenant) attempt(name string, in members) (any, error) {
+	a.t.Helper()
 	op, _ := a.op(name)
 	input := op.NewInput()
 	for member, value := range in {
@@ -63,11 +73,7 @@ func (a *tenant) do(name string, in members) any {
 	if err := wire.Validate(input); err != nil {
 		a.t.Fatalf("%s: %v", name, err)
 	}
-	out, err := a.try(op, input)
-	if err != nil {
-		a.t.Fatalf("%s: %v", name, err)
-	}
-	return out
+	return a.try(op, input)
 }
 
 // assign sets a member to a value; texts and numbers become pointers or lists of one.

@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,11 @@ func (s *Service) SetRepositoryPolicy(ctx context.Context, in *api.SetRepository
 	p, err := policy.Parse([]byte(*in.PolicyText), policy.KindRepository)
 	if err != nil {
 		return nil, invalid("PolicyText", "Invalid repository policy provided").Because(err)
+	}
+	if exist := s.deps.PrincipalsExist; exist != nil {
+		if ok, err := exist(ctx, p.AWSPrincipals()); !ok {
+			return nil, cmp.Or[error](err, invalid("PolicyText", "Invalid repository policy provided"))
+		}
 	}
 	call := aws.CallFrom(ctx)
 	if !value(in.Force) && locksOut(call, p, *in.RepositoryName) {

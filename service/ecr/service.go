@@ -18,6 +18,8 @@ type Deps struct {
 	Blobs store.Blobs
 	// Seal makes logins and the links to layers.
 	Seal *seal.Key
+	// PrincipalsExist says whether those users and roles are there that a policy names; nil: all are.
+	PrincipalsExist func(ctx context.Context, arns []string) (bool, error)
 	// Endpoint is "http://127.0.0.1:4566", for the addresses of repositories in calls that have no BaseURL.
 	Endpoint string
 	Log      *slog.Logger     // slog.Default() if nil

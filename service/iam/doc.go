@@ -7,5 +7,6 @@
 // Names are not distinguished by case; the spelling given at creation is the one in ARNs, which are what policies see.
 //
 // Not like AWS: changes hold at once, not after some seconds; there are no passwords, MFA devices, certificates or
-// instance profiles; a role or policy does not count as used in another account.
+// instance profiles; a role or policy does not count as used in another account. Policies on resources and trust policies may name users
+// and roles of accounts that this server does not have.
 package iam

@@ -45,26 +45,54 @@ func checkTrust(document string) error {
 	return err
 }
 
-// boundTrust is a checked trust policy as it is stored. Users and roles must exist, but for those of accounts that this
-// server does not have, who cannot sign here.
+// boundTrust is a checked trust policy as it is stored.
 func boundTrust(tx store.Tx, document string) (string, error) {
 	return editPrincipals(document, func(value string) (string, error) {
-		a, err := aws.ParseARN(value)
-		if err != nil || a.Service != "iam" || a.Resource == "root" {
-			return value, nil // an account, everybody, an id, a session
-		}
-		if owner, err := getAccount(tx, a.Account); err != nil || owner.Created.IsZero() {
-			return value, err
-		}
-		e, _, err := byARN(tx, value)
-		switch {
-		case errors.Is(err, api.ErrNoSuchEntity) || errors.Is(err, aws.ErrValidation):
+		id, err := boundPrincipal(tx, value)
+		if errors.Is(err, errNoPrincipal) {
 			return "", api.ErrMalformedPolicyDocument.Withf(`Invalid principal in policy: "AWS":"%s"`, value)
-		case err != nil:
-			return "", err
 		}
-		return e.ID, nil
+		return id, err
 	})
+}
+
+var errNoPrincipal = errors.New("iam: no such principal")
+
+// boundPrincipal is the id of a user or role that a policy names, or else what it says. Users and roles must exist, but for those of
+// accounts that this server does not have, who cannot sign here: the error is errNoPrincipal.
+func boundPrincipal(tx store.Tx, value string) (string, error) {
+	a, err := aws.ParseARN(value)
+	if err != nil || a.Service != "iam" || a.Resource == "root" {
+		return value, nil // an account, everybody, an id, a session
+	}
+	if owner, err := getAccount(tx, a.Account); err != nil || owner.Created.IsZero() {
+		return value, err
+	}
+	e, _, err := byARN(tx, value)
+	switch {
+	case errors.Is(err, api.ErrNoSuchEntity) || errors.Is(err, aws.ErrValidation):
+		return "", errNoPrincipal
+	case err != nil:
+		return "", err
+	}
+	return e.ID, nil
+}
+
+// PrincipalsExist says whether a policy may name all of these as principals of the type AWS: a user or role must be there. Whoever gets
+// its name later is not whom the policy means, so that it would never do what it says.
+func (s *Service) PrincipalsExist(ctx context.Context, principals []string) (exist bool, err error) {
+	err = s.db.View(ctx, func(tx store.Tx) error {
+		exist = true
+		for _, p := range principals {
+			if _, err := boundPrincipal(tx, p); errors.Is(err, errNoPrincipal) {
+				exist = false
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return exist, err
 }
 
 // shownTrust is a stored trust policy as answers have it.

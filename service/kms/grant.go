@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -62,6 +63,11 @@ func (s *Service) CreateGrant(ctx context.Context, in *api.CreateGrantInput) (*a
 	g, err := s.newGrant(aws.CallFrom(ctx), k, in)
 	if err != nil {
 		return nil, err
+	}
+	for _, p := range []string{g.Grantee, g.Retiring} {
+		if ok, err := s.principalsExist(ctx, p); !ok {
+			return nil, cmp.Or[error](err, api.ErrInvalidArn.Withf("ARN does not refer to a valid principal: %s", p))
+		}
 	}
 	if err := k.usable(); err != nil {
 		return nil, err

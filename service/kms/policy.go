@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -85,7 +86,17 @@ func (s *Service) named(ctx context.Context, keyID string) (*key, error) {
 	return s.key(ctx, r)
 }
 
-// checkPolicy refuses a policy that is too long, does not parse, or locks out who puts it unless bypass says that it may.
+var errPrincipals = api.ErrMalformedPolicyDocument.New("Policy contains a statement with one or more invalid principals.")
+
+// principalsExist says whether those of the principals are there that are users or roles.
+func (s *Service) principalsExist(ctx context.Context, principals ...string) (bool, error) {
+	if s.exist == nil {
+		return true, nil
+	}
+	return s.exist(ctx, principals)
+}
+
+// checkPolicy refuses a policy that is too long, does not parse, names who is not there, or locks out who puts it unless bypass says that it may.
 func (s *Service) checkPolicy(ctx context.Context, r ref, text string, bypass bool) error {
 	if len(text) > maxPolicy {
 		return api.ErrLimitExceeded.Withf("The key policy has more than %d bytes.", maxPolicy)
@@ -93,6 +104,9 @@ func (s *Service) checkPolicy(ctx context.Context, r ref, text string, bypass bo
 	p, err := policy.Parse([]byte(text), policy.KindResource)
 	if err != nil {
 		return api.ErrMalformedPolicyDocument.New(err.Error())
+	}
+	if ok, err := s.principalsExist(ctx, p.AWSPrincipals()...); !ok {
+		return cmp.Or[error](err, errPrincipals)
 	}
 	call := aws.CallFrom(ctx)
 	if bypass || call.Principal == nil || call.Principal.Type == aws.ServiceType {

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -15,14 +16,17 @@ type Deps struct {
 	Store store.Store
 	// Seal seals key material and grant tokens. Without the key that sealed them keys cannot be used.
 	Seal *seal.Key
-	Log  *slog.Logger     // slog.Default() if nil
-	Now  func() time.Time // time.Now if nil
+	// PrincipalsExist says whether those users and roles are there that policies and grants name; nil: all are.
+	PrincipalsExist func(ctx context.Context, arns []string) (bool, error)
+	Log             *slog.Logger     // slog.Default() if nil
+	Now             func() time.Time // time.Now if nil
 }
 
 // Service implements [api.API] and [api.Finder].
 type Service struct {
 	db       store.Store
 	seal     *seal.Key
+	exist    func(ctx context.Context, arns []string) (bool, error)
 	log      *slog.Logger
 	now      func() time.Time
 	policies *policyCache
@@ -47,7 +51,7 @@ func New(d Deps) *Service {
 		d.Log = slog.Default()
 	}
 	return &Service{
-		db: d.Store, seal: d.Seal, log: d.Log, now: d.Now,
+		db: d.Store, seal: d.Seal, exist: d.PrincipalsExist, log: d.Log, now: d.Now,
 		policies: newPolicyCache(), slow: make(chan struct{}, slowAtOnce),
 	}
 }

@@ -66,8 +66,10 @@
 // execution role: it needs kms:Decrypt. It is asked for the variables when a function
 // is first invoked after a change or a start of the server, not with every sandbox.
 //
-// A policy's roles and users are kept by ARN: a role made anew under the same name has what the old one had. Whether they
-// are there is not checked. A function's policy is for its unqualified ARN only, as what AddPermission answers says.
+// A policy's roles and users are kept by ARN, and shown by it when they are gone. They must be there when a statement is added, unless
+// they are of an account that this server does not have; who is made anew under the name has nothing of what the old one had, and what
+// names somebody who is gone does not keep other statements from being added. A function's policy is for its unqualified ARN only, as
+// what AddPermission answers says.
 //
 // A function of a runtime that this host does not have is created, and goes to Failed with a StateReason that says what to
 // install; it is tried again when the server starts and when it is updated, where AWS wants it deleted. An invocation of a

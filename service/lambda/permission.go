@@ -26,6 +26,9 @@ func (s *Service) AddPermission(ctx context.Context, in *api.AddPermissionInput)
 	if r.qualifier == latest {
 		return nil, invalid("We currently do not support adding policies for $LATEST.")
 	}
+	if err := s.checkPrincipal(ctx, str(in.Principal)); err != nil {
+		return nil, err
+	}
 	var added string
 	err = s.updateFunction(ctx, r, func(e *edit) error {
 		holder, err := e.policyHolder(r, notFound(r.arn()))

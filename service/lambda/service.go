@@ -17,7 +17,7 @@ import (
 	"github.com/enfold-run/enfold/worker"
 )
 
-// Deps is what the service needs. Every field but Images, KMS, CanIsolate, Metrics, AccountConcurrency and Now is required.
+// Deps is what the service needs. Every field but PrincipalsExist, Images, KMS, CanIsolate, Metrics, AccountConcurrency and Now is required.
 type Deps struct {
 	Store store.Store
 	// DataDir is where unpacked code is kept, in "code" and "layers". All of it can be made again from the store.
@@ -33,6 +33,8 @@ type Deps struct {
 	Sources  map[string]event.Source
 	Sessions Sessions
 	Roles    Roles
+	// PrincipalsExist says whether those users and roles are there that AddPermission names; nil: all are.
+	PrincipalsExist func(ctx context.Context, arns []string) (bool, error)
 	// CanIsolate says why this host cannot isolate functions in a way that the tag enfold:isolation names, in words that say what to do;
 	// nil if it can. Nil: it can all.
 	CanIsolate func(tier string) error

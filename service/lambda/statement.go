@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -136,6 +137,19 @@ var (
 		`sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+)$`)
 )
 
+var errPrincipal = invalid("The provided principal was invalid. Please check the principal and try again.")
+
+// checkPrincipal refuses a user or role that is not there.
+func (s *Service) checkPrincipal(ctx context.Context, given string) error {
+	if s.deps.PrincipalsExist == nil || !arnPrincipal().MatchString(given) {
+		return nil
+	}
+	if ok, err := s.deps.PrincipalsExist(ctx, []string{given}); ok || err != nil {
+		return err
+	}
+	return errPrincipal
+}
+
 // principalOf is what a statement says for a Principal parameter.
 func principalOf(given string) (any, error) {
 	switch {
@@ -148,7 +162,7 @@ func principalOf(given string) (any, error) {
 	case servicePrincipal().MatchString(given):
 		return map[string]string{"Service": given}, nil
 	}
-	return nil, invalid("The provided principal was invalid. Please check the principal and try again.")
+	return nil, errPrincipal
 }
 
 // newStatement is what an AddPermission grants on arn.

@@ -48,6 +48,18 @@ func checkPolicy(text, where string) error {
 	return nil
 }
 
+// checkPrincipals refuses a policy that names a user or role who is not there.
+func (s *Service) checkPrincipals(ctx context.Context, text, where string) error {
+	p, err := policy.Parse([]byte(text), policy.KindResource)
+	if s.deps.PrincipalsExist == nil || err != nil { // there is none, or it is refused for what it is
+		return nil
+	}
+	if ok, err := s.deps.PrincipalsExist(ctx, p.AWSPrincipals()); ok || err != nil {
+		return err
+	}
+	return invalid("%sPolicy Error: PrincipalNotFound", where)
+}
+
 // policyText is a policy as it is edited here.
 type policyText struct {
 	Version   string `json:",omitempty"`

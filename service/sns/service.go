@@ -32,6 +32,8 @@ type Deps struct {
 	KMS KMS
 	// Status logs how messages were delivered, for topics that want it; nil: nothing is logged.
 	Status StatusLog
+	// PrincipalsExist says whether those users and roles are there that a policy names; nil: all are.
+	PrincipalsExist func(ctx context.Context, arns []string) (bool, error)
 	// URL is where clients reach the server, for links in messages of topics that nobody subscribed to over HTTP.
 	URL func() string
 	Log *slog.Logger     // slog.Default() if nil

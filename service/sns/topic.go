@@ -29,6 +29,9 @@ func (s *Service) CreateTopic(ctx context.Context, in *api.CreateTopicInput) (*a
 	if err := s.checkKey(t.attribute("KmsMasterKeyId")); err != nil {
 		return nil, err
 	}
+	if err := s.checkPrincipals(ctx, t.attribute("Policy"), "Attributes Reason: "); err != nil {
+		return nil, err
+	}
 	t.row.Created = s.deps.Now().UTC()
 	if t.row.Attributes["Policy"] != "" {
 		t.row.PolicySet = t.row.Created

@@ -127,6 +127,11 @@ func (s *Service) SetTopicAttributes(ctx context.Context, in *api.SetTopicAttrib
 			return nil, err
 		}
 	}
+	if name == "Policy" {
+		if err := s.checkPrincipals(ctx, v, ""); err != nil {
+			return nil, err
+		}
+	}
 	err := s.changeTopic(ctx, "TopicArn", in.TopicArn, func(_ store.Tx, t *topic) error {
 		if err := t.set(name, v, ""); err != nil {
 			return err

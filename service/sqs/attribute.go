@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -195,14 +196,28 @@ func checkAttribute(name, v string, fifo, create bool) error {
 
 const maxPolicy = 8 << 10
 
+var errPolicy = api.ErrInvalidAttributeValue.New("Invalid value for the parameter Policy.")
+
 func checkPolicy(text string) error {
 	if text == "" {
 		return nil
 	}
 	if _, err := policy.Parse([]byte(text), policy.KindResource); err != nil || len(text) > maxPolicy {
-		return api.ErrInvalidAttributeValue.New("Invalid value for the parameter Policy.")
+		return errPolicy
 	}
 	return nil
+}
+
+// checkPrincipals refuses a policy that names a user or role who is not there.
+func (s *Service) checkPrincipals(ctx context.Context, attributes map[string]string) error {
+	p, err := policy.Parse([]byte(attributes[attrPolicy]), policy.KindResource)
+	if s.exist == nil || err != nil { // there is none, or it is refused for what it is
+		return nil
+	}
+	if ok, err := s.exist(ctx, p.AWSPrincipals()); ok || err != nil {
+		return err
+	}
+	return errPolicy
 }
 
 // compile makes the queue's policy ready to be evaluated.

@@ -40,6 +40,9 @@ func (s *Service) CreateQueue(ctx context.Context, in *api.CreateQueueInput) (*a
 	if err := row.tag(k.name, in.Tags); err != nil {
 		return nil, err
 	}
+	if err := s.checkPrincipals(ctx, in.Attributes); err != nil {
+		return nil, err
+	}
 	defer s.queues.drop(k)
 	err := s.db.Update(ctx, func(tx store.Tx) error {
 		s.touch(k)
@@ -191,6 +194,9 @@ func (s *Service) PurgeQueue(ctx context.Context, in *api.PurgeQueueInput) (*api
 
 // SetQueueAttributes changes the attributes that the input has.
 func (s *Service) SetQueueAttributes(ctx context.Context, in *api.SetQueueAttributesInput) (*api.SetQueueAttributesOutput, error) {
+	if err := s.checkPrincipals(ctx, in.Attributes); err != nil {
+		return nil, err
+	}
 	err := s.change(ctx, in.QueueURL, func(tx store.Tx, q *queue) error {
 		if err := q.row.set(in.Attributes, q.fifo, false); err != nil {
 			return err

@@ -22,9 +22,11 @@ type Deps struct {
 	Messages store.Store
 	Seal     *seal.Root // keys for messages and receipt handles are derived from it
 	KMS      kmsapi.API // nil: queues cannot have a KMS key
-	Endpoint string     // "http://127.0.0.1:4566", for the QueueUrls of calls that have no BaseURL
-	Log      *slog.Logger
-	Now      func() time.Time // time.Now if nil
+	// PrincipalsExist says whether those users and roles are there that a policy names; nil: all are.
+	PrincipalsExist func(ctx context.Context, arns []string) (bool, error)
+	Endpoint        string // "http://127.0.0.1:4566", for the QueueUrls of calls that have no BaseURL
+	Log             *slog.Logger
+	Now             func() time.Time // time.Now if nil
 }
 
 // Service implements [api.API].
@@ -34,6 +36,7 @@ type Service struct {
 	sealed   *seal.Key
 	receipts *seal.Key
 	kms      kmsapi.API
+	exist    func(ctx context.Context, arns []string) (bool, error)
 	endpoint string
 	log      *slog.Logger
 	now      func() time.Time
@@ -65,7 +68,7 @@ func New(d Deps) *Service {
 	}
 	return &Service{
 		db: d.Store, messages: d.Messages, sealed: d.Seal.Key("sqs message"), receipts: d.Seal.Key("sqs receipt"),
-		kms: d.KMS, endpoint: d.Endpoint, log: d.Log, now: d.Now, moving: make(chan struct{}, 1), closing: make(chan struct{}),
+		kms: d.KMS, exist: d.PrincipalsExist, endpoint: d.Endpoint, log: d.Log, now: d.Now, moving: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 }
 
