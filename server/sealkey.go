@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/enfold-run/enfold/seal"
+	"github.com/enfold-run/enfold/store"
 )
 
 // Files of the data directory about sealing.
 const (
 	SealKeyFile   = "root.key"   // the generated root key, hex, mode 0600
-	sealProbeFile = "root.check" // a sealed text: whether a root key is the one that the data was sealed with
+	sealProbeFile = "root.check" // a sealed text, see checks
 )
 
 const (
@@ -28,9 +29,28 @@ const (
 	keyCommandTime = 30 * time.Second
 )
 
+// errNoSealKey says that no key is named and none is beside the data.
+var errNoSealKey = errors.New("there is no root key, and nothing that was sealed with one")
+
 // sealRoot is the root key that everything at rest is sealed with: what --root-key-command prints, what --root-key-file
-// holds, or a key made at first start beside the data.
-func sealRoot(ctx context.Context, cfg Config) (*seal.Root, error) {
+// holds, or a key made at first start beside the data. Nothing is written before it is known to be the key of the data.
+func sealRoot(ctx context.Context, cfg Config, db store.Store) (*seal.Root, error) {
+	was, err := readChecks(ctx, cfg.Data, db)
+	if err != nil {
+		return nil, err
+	}
+	root, err := was.root(ctx, cfg)
+	if errors.Is(err, errNoSealKey) {
+		root, err = makeRoot(keySource(cfg))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return root, was.complete(ctx, cfg, root, db)
+}
+
+// givenRoot is the root key that there is, or errNoSealKey.
+func givenRoot(ctx context.Context, cfg Config) (*seal.Root, error) {
 	text, err := sealKeyText(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -38,14 +58,34 @@ func sealRoot(ctx context.Context, cfg Config) (*seal.Root, error) {
 	defer clear(text)
 	secret, err := parseSealKey(text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", keySource(cfg), err)
 	}
 	defer clear(secret)
-	root, err := seal.NewRoot(secret)
-	if err != nil {
+	return seal.NewRoot(secret)
+}
+
+// makeRoot makes a root key and keeps it in a file.
+func makeRoot(path string) (*seal.Root, error) {
+	var secret [seal.RootSize]byte
+	rand.Read(secret[:]) // never fails
+	defer clear(secret[:])
+	text := []byte(hex.EncodeToString(secret[:]) + "\n")
+	defer clear(text)
+	if err := writeFile(path, text); err != nil {
 		return nil, err
 	}
-	return root, probe(cfg.Data, root)
+	return seal.NewRoot(secret[:])
+}
+
+// keySource is where the root key comes from: an option, or the file beside the data.
+func keySource(cfg Config) string {
+	switch {
+	case cfg.RootKeyCommand != "":
+		return "--root-key-command"
+	case cfg.RootKeyFile != "":
+		return "--root-key-file " + cfg.RootKeyFile
+	}
+	return filepath.Join(cfg.Data, SealKeyFile)
 }
 
 func sealKeyText(ctx context.Context, cfg Config) ([]byte, error) {
@@ -57,18 +97,11 @@ func sealKeyText(ctx context.Context, cfg Config) ([]byte, error) {
 	case cfg.RootKeyFile != "":
 		return keyFromFile(cfg.RootKeyFile)
 	}
-	path := filepath.Join(cfg.Data, SealKeyFile)
-	text, err := keyFromFile(path)
-	if !errors.Is(err, os.ErrNotExist) {
-		return text, err
+	text, err := keyFromFile(keySource(cfg))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errNoSealKey
 	}
-	if _, err := os.Stat(filepath.Join(cfg.Data, sealProbeFile)); err == nil {
-		return nil, fmt.Errorf("%s is missing, and the data was sealed with it: bring it back, or name the key with --root-key-file or --root-key-command", path)
-	}
-	var secret [seal.RootSize]byte
-	rand.Read(secret[:]) // never fails
-	text = []byte(hex.EncodeToString(secret[:]) + "\n")
-	return text, writeFile(path, text)
+	return text, err
 }
 
 // keyFromCommand runs the operator's command by the shell. Neither its output nor its error output is ever logged.
@@ -131,31 +164,4 @@ func parseSealKey(text []byte) ([]byte, error) {
 		return b, nil
 	}
 	return nil, fmt.Errorf("the root key must be %d bytes, raw or in hex or base64 (`openssl rand -hex %d` makes one)", seal.RootSize, seal.RootSize)
-}
-
-// probeText is what the probe file holds, sealed.
-const probeText = "enfold"
-
-func probeKey(root *seal.Root) *seal.Key { return root.Key("probe") }
-
-// probe tells early, and clearly, that a root key is not the one that the data was sealed with. The first time it makes what
-// that can be told by.
-func probe(dir string, root *seal.Root) error {
-	err := tryProbe(dir, root)
-	if errors.Is(err, os.ErrNotExist) {
-		return writeFile(filepath.Join(dir, sealProbeFile), probeKey(root).Seal([]byte(probeText), nil))
-	}
-	return err
-}
-
-// tryProbe answers os.ErrNotExist for data that was never sealed.
-func tryProbe(dir string, root *seal.Root) error {
-	b, err := os.ReadFile(filepath.Join(dir, sealProbeFile))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", sealProbeFile, err)
-	}
-	if _, err := probeKey(root).Open(b, nil); err != nil {
-		return fmt.Errorf("the root key is not the one that the data in %s was sealed with", dir)
-	}
-	return nil
 }

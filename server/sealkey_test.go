@@ -3,11 +3,27 @@ package server
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/enfold-run/enfold/seal"
+	"github.com/enfold-run/enfold/store/sqlite"
 )
+
+// rootOf is the root key of a start with cfg, whose store has nothing but what sealRoot puts there.
+func rootOf(t *testing.T, cfg Config) (*seal.Root, error) {
+	t.Helper()
+	cfg.Log = slog.New(slog.DiscardHandler)
+	db, err := sqlite.Open(t.Context(), cfg.Data, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	return sealRoot(t.Context(), cfg, db)
+}
 
 func TestSealRootSources(t *testing.T) {
 	secret := []byte("0123456789abcdef0123456789abcdeZ")
@@ -25,13 +41,13 @@ func TestSealRootSources(t *testing.T) {
 		"command":     {RootKeyCommand: "echo " + hex.EncodeToString(secret)},
 	} {
 		cfg.Data = t.TempDir()
-		root, err := sealRoot(t.Context(), cfg)
+		root, err := rootOf(t, cfg)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
 		sealed := root.Key("x").Seal([]byte("hello"), nil)
-		again, err := sealRoot(t.Context(), cfg)
+		again, err := rootOf(t, cfg)
 		if err != nil {
 			t.Errorf("%s, again: %v", name, err)
 			continue
@@ -47,7 +63,7 @@ func TestSealRootSources(t *testing.T) {
 
 func TestSealRootGenerated(t *testing.T) {
 	cfg := Config{Data: t.TempDir()}
-	if _, err := sealRoot(t.Context(), cfg); err != nil {
+	if _, err := rootOf(t, cfg); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(cfg.Data, SealKeyFile)
@@ -55,13 +71,13 @@ func TestSealRootGenerated(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("key file: %v, %v", info, err)
 	}
-	if _, err := sealRoot(t.Context(), cfg); err != nil {
+	if _, err := rootOf(t, cfg); err != nil {
 		t.Fatalf("second start: %v", err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sealRoot(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "missing") {
+	if _, err := rootOf(t, cfg); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Errorf("a new key is made for old data: %v", err)
 	}
 }
@@ -73,7 +89,7 @@ func TestSealRootRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := Config{Data: t.TempDir(), RootKeyCommand: "echo " + strings.Repeat("ab", 32)}
-	if _, err := sealRoot(t.Context(), other); err != nil {
+	if _, err := rootOf(t, other); err != nil {
 		t.Fatal(err)
 	}
 	for want, cfg := range map[string]Config{
@@ -84,12 +100,12 @@ func TestSealRootRefusals(t *testing.T) {
 		"is not the one":        {Data: other.Data, RootKeyCommand: "echo " + strings.Repeat("cd", 32)},
 		"no such file":          {Data: dir, RootKeyFile: filepath.Join(dir, "absent")},
 	} {
-		_, err := sealRoot(t.Context(), cfg)
+		_, err := rootOf(t, cfg)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret-word") {
 			t.Errorf("error = %v, want %q in it", err, want)
 		}
 	}
-	if _, err := sealRoot(t.Context(), Config{Data: dir, RootKeyCommand: "yes | head -c 100000"}); err == nil {
+	if _, err := rootOf(t, Config{Data: dir, RootKeyCommand: "yes | head -c 100000"}); err == nil {
 		t.Error("an endless key is taken")
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/enfold-run/enfold/seal"
 )
 
 // SealReport says where the key comes from that everything at rest is sealed with, and what that means.
@@ -41,9 +39,11 @@ func ReportSeal(ctx context.Context, cfg Config) SealReport {
 		},
 	}
 	_, noKey := os.Stat(key)
-	_, noProbe := os.Stat(filepath.Join(cfg.Data, sealProbeFile))
+	was, err := peekChecks(ctx, cfg.Data)
 	switch {
-	case errors.Is(noKey, os.ErrNotExist) && errors.Is(noProbe, os.ErrNotExist):
+	case err != nil:
+		r.Source, r.Problem = "not told", err
+	case errors.Is(noKey, os.ErrNotExist) && !was.sealed():
 		r.Source = "none yet: the first start makes " + key + " (mode 0600)"
 	case errors.Is(noKey, os.ErrNotExist):
 		return SealReport{
@@ -108,22 +108,10 @@ func resolved(path string) string {
 
 // checkSeal says why a server could not use the key that there is.
 func checkSeal(ctx context.Context, cfg Config) error {
-	text, err := sealKeyText(ctx, cfg)
+	was, err := peekChecks(ctx, cfg.Data)
 	if err != nil {
 		return err
 	}
-	defer clear(text)
-	secret, err := parseSealKey(text)
-	if err != nil {
-		return err
-	}
-	defer clear(secret)
-	root, err := seal.NewRoot(secret)
-	if err != nil {
-		return err
-	}
-	if err := tryProbe(cfg.Data, root); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil // the first start will make the probe
+	_, err = was.root(ctx, cfg)
+	return err
 }

@@ -12,7 +12,7 @@ import (
 func sealedData(t *testing.T, cfg Config) Config {
 	t.Helper()
 	cfg.Data = t.TempDir()
-	if _, err := sealRoot(t.Context(), cfg); err != nil {
+	if _, err := rootOf(t, cfg); err != nil {
 		t.Fatal(err)
 	}
 	return cfg

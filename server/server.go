@@ -123,10 +123,10 @@ func (s *Server) openData(ctx context.Context) (b base, err error) {
 	if s.store, err = sqlite.Open(ctx, cfg.Data, sqlite.Options{}); err != nil {
 		return b, err
 	}
-	if b.key, err = rootKey(cfg); err != nil {
+	if b.root, err = sealRoot(ctx, cfg, s.store); err != nil {
 		return b, err
 	}
-	if b.root, err = sealRoot(ctx, cfg); err != nil {
+	if b.key, err = rootKey(cfg); err != nil {
 		return b, err
 	}
 	s.trail = cloudtrail.New(cloudtrail.Deps{Store: s.store, Seal: b.root.Key(cloudtrail.SealPurpose), Log: cfg.Log})

@@ -15,18 +15,22 @@ import (
 // VerifyTrail reads the audit trail in cfg.Data and says whether anything was removed or changed. A server may run on the
 // directory meanwhile. Of cfg it wants the directory and where the root key is.
 func VerifyTrail(ctx context.Context, cfg Config) (r cloudtrail.Report, err error) {
-	if _, err := os.Stat(filepath.Join(cfg.Data, sealProbeFile)); err != nil { // before sealRoot makes a key
+	if _, err := os.Stat(filepath.Join(cfg.Data, "enfold.db")); errors.Is(err, os.ErrNotExist) {
 		return r, fmt.Errorf("no server ever ran on %s: name its directory with --data", cfg.Data)
-	}
-	root, err := sealRoot(ctx, cfg)
-	if err != nil {
-		return r, err
 	}
 	db, err := sqlite.OpenReader(cfg.Data)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	was, err := readChecks(ctx, cfg.Data, db)
+	if err != nil {
+		return r, err
+	}
+	root, err := was.root(ctx, cfg)
+	if err != nil {
+		return r, err
+	}
 	if r, err = cloudtrail.Verify(ctx, db, root.Key(cloudtrail.SealPurpose)); err != nil {
 		return r, err
 	}
