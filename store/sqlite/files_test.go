@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -75,26 +76,21 @@ func TestForeignFiles(t *testing.T) {
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)
 			}
-		}, "enfold.db"},
+		}, "directory"},
+		{"the beginning of a database", func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte(magic), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "is not a database of Enfold: move it away"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
-			test.make(t, filepath.Join(dir, "enfold.db"))
-			wantOpenError(t, dir, filepath.Join(dir, "enfold.db"), test.want)
-		})
+		for _, name := range []string{"enfold.db", "logs.db"} {
+			t.Run(test.name+" for "+name, func(t *testing.T) {
+				dir := t.TempDir()
+				test.make(t, filepath.Join(dir, name))
+				wantOpenError(t, dir, filepath.Join(dir, name), test.want)
+			})
+		}
 	}
-	t.Run("logs.db", func(t *testing.T) {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "logs.db"), bytes.Repeat([]byte("x"), 5000), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s := openTest(t, dir)
-		defer mustClose(t, s)
-		err := s.Logs().Append(t.Context(), "l", scope, store.Chunk{})
-		if err == nil || !strings.Contains(err.Error(), "is not a database of Enfold") {
-			t.Errorf("append to a file that is not ours: %v", err)
-		}
-	})
 	t.Run("a file for a directory", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "data")
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -102,6 +98,64 @@ func TestForeignFiles(t *testing.T) {
 		}
 		wantOpenError(t, path, "is not a directory")
 	})
+}
+
+// What a crash leaves of logs.db is no stranger's: an empty file, or one whose header is in the write-ahead log still.
+func TestLogsAfterCrash(t *testing.T) {
+	for name, crash := range map[string]func(t *testing.T, path string){
+		"an empty file": func(t *testing.T, path string) {
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a header that is not written yet": func(t *testing.T, path string) {
+			made := filepath.Join(t.TempDir(), "logs.db")
+			f := file{path: made, schema: logsSchema}
+			c, err := f.connect("wal_autocheckpoint=0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.close()
+			if err := c.prepareFile(); err != nil {
+				t.Fatal(err)
+			}
+			for _, part := range []string{"", "-wal"} {
+				b, err := os.ReadFile(made + part)
+				if err != nil || len(b) == 0 {
+					t.Fatalf("%d bytes of logs.db%s: %v", len(b), part, err)
+				}
+				if part == "" && bytes.Contains(b, []byte("Enfd")) {
+					t.Fatal("the header is written")
+				}
+				if err := os.WriteFile(path+part, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			crash(t, filepath.Join(dir, "logs.db"))
+			for range 2 {
+				s := openTest(t, dir)
+				if err := s.Logs().Append(t.Context(), "l", scope, store.Chunk{}); err != nil {
+					t.Error("append:", err)
+				}
+				mustClose(t, s)
+			}
+		})
+	}
+}
+
+// A full disk at the first start is one error, and not that its transaction could not be taken back either.
+func TestCreateOnFullDisk(t *testing.T) {
+	s, err := Open(t.Context(), t.TempDir(), Options{maxPages: 3})
+	if err == nil {
+		mustClose(t, s)
+	}
+	if !errors.Is(err, store.ErrFull) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a database of three pages: %v", err)
+	}
 }
 
 // A page overwritten with noise is an error that says so when it is read, and never a wrong answer.

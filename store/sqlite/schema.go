@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -164,7 +163,8 @@ func (c *conn) prepareFile() error {
 	return c.createSchema()
 }
 
-// createSchema is one transaction, so that a crash leaves an empty file or a whole schema.
+// createSchema is one transaction, so that a crash leaves an empty file or a whole schema. If it fails, whoever opened the connection
+// closes it, which takes the transaction back.
 func (c *conn) createSchema() error {
 	mode, _, err := c.one(qWAL)
 	if err != nil {
@@ -176,7 +176,7 @@ func (c *conn) createSchema() error {
 	sql := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
 		c.file.schema.sql, applicationID, c.file.schema.version)
 	if err := c.script(sql); err != nil {
-		return errors.Join(fmt.Errorf("create %s: %w", c.file.path, err), c.script("ROLLBACK"))
+		return fmt.Errorf("create %s: %w", c.file.path, err)
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (c *conn) createSchema() error {
 func (c *conn) upgrade(steps []string) error {
 	sql := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT", strings.Join(steps, ";"), c.file.schema.version)
 	if err := c.script(sql); err != nil {
-		return errors.Join(fmt.Errorf("upgrade %s: %w", c.file.path, err), c.script("ROLLBACK"))
+		return fmt.Errorf("upgrade %s: %w", c.file.path, err)
 	}
 	return nil
 }

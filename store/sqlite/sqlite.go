@@ -71,6 +71,11 @@ func open(dir string, o Options) (*db, error) {
 	if err := f.create(); err != nil {
 		return nil, err
 	}
+	lf := f
+	lf.path, lf.schema = filepath.Join(dir, "logs.db"), logsSchema
+	if err := lf.look(); err != nil { // nobody would hear of it later: what a function logs is lost in silence
+		return nil, err
+	}
 	check := newCheckpointer(f)
 	if o.sync == nil {
 		o.sync = syncData
@@ -79,8 +84,6 @@ func open(dir string, o Options) (*db, error) {
 	if err != nil {
 		return nil, err
 	}
-	lf := f
-	lf.path, lf.schema = filepath.Join(dir, "logs.db"), logsSchema
 	check.start()
 	g := new(gate)
 	return &db{
@@ -111,7 +114,7 @@ func (d *db) View(ctx context.Context, fn func(store.Tx) error) error {
 	return err
 }
 
-// Logs is [store.Store.Logs]. Its file is opened by the first use.
+// Logs is [store.Store.Logs]. Its file is opened by the first use; Open has only looked whose it is.
 func (d *db) Logs() store.Logs { return d.logs }
 
 // Blobs is [store.Store.Blobs].
