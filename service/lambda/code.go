@@ -59,8 +59,11 @@ func openCodeCache(dir string, blobs store.Blobs) (*codeCache, error) {
 		dir: dir, root: root, blobs: blobs, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), doomed: map[string]time.Time{},
 	}
 	for _, d := range []string{"code", "layers"} {
-		if err := makeDirs(root, d, map[string]bool{".": true}); err != nil {
+		if err := root.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("open code cache: %w", err)
+		}
+		if info, err := root.Stat(d); err != nil || !info.IsDir() { // a link to nothing, or out of the data directory
+			return nil, fmt.Errorf("open code cache: %s is not a directory of the data directory: move it away, and it is made anew", filepath.Join(dir, d))
 		}
 		// Nobody but us comes in. A sandbox gets a bind of the directory that it needs, which everybody may read.
 		if err := root.Chmod(d, 0o700); err != nil {
