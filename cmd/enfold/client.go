@@ -38,10 +38,10 @@ type target struct {
 // act with its root key, and say so if the environment has other credentials.
 func findServer(data dataFlag, region string) (*target, error) {
 	if data.Data != "" {
-		t, err := serverOf(data.Data, region)
+		t, err := serverOf(data.dir(), region)
 		if err == nil && t.passesOver(os.Getenv("AWS_ACCESS_KEY_ID")) {
 			fmt.Fprintf(os.Stderr, "enfold: acting as root of the server on %s (--data or ENFOLD_DATA): the AWS_… credentials in the environment are not used\n",
-				data.Data)
+				data.dir())
 		}
 		return t, err
 	}

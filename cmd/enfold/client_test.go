@@ -25,7 +25,7 @@ func TestWhoActs(t *testing.T) {
 	for id, says := range map[string]bool{"AKIAOTHER": true, "AKIAROOT": false, "": false} {
 		t.Setenv("AWS_ACCESS_KEY_ID", id)
 		said := stderrOf(t, func() {
-			to, err := findServer(dataFlag{Data: dir}, "us-east-1")
+			to, err := findServer(dataFlag{Data: dataDir(dir)}, "us-east-1")
 			if err != nil {
 				t.Fatal(err)
 			}

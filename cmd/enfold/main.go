@@ -53,7 +53,7 @@ func meant(args []string) []command {
 
 // dataFlag is where the server keeps everything, for commands that find it by its directory.
 type dataFlag struct {
-	Data string `help:"Data directory (default .enfold)." env:"ENFOLD_DATA" type:"path" placeholder:"DIR"`
+	Data dataDir `help:"Data directory (default .enfold)." env:"ENFOLD_DATA" placeholder:"DIR"`
 }
 
 // dir is the data directory, the flag's or the default one.
@@ -61,7 +61,19 @@ func (d dataFlag) dir() string {
 	if d.Data == "" {
 		return ".enfold"
 	}
-	return d.Data
+	return string(d.Data)
+}
+
+// dataDir is the path of a data directory.
+type dataDir string
+
+// UnmarshalText refuses an empty text, such as a variable of a script that is not set: it is no directory, and certainly not the current one.
+func (d *dataDir) UnmarshalText(b []byte) error {
+	if len(b) == 0 {
+		return errors.New("name a directory, or leave it out for .enfold")
+	}
+	*d = dataDir(kong.ExpandPath(string(b)))
+	return nil
 }
 
 func main() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
@@ -51,4 +52,20 @@ func parserOf(t *testing.T, of []command, out *bytes.Buffer) *kong.Kong {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// TestEmptyDataDir: `--data "$DIR"` without a DIR is not the current directory.
+func TestEmptyDataDir(t *testing.T) {
+	for _, command := range []string{"serve", "env", "doctor"} {
+		for _, args := range [][]string{{command, "--data", ""}, {command, "--data="}} {
+			_, err := parserOf(t, meant(args), new(bytes.Buffer)).Parse(args)
+			if err == nil || !strings.Contains(err.Error(), "--data: name a directory") {
+				t.Errorf("%q: %v", args, err)
+			}
+		}
+		args := []string{command, "--data", "x"}
+		if _, err := parserOf(t, meant(args), new(bytes.Buffer)).Parse(args); err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
 }
