@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -133,22 +132,6 @@ func (c *Config) checkListen() error {
 	}
 	return fmt.Errorf("--listen %s would be reachable from other machines without encryption: "+
 		"give --tls-cert and --tls-key, or --insecure-plaintext if the network is trusted", c.Listen)
-}
-
-// makeDataDir makes the data directory, for us alone. One that others may write to is refused: they could put their own
-// credentials and functions in.
-func makeDataDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return fmt.Errorf("look at the data directory: %w", err)
-	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("data directory %s may be written by others (%s): chmod 700 it, or name another with --data", dir, info.Mode())
-	}
-	return nil
 }
 
 // version is set by the linker in releases.

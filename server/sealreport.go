@@ -12,7 +12,7 @@ import (
 // SealReport says where the key comes from that everything at rest is sealed with, and what that means.
 type SealReport struct {
 	Source  string   // "from --root-key-command", …
-	Problem error    // why the server would not start with it; nil if it would
+	Problem error    // what is wrong with it, because of which the server might not start; nil for nothing
 	Means   string   // against whom the data is sealed, and against whom it is not
 	Do      []string // what would be better, and what to take care of
 }

@@ -84,8 +84,8 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if err := makeDataDir(cfg.Data); err != nil {
-		return s, err
+	if err := makeDataDir(cfg.Data, cfg.Log); err != nil {
+		return s, advise(cfg.Data, err)
 	}
 	// The address comes first: who finds it taken should not wait for the rest.
 	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
@@ -93,10 +93,10 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	}
 	b, err := s.open(ctx)
 	if err != nil {
-		return s, err
+		return s, advise(cfg.Data, err)
 	}
 	if err := s.build(b); err != nil {
-		return s, err
+		return s, advise(cfg.Data, err)
 	}
 	return s, s.sweepAfterCrash(ctx)
 }
