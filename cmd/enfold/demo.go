@@ -202,8 +202,8 @@ func inMillis(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)
 // howToGoOn are commands that reach what the demo has deployed, whatever directory and region it was told.
 func (c demoCmd) howToGoOn(self string) string {
 	data, region := "", ""
-	if usual, err := filepath.Abs(dataFlag{}.dir()); err != nil || c.Data != "" && c.Data != usual {
-		data = " --data " + shellQuote(c.Data)
+	if usual, err := filepath.Abs(dataFlag{}.dir()); err != nil || c.Data != "" && string(c.Data) != usual {
+		data = " --data " + shellQuote(string(c.Data))
 	}
 	if c.Region != "us-east-1" {
 		region = " --region " + shellQuote(c.Region)
