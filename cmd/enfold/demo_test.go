@@ -19,7 +19,7 @@ func TestHowToGoOn(t *testing.T) {
 		want []string
 	}{
 		{"as usual", demoCmd{Region: "us-east-1"}, []string{"enfold serve  ", `"$(enfold env)"`, "enfold invoke demo-hello-python --payload", "enfold logs demo-hello-python\n"}},
-		{"the usual directory by name", demoCmd{dataFlag: dataFlag{usual}, Region: "us-east-1"}, []string{"enfold serve  ", `"$(enfold env)"`}},
+		{"the dataDir(usual) directory by name", demoCmd{dataFlag: dataFlag{dataDir(usual)}, Region: "us-east-1"}, []string{"enfold serve  ", `"$(enfold env)"`}},
 		{"others", demoCmd{dataFlag: dataFlag{"/o ther"}, Region: "eu-west-1"}, []string{
 			"enfold serve --data '/o ther'  ", `"$(enfold env` + other + `)"`, "enfold invoke" + other + " demo-hello-python", "enfold logs" + other + " demo-hello-python",
 		}},
