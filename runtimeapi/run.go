@@ -81,6 +81,9 @@ func (s *Session) park(c *conn) (r *reply, cut bool) {
 		if s.snap.holds() {
 			return replyTransition(s.state, stateReady), false // it has never asked to be restored
 		}
+		if s.receiver != nil { // it is about to have said that it cannot start: it gets no event meanwhile
+			return replyTransition(stateInitError, stateReady), false
+		}
 		// The last process may have connected and died before Begin, and been accepted after it.
 		if gone(c.nc) {
 			return nil, true

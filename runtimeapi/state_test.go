@@ -171,6 +171,52 @@ func TestInitError(t *testing.T) {
 	}
 }
 
+// A runtime that is posting why it cannot start gets no event, however long that takes: the caller is to hear of it. If nothing comes of
+// it, it may still start.
+func TestNextDuringInitError(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		t.Run(map[bool]string{true: "whole", false: "cut off"}[whole], func(t *testing.T) {
+			s, addr := serve(t)
+			posting := func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return s.receiver != nil
+			}
+			ch := run(t, s, &Invocation{RequestID: testID})
+			failing, other := dial(t, addr), dial(t, addr)
+			failing.send("POST " + pathInit + " HTTP/1.1\nHost: a\nContent-Length: 2\n\n{")
+			for !posting() {
+				time.Sleep(time.Millisecond)
+			}
+			other.next()
+			if g := other.reply(); g.status != 403 || g.body != transition("InitError", "Ready") {
+				t.Errorf("next: %+v", g)
+			}
+			if !whole {
+				failing.nc.Close()
+				for posting() {
+					time.Sleep(time.Millisecond)
+				}
+				other.next()
+				if g := other.reply(); g.status != 200 {
+					t.Errorf("next: %+v", g)
+				}
+				return
+			}
+			if _, err := failing.nc.Write([]byte("}")); err != nil {
+				t.Fatal(err)
+			}
+			var e *InitError
+			if err := s.WaitReady(t.Context()); !errors.As(err, &e) {
+				t.Errorf("ready: %v", err)
+			}
+			if o := <-ch; !errors.Is(o.err, ErrNotReady) {
+				t.Errorf("run: %v", o.err)
+			}
+		})
+	}
+}
+
 // TestBegin: whatever state the old process was in, the new one starts afresh.
 func TestBegin(t *testing.T) {
 	s, p, ch := running(t, &Invocation{})

@@ -173,6 +173,7 @@ func TestNode(t *testing.T) {
 			nodeCallbacks(t, run)
 		})
 		t.Run("init errors", func(t *testing.T) { nodeInitErrors(t, runtime) })
+		t.Run("loose init", func(t *testing.T) { nodeLooseInit(t, runtime) })
 		t.Run("modules", func(t *testing.T) { nodeModules(t, runtime) })
 		t.Run("streaming", func(t *testing.T) { nodeStreaming(t, runtime) })
 		t.Run("log", func(t *testing.T) {
@@ -251,6 +252,56 @@ func nodeInitErrors(t *testing.T, runtime string) {
 		}
 		f.logs("\tundefined\tERROR\tUncaught Exception \t{\"errorType\":\"" + c.kind + `"`)
 	}
+}
+
+// What static code leaves behind and nobody handles is an error of Init, each time: no event is asked for after it.
+func nodeLooseInit(t *testing.T, runtime string) {
+	const handler = "; exports.handler = async () => 'ran'"
+	for name, c := range map[string]struct {
+		code, kind string
+		exit       int
+	}{
+		"rejection":           {"Promise.reject(new TypeError('loose'))" + handler, "Runtime.UnhandledPromiseRejection", 128},
+		"two rejections":      {"Promise.reject(new TypeError('loose')); Promise.reject(new Error('second'))" + handler, "Runtime.UnhandledPromiseRejection", 128},
+		"rejected later":      {"(async () => { await 0; await 0; throw new TypeError('loose'); })()" + handler, "Runtime.UnhandledPromiseRejection", 128},
+		"thrown in a tick":    {"process.nextTick(() => { throw new TypeError('loose'); })" + handler, "TypeError", 129},
+		"thrown in immediate": {"setImmediate(() => { throw new TypeError('loose'); })" + handler, "TypeError", 129},
+		"thrown in timer":     {"setTimeout(() => { throw new TypeError('loose'); }, 0)" + handler, "TypeError", 129},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 3 {
+				f := start(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{"app.js": c.code}})
+				ended := make(chan bool)
+				go func() {
+					select {
+					case f.api.events <- event{id: "1", body: "{}"}:
+						ended <- true
+					case <-f.done:
+						ended <- false
+					}
+				}()
+				a := f.answer()
+				if a.path != "init/error" || a.field(t, "errorType") != c.kind || !strings.HasSuffix(a.field(t, "errorMessage").(string), "loose") {
+					t.Errorf("%s %s", a.path, a.body)
+				}
+				if got := f.exit(); got != c.exit {
+					t.Errorf("exit status %d, want %d", got, c.exit)
+				}
+				if <-ended {
+					t.Error("it asked for an event all the same")
+				}
+				if len(f.api.answers) > 0 {
+					t.Errorf("it posted %s too", (<-f.api.answers).path)
+				}
+			}
+		})
+	}
+	t.Run("handled", func(t *testing.T) {
+		f := start(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{
+			"app.js": "const p = Promise.reject(new Error()); queueMicrotask(() => p.catch(() => {})); setInterval(() => {}, 3600e3); globalThis.setTimeout = () => {}" + handler,
+		}})
+		f.ok(f.invoke(`{}`), `"ran"`)
+	})
 }
 
 func nodeModules(t *testing.T, runtime string) {

@@ -2,6 +2,7 @@
 // Conventions are those of AWS's nodejs18.x to nodejs24.x runtimes. No dependencies.
 'use strict';
 
+const { setImmediate, setTimeout } = require('timers'); // the function may replace the global ones
 const { Client } = require('./client.cjs');
 const { fillContext } = require('./context.cjs');
 const { NodeJsExit, UnhandledPromiseRejection, toDocument } = require('./errors.cjs');
@@ -14,6 +15,7 @@ let client;
 const nothing = () => {};
 let onEmptyLoop = nothing; // what to do when the event loop has nothing left
 let current; // id of the invocation, undefined during init
+let dying = false; // an error has been reported that ends the process
 let handler;
 
 // The function is called as a method named handler of a Runtime, as on AWS: stack traces say "at Runtime.handler".
@@ -43,7 +45,7 @@ const main = (function (connected) {
     (loaded) => {
       handler = loaded;
       runtime.handler = loaded.run;
-      next();
+      settle();
     },
     (error) => {
       logError('Uncaught Exception', error);
@@ -52,8 +54,20 @@ const main = (function (connected) {
   );
 });
 
-/** Reports an error that ends the process. On a connection of its own: the other may be waiting for an event. */
+/**
+ * Asks for the first event when what the code has begun while it was loaded has had its turn. A rejection counts as unhandled only once
+ * no microtask is left, and a timer that is due at once fires a millisecond later: either ends the process as it ends AWS's, each time.
+ */
+function settle() {
+  // After theirs of one millisecond, which is what Node.js makes of none. An interval of an hour costs as much: nobody tells them apart.
+  if (process.getActiveResourcesInfo?.().includes('Timeout')) setTimeout(next, 0);
+  else setImmediate(next);
+}
+
+/** Reports an error that ends the process, the first one. On a connection of its own: the other may be waiting for an event. */
 function die(error, code) {
+  if (dying) return;
+  dying = true;
   const doc = toDocument(error);
   const last = new Client(client.host);
   if (current === undefined) last.initError(JSON.stringify(doc), doc.errorType);
@@ -65,8 +79,10 @@ function die(error, code) {
 }
 
 function next() {
+  if (dying) return;
   onEmptyLoop = nothing;
-  client.next().then(handler.streaming ? runStreaming : run, (e) => {
+  const start = handler.streaming ? runStreaming : run;
+  client.next().then((event) => dying || start(event), (e) => {
     console.error(`Unexpected Top Level Error: ${e}`);
     process.exit(1);
   });
