@@ -58,6 +58,27 @@ func TestChannel(t *testing.T) {
 	}
 }
 
+// TestChannelKeepsNothingAlive: a module that waits at its top level for what never comes ends the process, with Node's own status. The
+// connection that it has since its start must not keep it.
+func TestChannelKeepsNothingAlive(t *testing.T) {
+	eachRuntime(t, Node, func(t *testing.T, runtime string) {
+		for _, channel := range []bool{true, false} {
+			c := code{runtime: runtime, handler: "app.handler", files: map[string]string{
+				"app.mjs": "await new Promise(() => {}); export const handler = async () => 1",
+			}}
+			if channel {
+				theirs, _ := socketPair(t)
+				defer theirs.Close()
+				c.channel = theirs
+			}
+			f := start(t, c)
+			if got := f.exit(); got != 13 || len(f.api.answers) > 0 {
+				t.Errorf("with a channel %v: exit status %d, want 13; %d posts", channel, got, len(f.api.answers))
+			}
+		}
+	})
+}
+
 // TestNoChannel: who says that there is one, when there is none, does no harm.
 func TestNoChannel(t *testing.T) {
 	for _, c := range []code{

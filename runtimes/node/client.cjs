@@ -161,6 +161,7 @@ class Client {
   adopt() {
     if (!hasChannel()) return false;
     this.use(new net.Socket({ fd: CHANNEL, readable: true, writable: true }));
+    this.socket.unref(); // nothing is due on it yet
     return true;
   }
 

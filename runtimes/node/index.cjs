@@ -12,6 +12,8 @@ const { searchNodePath } = require('./resolve.cjs');
 
 let client;
 
+const UNSETTLED = 13; // Node.js's own exit status for a module that waits at its top level for what never comes
+
 const nothing = () => {};
 let onEmptyLoop = nothing; // what to do when the event loop has nothing left
 let current; // id of the invocation, undefined during init
@@ -41,6 +43,7 @@ const main = (function (connected) {
   delete process.env._ENFOLD_CHANNEL;
   setGlobals();
   searchNodePath();
+  onEmptyLoop = () => process.exit(UNSETTLED);
   load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER).then(
     (loaded) => {
       handler = loaded;
