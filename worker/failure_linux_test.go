@@ -64,7 +64,7 @@ func TestProcessEnds(t *testing.T) {
 				r := w.request(strings.TrimSuffix(c.event, "}") + `,"print":"last words\nwithout end"}`)
 				resp := w.do(f, r)
 				failed(t, resp, c.kind, platform(c.kind, r, c.text))
-				want := fmt.Sprintf("START RequestId: %[1]s Version: $LATEST\nlast words\nwithout end"+
+				want := fmt.Sprintf("START RequestId: %[1]s Version: $LATEST\nlast words\nwithout end\n"+
 					"RequestId: %[1]s Error: %[2]s\n%[3]s\nEND RequestId: %[1]s\nREPORT RequestId: %[1]s\t", r.RequestID, c.text, c.kind)
 				if log := string(resp.LogTail); !strings.HasPrefix(log, want) {
 					t.Errorf("log is\n%q, want it to begin with\n%q", log, want)

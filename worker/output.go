@@ -192,6 +192,15 @@ func (o *output) emit(at time.Time, event []byte) {
 	}
 }
 
+// state emits a record of the platform's own. In a tail it begins a line, where a function has left one without its end; in the log it is an
+// event of its own anyway. The caller holds o.mu.
+func (o *output) state(at time.Time, record []byte) {
+	if n := len(o.tail); n > 0 && o.tail[n-1] != '\n' {
+		o.tail = append(o.tail, '\n')
+	}
+	o.emit(at, record)
+}
+
 // close stops reading. What the process wrote last is still taken.
 func (o *output) close() {
 	o.finish()
@@ -220,7 +229,7 @@ func (o *output) begin(r *Request) {
 	o.belong(r)
 	now := time.Now()
 	if line := o.system.start(r, now); line != nil {
-		o.emit(now, line)
+		o.state(now, line)
 	}
 }
 
@@ -231,13 +240,13 @@ func (o *output) end(r *Request, resp *Response, fail *failure) []byte {
 	defer o.mu.Unlock()
 	now := time.Now()
 	if fail != nil && fail.line != "" && !o.system.json {
-		o.emit(now, []byte(fail.line))
+		o.state(now, []byte(fail.line))
 	}
 	if line := o.system.end(r); line != nil {
-		o.emit(now, line)
+		o.state(now, line)
 	}
 	if line := o.system.report(r, resp, fail, now); line != nil {
-		o.emit(now, line)
+		o.state(now, line)
 	}
 	o.of = nil
 	if !r.Tail {
@@ -282,6 +291,6 @@ func (o *output) platform(line func(at time.Time) []byte) {
 	defer o.mu.Unlock()
 	now := time.Now()
 	if b := line(now); b != nil {
-		o.emit(now, b)
+		o.state(now, b)
 	}
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +104,45 @@ func TestTailIsTheLast4KB(t *testing.T) {
 	}
 	if all := m.text(); !strings.HasSuffix(all, tail) {
 		t.Error("the tail is not the end of the log")
+	}
+}
+
+// Where a function leaves a line without its end, the platform's next record has a line of its own in the tail. The log has events: they
+// stay what was written.
+func TestRecordHasALineOfItsOwn(t *testing.T) {
+	const report = `{"time":"`
+	for _, c := range []struct{ name, format, printed, want string }{
+		{"text", "Text", "err no newline", "Version: 1\nerr no newline\nEND RequestId: r\nREPORT "},
+		{"JSON", "JSON", "nonl", "}\nnonl\n" + report},
+		{"ended", "Text", "line\n", "Version: 1\nline\nEND "},
+		{"nothing", "Text", "", "Version: 1\nEND "},
+		{"pieces of a long line", "Text", strings.Repeat("x", maxEvent) + "y", "xxxy\nEND "},
+		{"a full tail", "Text", strings.Repeat("x\n", tailSize) + "y", "x\nx\ny\nEND "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := &memory{}
+			o := newOutput(m, &LogStream{}, &Function{Version: "1", LogFormat: c.format})
+			r := &Request{RequestID: "r", Tail: true}
+			o.begin(r)
+			o.split([]byte(c.printed), time.Now())
+			o.flush(time.Now())
+			if tail := string(o.end(r, &Response{}, nil)); !strings.Contains(tail, c.want) || len(tail) > tailSize {
+				t.Errorf("tail is %q", tail)
+			}
+			if all := m.all(); c.printed != "" && !strings.HasSuffix(c.printed, "\n") && !slices.Contains(all, c.printed) && !slices.Contains(all, "y") {
+				t.Errorf("events are %q", all)
+			}
+		})
+	}
+	m := &memory{}
+	o := newOutput(m, &LogStream{}, &Function{Version: "1"})
+	r := &Request{RequestID: "r", Tail: true}
+	o.initiate(r)
+	o.split([]byte("static"), time.Now())
+	o.flush(time.Now())
+	o.begin(r)
+	if tail := string(o.end(r, &Response{}, nil)); !strings.HasPrefix(tail, "static\nSTART ") {
+		t.Errorf("tail is %q", tail)
 	}
 }
 
