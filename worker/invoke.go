@@ -232,6 +232,9 @@ func answered(a *runtimeapi.Answer) *Response {
 		resp.FunctionError, resp.ErrorType = "Unhandled", a.ErrorType
 	case a.StreamErrorType != "":
 		resp.FunctionError, resp.ErrorType, resp.StreamError = "Unhandled", a.StreamErrorType, a.StreamErrorBody
+		if !a.Streamed && len(a.Payload) == 0 { // it failed before its first byte: the error is all that there is
+			resp.Payload, resp.ContentType = a.StreamErrorBody, "application/json"
+		}
 	}
 	return resp
 }

@@ -115,6 +115,21 @@ func TestStreamFails(t *testing.T) {
 			}
 		})
 	})
+	t.Run("said in the trailers, to who does not stream", func(t *testing.T) {
+		onBoth(t, func(t *testing.T, w *world) {
+			f := w.function()
+			failed(t, w.run(f, `{"do":"stream-fail","n":0}`), "Function.Midway", `{"errorType":"Midway","errorMessage":"half done"}`)
+			resp := w.run(f, `{"do":"stream-fail","n":2,"text":"abc"}`)
+			if string(resp.Payload) != "abcabc" || resp.ContentType != "text/plain" || resp.FunctionError != "Unhandled" {
+				t.Errorf("after its first bytes: %q of %s, %s", resp.Payload, resp.ContentType, resp.FunctionError)
+			}
+			r, to := w.streamed(`{"do":"stream-fail","n":0}`)
+			resp = w.do(f, r)
+			if len(resp.Payload) != 0 || !resp.Streamed || string(resp.StreamError) != `{"errorType":"Midway","errorMessage":"half done"}` || to.text() != "" {
+				t.Errorf("to who streams: %+v, %q", resp, to.text())
+			}
+		})
+	})
 	t.Run("mode", func(t *testing.T) {
 		onBoth(t, func(t *testing.T, w *world) {
 			f := w.function()
