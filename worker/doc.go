@@ -13,4 +13,10 @@
 //
 // Provisioned ones are made ahead of any invocation, Init phase included, are used first, and stay while they are idle. They count
 // among all that may exist, and none of them is evicted for another Function's.
+//
+// With LogFormat JSON, what a function writes itself as a JSON object with a level and a timestamp is dropped if its application log
+// level says so.
+//
+// Not like AWS: lines that Lambda counts as INFO for want of a level or of a timestamp, text among them, stay at every application log
+// level.
 package worker

@@ -23,6 +23,7 @@ type output struct {
 	logger Logger
 	stream *LogStream
 	system systemLog
+	app    appLog
 	// managed says that the processes are our bootstraps, which write a record of several lines as one line, with carriage
 	// returns for its newlines. A custom runtime's bytes are its own.
 	managed bool
@@ -39,7 +40,7 @@ type output struct {
 var buffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
 func newOutput(l Logger, s *LogStream, f *Function) *output {
-	return &output{logger: l, stream: s, system: newSystemLog(f), managed: f.RuntimeVersionArn != ""}
+	return &output{logger: l, stream: s, system: newSystemLog(f), app: newAppLog(f), managed: f.RuntimeVersionArn != ""}
 }
 
 // attach reads a new process's pipe, which output closes.
@@ -126,7 +127,7 @@ func (o *output) split(b []byte, at time.Time) {
 	for len(b) > 0 {
 		i := bytes.IndexByte(b, '\n') + 1
 		if i > 0 && i <= maxEvent && len(o.partial) == 0 {
-			o.emit(at, o.record(b[:i]))
+			o.line(at, b[:i])
 			b = b[i:]
 			continue
 		}
@@ -148,10 +149,17 @@ func (o *output) flush(at time.Time) {
 	if len(o.partial) == 0 {
 		return
 	}
-	o.emit(at, o.record(o.partial))
+	o.line(at, o.partial)
 	o.partial = o.partial[:0]
 	if cap(o.partial) > 64<<10 {
 		o.partial = nil
+	}
+}
+
+// line takes a line of a process, or a piece of one that is too long. It may change it. The caller holds o.mu.
+func (o *output) line(at time.Time, line []byte) {
+	if !o.app.drops(line) {
+		o.emit(at, o.record(line))
 	}
 }
 
