@@ -149,6 +149,7 @@ def dead_letters():
     check(receive(source), [], "after two receives")
     got = receive(dead, VisibilityTimeout=0)[0]
     check((got["MessageId"], got["Body"], got["Attributes"]["DeadLetterQueueSourceArn"]), (sent["MessageId"], "poison", source_arn), "dead letter")
+    check(got["Attributes"]["ApproximateReceiveCount"], "3", "receives of the dead letter")
     handle = sqs.start_message_move_task(SourceArn=dead_arn)["TaskHandle"]
     deadline = time.monotonic() + 60
     while True:

@@ -5,6 +5,7 @@
 //
 //   - A message that was accepted is on the disk. It is visible, delayed, in flight or gone, and moves between those states
 //     only inside a store transaction, so a crash never loses one. Moving to a dead-letter queue is one transaction.
+//   - ApproximateReceiveCount goes on in a dead-letter queue; a redrive policy counts the receives of its own queue.
 //   - Of a FIFO queue's message group, what was sent first is received first, and nothing of it while some of it is in flight.
 //   - Bodies and attributes are sealed at rest: with a data key of the queue's KMS key, else with a key of Enfold's own.
 //   - A receipt handle is bound to its queue and cannot be made up.

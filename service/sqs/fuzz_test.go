@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"reflect"
 	"testing"
+	"time"
 
 	api "github.com/enfold-run/enfold/api/sqs"
 	"github.com/enfold-run/enfold/seal"
@@ -53,7 +54,10 @@ func FuzzContent(f *testing.F) {
 func FuzzEnvelope(f *testing.F) {
 	e := envelope{source: "arn", key: []byte("k"), keyFor: "q", sealed: []byte("sealed")}
 	f.Add(e.encode())
+	e.before = receives{count: 5, first: time.UnixMilli(1_700_000_000_000)}
+	f.Add(e.encode())
 	f.Add([]byte{1})
+	f.Add([]byte{2, 0, 0, 0})
 	f.Add([]byte{1, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := decodeEnvelope(b)

@@ -14,9 +14,25 @@ import (
 type envelope struct {
 	sent   time.Time // millisecond precision
 	source string    // ARN of the queue whose dead letter it is; empty for none
+	before receives  // in the queues that it was a dead letter of
 	key    []byte    // the encrypted data key that it is sealed with; empty: Enfold's own
 	keyFor string    // ARN of the queue that the data key was made for
 	sealed []byte
+}
+
+// receives are how often a message was received, and when first, in millisecond precision.
+type receives struct {
+	count int
+	first time.Time // zero if count is
+}
+
+// of adds those of the queue that a message is claimed from, where each queue counts for itself.
+func (r receives) of(tries int, first time.Time) receives {
+	if r.count == 0 {
+		r.first = first
+	}
+	r.count += tries
+	return r
 }
 
 // content is what a message says.
@@ -37,13 +53,23 @@ type attribute struct {
 	binary         bool
 }
 
-const envelopeVersion = 1
+// Versions of the envelope: the second has receives in other queues, which most messages have none of.
+const (
+	envelopeVersion = 1
+	envelopeMoved   = 2
+)
 
 var errEnvelope = errors.New("sqs: a stored message is damaged")
 
 func (e *envelope) encode() []byte {
-	b := make([]byte, 0, 32+len(e.source)+len(e.key)+len(e.keyFor)+len(e.sealed))
-	b = append(b, envelopeVersion)
+	b := make([]byte, 0, 48+len(e.source)+len(e.key)+len(e.keyFor)+len(e.sealed))
+	if e.before.count == 0 {
+		b = append(b, envelopeVersion)
+	} else {
+		b = append(b, envelopeMoved)
+		b = binary.AppendUvarint(b, uint64(e.before.count))
+		b = binary.AppendUvarint(b, uint64(e.before.first.UnixMilli()))
+	}
 	b = binary.AppendUvarint(b, uint64(e.sent.UnixMilli()))
 	b = row.AppendText(b, e.source)
 	b = row.AppendText(b, e.key)
@@ -52,11 +78,17 @@ func (e *envelope) encode() []byte {
 }
 
 func decodeEnvelope(b []byte) (*envelope, error) {
-	if len(b) == 0 || b[0] != envelopeVersion {
+	if len(b) == 0 || b[0] != envelopeVersion && b[0] != envelopeMoved {
 		return nil, errEnvelope
 	}
-	r := row.Reader{Rest: b[1:]}
-	e := &envelope{sent: time.UnixMilli(int64(r.Unsigned())).UTC(), source: r.Text()}
+	r, e := row.Reader{Rest: b[1:]}, &envelope{}
+	if b[0] == envelopeMoved {
+		e.before = receives{count: int(r.Unsigned()), first: time.UnixMilli(int64(r.Unsigned()))}
+		if e.before.count <= 0 {
+			return nil, errEnvelope
+		}
+	}
+	e.sent, e.source = time.UnixMilli(int64(r.Unsigned())).UTC(), r.Text()
 	e.key, e.keyFor = []byte(r.Text()), r.Text()
 	e.sealed = r.Rest
 	if r.Bad {

@@ -188,7 +188,7 @@ func (s *Service) moveOne(tx store.Tx, source *queue, t *taskRow, m store.Claime
 	if err != nil {
 		return "", err
 	}
-	e.source, e.sent = "", s.now()
+	e.source, e.sent, e.before = "", s.now(), receives{}
 	moved := store.Message{ID: uuid.NewString(), Body: e.encode()}
 	if target.fifo {
 		moved.Group = m.Group

@@ -255,7 +255,8 @@ func (s *Service) bury(tx store.Tx, q *queue, m store.Claimed) (*queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.source = q.arn()
+	// The claim that moves it is none of its receives. The next queue counts its own for its own redrive policy.
+	e.source, e.before = q.arn(), e.before.of(m.Tries-1, m.First)
 	moved := store.Message{ID: m.ID, Body: e.encode(), Group: m.Group, Enqueued: m.Enqueued}
 	if q.fifo {
 		moved.Enqueued = time.Time{} // its retention begins anew
@@ -322,8 +323,9 @@ func (r *receiving) systemAttributes(q *queue, m *store.Claimed, e *envelope, c 
 	}
 	put("SenderId", c.sender)
 	put("SentTimestamp", strconv.FormatInt(e.sent.UnixMilli(), 10))
-	put("ApproximateReceiveCount", strconv.Itoa(m.Tries))
-	put("ApproximateFirstReceiveTimestamp", strconv.FormatInt(m.First.UnixMilli(), 10))
+	received := e.before.of(m.Tries, m.First)
+	put("ApproximateReceiveCount", strconv.Itoa(received.count))
+	put("ApproximateFirstReceiveTimestamp", strconv.FormatInt(received.first.UnixMilli(), 10))
 	put(traceHeader, c.trace)
 	put("DeadLetterQueueSourceArn", e.source)
 	put("MessageGroupId", c.group)

@@ -42,10 +42,13 @@ func TestDeadLetters(t *testing.T) {
 			}
 			sent := send(q, "poison")
 			send(q, "good")
+			first := ""
 			for n := range 2 {
-				if got := w.receive(q, 10); bodies(got) != "poison good" {
-					t.Fatalf("receive %d: %q", n+1, bodies(got))
+				got := w.receive(q, 10)
+				if bodies(got) != "poison good" || got[0].Attributes["ApproximateReceiveCount"] != fmt.Sprint(n+1) {
+					t.Fatalf("receive %d: %q, %v", n+1, bodies(got), got[0].Attributes)
 				}
+				first = got[0].Attributes["ApproximateFirstReceiveTimestamp"]
 				w.later += 11 * time.Second
 			}
 			send(q, "later")
@@ -54,13 +57,46 @@ func TestDeadLetters(t *testing.T) {
 			}
 			got := w.receive(dead, 10)
 			if bodies(got) != "poison good" || *got[0].MessageID != *sent.MessageID || got[0].Attributes["DeadLetterQueueSourceArn"] != arnOf("q"+suffix) ||
-				got[0].Attributes["ApproximateReceiveCount"] != "1" {
+				got[0].Attributes["ApproximateReceiveCount"] != "3" || got[0].Attributes["ApproximateFirstReceiveTimestamp"] != first {
 				t.Errorf("dead letters %q, %+v", bodies(got), got[0])
 			}
 			if c := w.counts(q) + " " + w.counts(dead); c != "0/1/0 0/2/0" {
 				t.Errorf("counts %s", c)
 			}
 		})
+	}
+}
+
+// A dead-letter queue that has one of its own keeps a message as often as its policy says, whatever was before, and the message
+// tells of all its receives.
+func TestDeadLettersOfDeadLetters(t *testing.T) {
+	w := newWorld(t)
+	last := w.create("last")
+	dead := w.create("dead", attrVisibility, "0", attrRedrive, redriveTo("last", 2))
+	q := w.create("q", attrVisibility, "0", attrRedrive, redriveTo("dead", 3))
+	w.sendTo(q, "poison")
+	n, first := 0, ""
+	for _, at := range []struct {
+		queue *string
+		times int
+	}{{q, 3}, {dead, 2}, {last, 1}} {
+		for range at.times {
+			n++
+			got := w.receive(at.queue, 1)
+			if len(got) != 1 || got[0].Attributes["ApproximateReceiveCount"] != fmt.Sprint(n) {
+				t.Fatalf("receive %d from %s: %q", n, *at.queue, bodies(got))
+			}
+			if first == "" {
+				first = got[0].Attributes["ApproximateFirstReceiveTimestamp"]
+			}
+			if at := got[0].Attributes["ApproximateFirstReceiveTimestamp"]; at != first {
+				t.Errorf("receive %d: the first was at %s, and not %s", n, at, first)
+			}
+			w.later += time.Second
+		}
+		if got := w.receive(at.queue, 1); len(got) != 0 {
+			t.Fatalf("received %q from %s once more", bodies(got), *at.queue)
+		}
 	}
 }
 
