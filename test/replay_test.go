@@ -213,6 +213,15 @@ func TestReplayMessage(t *testing.T) {
 		t.Errorf("the raw subscriber got %q", got)
 	}
 	s.depth(t, lost, 0)
+
+	// The notification's id finds both letters, and each goes to the subscriber that it is for.
+	id = fmt.Sprint(c.run("sns", "publish", "--topic-arn", topic, "--message", "last")["MessageId"])
+	s.depth(t, lost, 2)
+	s.replay(t, []string{id}, "back to "+targetARN+", for "+topic, "back to "+rawARN+", for "+topic, "removed from lost")
+	s.depth(t, lost, 0)
+	if got := s.receive(t, raw); got != "last" {
+		t.Errorf("the raw subscriber got %q of what was replayed", got)
+	}
 }
 
 // TestHostileLetters: who may send to a dead-letter queue makes nobody's function run, and stops no redrive of the others' letters.

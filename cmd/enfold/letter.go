@@ -119,8 +119,11 @@ func (l *letter) event() string {
 // causeName is the attribute in which Enfold's queues keep why a topic could not deliver a message. No sender can set it.
 const causeName = "EnfoldCause"
 
-// refusal is why a subscription did not get a message.
-type refusal struct{ Subscription, Condition, Error string }
+// refusal is why a subscription did not get a message, and which.
+type refusal struct {
+	Subscription, Condition, Error string
+	MessageID                      string `json:"MessageId"` // empty in letters of earlier versions
+}
 
 // asRefusal is what the queue knows of a letter that a topic could not deliver; nil if nothing.
 func (l *letter) asRefusal() *refusal {
@@ -171,6 +174,9 @@ func (l *letter) ids() []string {
 	}
 	if n := l.asNotification(); n != nil {
 		ids = append(ids, n.MessageID)
+	}
+	if r := l.asRefusal(); r != nil && !slices.Contains(ids, r.MessageID) { // a raw one does not say it elsewhere
+		ids = append(ids, r.MessageID)
 	}
 	var event struct {
 		Records []struct {

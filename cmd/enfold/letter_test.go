@@ -69,6 +69,7 @@ func wrap(message, more string) string {
 
 func TestIDsOfLetters(t *testing.T) {
 	dead := map[string]messageAttribute{"RequestID": {StringValue: "r"}, "ErrorCode": {StringValue: "200"}}
+	refused := map[string]string{causeName: `{"Subscription":"sub","Condition":"Refused","Error":"no","MessageId":"n"}`}
 	record := `{"version":"1.0","requestContext":{"requestId":"r","functionArn":"f","condition":"Success"},"requestPayload":{"Records":[{"Sns":{"MessageId":"n"}}]}}`
 	for _, c := range []struct {
 		what      string
@@ -82,7 +83,9 @@ func TestIDsOfLetters(t *testing.T) {
 		{"that a topic invoked", letter{ID: "m", Body: `{"Records":[{"Sns":{"MessageId":"n"}}]}`, MessageAttributes: dead}, "m r n", "r", false},
 		{"a result", letter{ID: "m", Body: record}, "m r n", "r", true},
 		{"a result that nobody took from its queue", letter{ID: "m", Body: record, Attributes: map[string]string{"DeadLetterQueueSourceArn": "q"}}, "m r n", "m", false},
-		{"what a topic could not deliver", letter{ID: "m", Body: wrap("hi", "")}, "m n", "m", false},
+		{"what a topic could not deliver", letter{ID: "m", Body: wrap("hi", ""), Attributes: refused}, "m n", "m", false},
+		{"what a topic could not deliver raw", letter{ID: "m", Body: "hi", Attributes: refused}, "m n", "m", false},
+		{"that of an earlier version", letter{ID: "m", Body: "hi", Attributes: map[string]string{causeName: `{"Subscription":"sub"}`}}, "m", "m", false},
 	} {
 		if got := strings.Join(c.letter.ids(), " "); got != c.ids {
 			t.Errorf("%s: ids %s, want %s", c.what, got, c.ids)

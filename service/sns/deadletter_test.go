@@ -95,25 +95,29 @@ func TestKindsOfDeadLetterQueues(t *testing.T) {
 	}
 }
 
-// TestCauseOfDeadLetters: two subscriptions share a queue, and each letter goes there with whose it is and why; the message is as
+// TestCauseOfDeadLetters: two subscriptions share a queue, and each letter goes there with whose it is, of which message and why; the message is as
 // AWS sends it.
 func TestCauseOfDeadLetters(t *testing.T) {
 	w := newWorld(t)
 	topic := w.topic("t", nil)
-	want := map[string]bool{}
+	want := map[string]string{} // by subscription
 	for _, name := range []string{"a", "b"} {
 		arn := w.subscribe(topic, "sqs", queue+name, map[string]string{
 			"RedrivePolicy": redriveTo(queue + "dead")["RedrivePolicy"], "RawMessageDelivery": "true",
 		})
 		w.fail[queue+name] = event.Permanent(errors.New("no queue " + name))
-		want[`{"Subscription":"`+arn+`","Condition":"Refused","Error":"no queue `+name+`"}`] = true
+		want[arn] = `{"Subscription":"` + arn + `","Condition":"Refused","Error":"no queue ` + name + `","MessageId":"`
 	}
-	w.publish(topic, "m")
+	id := *w.publish(topic, "m").MessageID
 	for _, m := range w.run(count(2)) {
-		if !want[m.From.Cause] || m.Target != queue+"dead" || string(m.Body) != "m" || len(m.Attributes) > 0 {
+		var c cause
+		if err := json.Unmarshal([]byte(m.From.Cause), &c); err != nil {
+			t.Fatal(err)
+		}
+		if want[c.Subscription]+id+`"}` != m.From.Cause || m.Target != queue+"dead" || string(m.Body) != "m" || len(m.Attributes) > 0 {
 			t.Errorf("%s %v came to %s because of %s", m.Body, m.Attributes, m.Target, m.From.Cause)
 		}
-		delete(want, m.From.Cause)
+		delete(want, c.Subscription)
 	}
 	w.subscribe(topic, "sqs", queue, nil)
 	w.publish(topic, "n")

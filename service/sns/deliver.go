@@ -253,17 +253,34 @@ const (
 // maxCauseError is the most of an error that a dead letter's cause has, in bytes.
 const maxCauseError = 1 << 10
 
-// causeOf is why a delivery became a dead letter, as JSON for who looks at it. AWS's letters do not say it, so it is none of the
-// message's attributes: the queue keeps it beside them.
+// cause is why a delivery became a dead letter, and of which message: a raw letter does not say that. AWS's letters have no such
+// thing, so it is none of the message's attributes: the queue keeps it beside them, for who looks at it.
+type cause struct {
+	Subscription, Condition, Error string
+	MessageID                      string `json:"MessageId,omitempty"` // known when the letter is written
+}
+
 func causeOf(d *event.Delivery, o event.Outcome) string {
 	text := o.Err.Error()
-	b, err := json.Marshal(struct{ Subscription, Condition, Error string }{
-		d.Target, string(o.Cause), strings.ToValidUTF8(text[:min(len(text), maxCauseError)], ""),
-	})
+	return cause{Subscription: d.Target, Condition: string(o.Cause), Error: strings.ToValidUTF8(text[:min(len(text), maxCauseError)], "")}.text()
+}
+
+func (c cause) text() string {
+	b, err := json.Marshal(c)
 	if err != nil {
 		return ""
 	}
 	return string(b)
+}
+
+// causeFor is the cause that a delivery has, with the id of its message.
+func causeFor(d *event.Delivery, m *message) string {
+	var c cause
+	if json.Unmarshal([]byte(d.Headers[headCause]), &c) != nil {
+		return d.Headers[headCause]
+	}
+	c.MessageID = m.ID
+	return c.text()
 }
 
 // DeadLetters brings what was given up to queues.
@@ -287,7 +304,7 @@ func (h DeadLetters) Deliver(ctx context.Context, d *event.Delivery) error {
 	if err != nil {
 		return event.Permanent(err)
 	}
-	o := &outgoing{sub: &subscription{topic: arn, id: id}, m: m, cause: d.Headers[headCause]}
+	o := &outgoing{sub: &subscription{topic: arn, id: id}, m: m, cause: causeFor(d, m)}
 	err = h.s.db.View(ctx, func(tx store.Tx) error {
 		there, err := getSubscription(tx, arn, id)
 		if there != nil {
