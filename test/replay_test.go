@@ -186,8 +186,8 @@ func TestReplayMessage(t *testing.T) {
 	topic := fmt.Sprint(c.run("sns", "create-topic", "--name", "t")["TopicArn"])
 	target, targetARN := s.openQueue(t, "target", map[string]string{"Policy": ""})
 	lost, lostARN := s.openQueue(t, "lost", nil)
-	c.run("sns", "subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", targetARN,
-		"--attributes", `{"RedrivePolicy":"{\"deadLetterTargetArn\":\"`+lostARN+`\"}"}`)
+	first := fmt.Sprint(c.run("sns", "subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", targetARN,
+		"--attributes", `{"RedrivePolicy":"{\"deadLetterTargetArn\":\"`+lostARN+`\"}"}`)["SubscriptionArn"])
 	id := fmt.Sprint(c.run("sns", "publish", "--topic-arn", topic, "--message", "news")["MessageId"])
 	s.depth(t, lost, 1)
 	s.replay(t, []string{id, "--queue", "lost"}, "back to "+targetARN+", for "+topic, "removed from lost")
@@ -221,6 +221,23 @@ func TestReplayMessage(t *testing.T) {
 	s.depth(t, lost, 0)
 	if got := s.receive(t, raw); got != "last" {
 		t.Errorf("the raw subscriber got %q of what was replayed", got)
+	}
+
+	// What somebody else put there is of no subscription, though there is but one that it could be of.
+	c.run("sns", "unsubscribe", "--subscription-arn", first)
+	if _, err := s.sqsClient().SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &lost, MessageBody: aws.String("by hand")}); err != nil {
+		t.Fatal(err)
+	}
+	out, diag, err = s.enfold(t, "dlq", "redrive", "lost")
+	if err == nil || !strings.Contains(out, "0 sent back, 1 stay in lost.") || !strings.Contains(diag, "it does not say where it came from: name that with --to") {
+		t.Errorf("redrive of a message by hand: %v\n%s%s", err, out, diag)
+	}
+	s.depth(t, lost, 1)
+	if out, diag, err := s.enfold(t, "dlq", "redrive", "lost", "--to", rawARN); err != nil {
+		t.Errorf("redrive of a message by hand, with --to: %v\n%s%s", err, out, diag)
+	}
+	if got := s.receive(t, raw); got != "by hand" {
+		t.Errorf("the queue that was named got %q", got)
 	}
 }
 

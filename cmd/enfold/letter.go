@@ -281,6 +281,12 @@ func (l *letter) way(origins []way) way {
 	return way{}
 }
 
+// topicSender is the SenderId of what topics send. No other sender can have it.
+const topicSender = "sns.amazonaws.com"
+
+// byTopic says that a topic put the letter there, as it does with what it could not deliver, and not somebody with SendMessage.
+func (l *letter) byTopic() bool { return l.Attributes["SenderId"] == topicSender }
+
 // undelivered says that the letter is what a topic could not deliver, whatever is in it: its queue is for subscriptions alone.
 func (l *letter) undelivered(origins []way) bool {
 	return len(origins) > 0 && !slices.ContainsFunc(origins, func(o way) bool { return o.subscription == "" })
@@ -290,7 +296,7 @@ func (l *letter) undelivered(origins []way) bool {
 func (l *letter) fitting(origins []way) (fit []way) {
 	ofFunction := l.asFailure() != nil && !l.undelivered(origins)
 	for _, o := range origins {
-		if ofFunction && o.function != "" || !ofFunction && o.subscription != "" {
+		if ofFunction && o.function != "" || !ofFunction && o.subscription != "" && l.byTopic() {
 			fit = append(fit, o)
 		}
 	}

@@ -14,6 +14,7 @@ func TestWayOfLetters(t *testing.T) {
 	const failed = `,"MessageAttributes":{"RequestID":{"Type":"String","Value":"id"},"ErrorCode":{"Type":"Number","Value":"200"}}`
 	refused := map[string]string{"EnfoldCause": `{"Subscription":"` + sub + `","Condition":"RetriesExhausted","Error":"it is gone"}`}
 	moved := map[string]string{"DeadLetterQueueSourceArn": "arn:aws:sqs:r:1:q"}
+	sns := map[string]string{"SenderId": "sns.amazonaws.com"}
 	subscription := way{subscription: sub, endpoint: "arn:aws:sqs:r:1:q"}
 	for _, c := range []struct {
 		what    string
@@ -24,15 +25,17 @@ func TestWayOfLetters(t *testing.T) {
 		{"a failure record", letter{Body: record}, []way{subscription, {function: f}}, way{function: f + ":$LATEST"}},
 		{"a record of a function that sends nothing here", letter{Body: record}, []way{{function: g}, {function: f + "x"}}, way{}},
 		{"a record where nothing is sent", letter{Body: record}, nil, way{}},
-		{"a record that somebody published", letter{Body: record}, []way{subscription, {function: g}}, subscription},
+		{"a record that somebody published", letter{Body: record, Attributes: sns}, []way{subscription, {function: g}}, subscription},
 		{"a failure record by a topic", letter{Body: wrap(record, "")}, []way{{function: f}}, way{function: f + ":$LATEST"}},
-		{"a failure record that a topic could not deliver", letter{Body: wrap(record, "")}, []way{subscription}, subscription},
+		{"a failure record that a topic could not deliver", letter{Body: wrap(record, ""), Attributes: sns}, []way{subscription}, subscription},
 		{"a failure record that nobody took from its queue", letter{Body: record, Attributes: moved}, nil, way{queue: "arn:aws:sqs:r:1:q"}},
 		{"of a function by a topic", letter{Body: wrap("{}", failed)}, []way{{function: f}}, way{function: f}},
 		{"of a queue", letter{Body: "x", Attributes: map[string]string{"DeadLetterQueueSourceArn": "arn:aws:sqs:r:1:q"}}, nil, way{queue: "arn:aws:sqs:r:1:q"}},
 		{"of a function", letter{Body: "{}", MessageAttributes: dead}, []way{{function: f}, subscription}, way{function: f}},
 		{"of one of two functions", letter{Body: "{}", MessageAttributes: dead}, []way{{function: f}, {function: g}}, way{}},
-		{"of a subscription", letter{Body: "{}"}, []way{{function: f}, subscription, {queue: "arn:aws:sqs:r:1:q"}}, subscription},
+		{"of a subscription", letter{Body: "{}", Attributes: sns}, []way{{function: f}, subscription, {queue: "arn:aws:sqs:r:1:q"}}, subscription},
+		{"what somebody sent to a subscription's queue", letter{Body: "{}", Attributes: map[string]string{"SenderId": "AIDA"}}, []way{subscription}, way{}},
+		{"what somebody sent in the form of a notification", letter{Body: wrap("{}", "")}, []way{subscription}, way{}},
 		{"of one of two subscriptions", letter{Body: "{}", Attributes: refused}, []way{{subscription: "arn:aws:sns:r:1:t:other"}, subscription}, subscription},
 		{"a failure record that a topic could not deliver raw", letter{Body: record, Attributes: refused}, []way{subscription, {function: f}}, subscription},
 		{"of a subscription that names another queue by now", letter{Body: record, Attributes: refused}, []way{{function: f}, {subscription: "x"}}, way{}},
