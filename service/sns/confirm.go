@@ -88,7 +88,10 @@ func (s *subscription) confirmed(tx store.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.count(tx, func(c *countRow) { c.Pending, c.Confirmed = max(c.Pending-1, 0), c.Confirmed+1 })
+	_, err = t.count(tx, func(c *countRow) {
+		c.Pending = max(c.Pending-1, 0)
+		s.join(c)
+	})
 	return errors.Join(err, s.put(tx))
 }
 

@@ -3,7 +3,8 @@
 //
 // A publish is one transaction: it stores the message as one delivery of the topic's fan-out lane ("sns.publish"), however many
 // subscriptions there are. The relay expands it, a bounded number of subscriptions at a time, to a delivery for each that matches
-// ("sns.delivery"), in the transaction that ends the piece: a crash repeats a piece and never loses one. A delivery that is given
+// ("sns.delivery"), in the transaction that ends the piece: a crash repeats a piece and never loses one. Only a subscription that was
+// confirmed when the message was published gets it, however late it is expanded. A delivery that is given
 // up becomes a dead letter in the transaction that ends it, if the subscription has a queue for that; that of
 // a raw subscription is in JSON if the queue refuses its raw form. In a FIFO topic the messages of a group keep their order all the
 // way.

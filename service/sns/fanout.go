@@ -156,8 +156,7 @@ func (f FanOut) expand(ctx context.Context, t *topic, m *message, piece []*subsc
 			break
 		}
 		looked++
-		// Who subscribed after the message was published does not get it, unless the clock was set back meanwhile.
-		if sub.row.Pending || sub.row.Created.After(m.At.Add(time.Second)) && !sub.row.Created.After(f.s.deps.Now()) {
+		if !f.s.wasThere(sub, m) {
 			continue
 		}
 		ok, err := match.matches(sub)
@@ -181,6 +180,15 @@ func (f FanOut) expand(ctx context.Context, t *topic, m *message, piece []*subsc
 		x.deliveries = append(x.deliveries, d)
 	}
 	return x, looked, nil
+}
+
+// wasThere says whether a subscription was confirmed when a message was published: who was later does not get it. The time tells of
+// a topic that was made anew since, whose subscriptions are counted from the beginning; it does not if the clock was set back.
+func (s *Service) wasThere(sub *subscription, m *message) bool {
+	if sub.row.Pending || sub.row.Joined > m.Joined {
+		return false
+	}
+	return !sub.row.Created.After(m.At.Add(time.Second)) || sub.row.Created.After(s.deps.Now())
 }
 
 // signOnce signs a message, or takes the signature that the same text got before.

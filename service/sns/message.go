@@ -40,6 +40,9 @@ type message struct {
 	Token            string `json:",omitempty"`
 	TraceID          string `json:",omitempty"`
 	BaseURL          string `json:",omitempty"` // where the server was reached by who published
+	// Joined is how many of the topic's subscriptions were ever confirmed when the message was published: those that came later do not
+	// get it.
+	Joined uint64 `json:",omitempty"`
 
 	// Of a question, whose subscription need not be there: where it goes.
 	Protocol, Endpoint string `json:",omitempty"`

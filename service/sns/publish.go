@@ -170,8 +170,12 @@ func (s *Service) emit(ctx context.Context, arn aws.ARN, all []*message) error {
 		if err != nil {
 			return err
 		}
+		c, err := t.counted(tx)
+		if err != nil {
+			return err
+		}
 		for _, m := range all {
-			m.lock = l
+			m.lock, m.Joined = l, c.Joined
 			d, err := s.store(tx, t, m)
 			if err != nil {
 				return err

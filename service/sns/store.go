@@ -26,6 +26,7 @@ type countRow struct {
 	Confirmed, Pending, Deleted int
 	Filters                     int    // subscriptions with a filter policy
 	Sequence                    uint64 // of the last message of a FIFO topic
+	Joined                      uint64 `json:",omitempty"` // subscriptions that ever were confirmed
 }
 
 // subscriptionRow is a subscription, in the scope of its topic.
@@ -43,6 +44,9 @@ type subscriptionRow struct {
 	BaseURL       string            `json:",omitempty"` // where the server was reached by who subscribed
 	Created       time.Time
 	Deleted       time.Time `json:",omitzero"`
+	// Joined is how many of the topic's subscriptions were confirmed when this one was, itself included; 0 while it is pending, and
+	// of those of before this was counted. It orders subscriptions and messages without a clock.
+	Joined uint64 `json:",omitempty"`
 }
 
 var (
@@ -145,6 +149,13 @@ func (t *topic) count(tx store.Tx, fn func(c *countRow)) (countRow, error) {
 	fn(&row.Value)
 	_, err = counts.Put(tx, t.scope, t.name(), row.Value)
 	return row.Value, err
+}
+
+// join counts a subscription as confirmed from now on. It gets the messages that are published later.
+func (s *subscription) join(c *countRow) {
+	c.Confirmed++
+	c.Joined++
+	s.row.Joined = c.Joined
 }
 
 // counted is what a topic counts.

@@ -119,7 +119,7 @@ func (s *subscription) makeRoom(tx store.Tx, t *topic) error {
 		if s.row.Pending {
 			c.Pending++
 		} else {
-			c.Confirmed++
+			s.join(c)
 		}
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -232,6 +233,62 @@ func TestHandshake(t *testing.T) {
 	if c["SubscriptionsConfirmed"] != "1" || c["SubscriptionsPending"] != "0" {
 		t.Errorf("%v", c)
 	}
+}
+
+// TestOnlyWhoWasThere: a message is expanded when its subscriptions may be others by now, as after a restart. It comes to those that
+// were confirmed when it was published.
+func TestOnlyWhoWasThere(t *testing.T) {
+	w := newWorld(t)
+	topic := w.topic("t", nil)
+	arn, q := w.handshake(topic, "http://example.com/x", nil)
+	confirm := func(token string) {
+		t.Helper()
+		must(w.ConfirmSubscription(w.ctx, &api.ConfirmSubscriptionInput{TopicArn: &topic, Token: &token}))(t)
+	}
+	came, queued := len(w.messages()), ""
+	idle := func([]*target.Message) bool {
+		return w.idle(event.Delivery{Kind: PublishKind, Target: topic}, event.Delivery{Kind: DeliveryKind, Target: arn}, event.Delivery{Kind: DeliveryKind, Target: queued})
+	}
+	want := func(when, texts string) {
+		t.Helper()
+		var got []string
+		for _, m := range w.run(idle)[came:] {
+			var e envelope
+			if err := json.Unmarshal(m.Body, &e); err != nil {
+				t.Fatal(err)
+			}
+			if e.Type == typeNotification {
+				got = append(got, strings.TrimPrefix(m.Target, "http://example.com/")+"<"+e.Message)
+			}
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != texts {
+			t.Errorf("%s: %v, want %s", when, got, texts)
+		}
+		came = len(w.messages())
+	}
+	restart := func() {
+		t.Helper()
+		if err := w.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.open()
+	}
+
+	w.publish(topic, "early")
+	restart()
+	confirm(q.Token)
+	queued = w.subscribe(topic, "sqs", queue, nil)
+	w.publish(topic, "late")
+	want("it was confirmed after the first", queue+"<late x<late")
+
+	link := as(t.Context(), servicePrincipal, account) // of who was sent the link
+	must(w.Unsubscribe(link, &api.UnsubscribeInput{SubscriptionArn: &arn}))(t)
+	w.publish(topic, "between")
+	restart()
+	confirm(q.Token)
+	w.publish(topic, "again")
+	want("it was away for the first", queue+"<again "+queue+"<between x<again")
 }
 
 // links serves the links of messages.
