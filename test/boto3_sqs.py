@@ -211,6 +211,9 @@ def query():
     made = call("CreateQueue", ENDPOINT + "/", **{"QueueName": "by-form", "Attribute.1.Name": "DelaySeconds", "Attribute.1.Value": "3", "Tag.1.Key": "k", "Tag.1.Value": "v"})
     check(made.findtext("CreateQueueResult/QueueUrl"), f"{ENDPOINT}/{ACCOUNT}/by-form", "CreateQueue")
     check(sqs.list_queue_tags(QueueUrl=made.findtext("CreateQueueResult/QueueUrl"))["Tags"], {"k": "v"}, "tags")
+    call("SetQueueAttributes", **{"Attribute.Name": "VisibilityTimeout", "Attribute.Value": "11"})  # without numbers, as in older samples
+    got = call("GetQueueAttributes", AttributeName="VisibilityTimeout")
+    check(got.findtext("GetQueueAttributesResult/Attribute/Value"), "11", "parameters without numbers")
     gone = call("GetQueueUrl", ENDPOINT + "/", QueueName="nothing")
     check(gone.findtext("Error/Code"), "AWS.SimpleQueueService.NonExistentQueue", "error")
 

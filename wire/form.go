@@ -86,6 +86,15 @@ func (n *formNode) items() []*formNode {
 	return out
 }
 
+// isOne says that a flattened list is one element without a number, which older samples of AWS's API reference have:
+// "AttributeName=All", and for a map "Attribute.Name=a&Attribute.Value=b". It is the first, then.
+func (n *formNode) isOne(elem *node) bool {
+	if elem.kind == kindStruct {
+		return len(n.kids) > 0
+	}
+	return n.value != "" // an empty one is an empty list
+}
+
 type formReader struct {
 	ec2 bool
 }
@@ -142,6 +151,9 @@ func (r formReader) list(n *formNode, want *node, v reflect.Value) error {
 		items = n.kid(orDefault(want.elem.name, "member"))
 	}
 	all := items.items()
+	if len(all) == 0 && want.flat && !r.ec2 && n.isOne(want.elem) {
+		all = []*formNode{n}
+	}
 	if len(all) == 0 && !n.set {
 		return nil
 	}
@@ -156,13 +168,17 @@ func (r formReader) list(n *formNode, want *node, v reflect.Value) error {
 }
 
 func (r formReader) mapping(n *formNode, want *node, v reflect.Value) error {
-	entries := n
+	entries, keyName := n, orDefault(want.key.name, "key")
 	if !want.flat {
 		entries = n.kid("entry")
 	}
+	all := entries.items()
+	if len(all) == 0 && want.flat && n.kid(keyName) != nil {
+		all = []*formNode{n}
+	}
 	out := reflect.MakeMap(v.Type())
-	for _, e := range entries.items() {
-		key := e.kid(orDefault(want.key.name, "key"))
+	for _, e := range all {
+		key := e.kid(keyName)
 		if key == nil || !key.set {
 			return serialization("A map's entry has no key")
 		}

@@ -139,7 +139,7 @@ func FuzzXML(f *testing.F) {
 func FuzzForm(f *testing.F) {
 	for _, s := range []string{
 		"Action=A&Text=x&Number=1&List.item.1=a&List.item.2=b&Flat.1.Text=x&Map.entry.1.key=k&Map.entry.1.value=v&Pairs.1.K=a&Pairs.1.V=1",
-		"List=&Flat.99999999999999999999.Text=x&Flat.-1.Text=y", "a.b.c.d.e.f=1&a=2", "Flat.1.Flat.1.Flat.1.Number=x", "%zz=1",
+		"List=&Flat.99999999999999999999.Text=x&Flat.-1.Text=y", "a.b.c.d.e.f=1&a=2", "List=x&Flat.Text=x&Flat.Flat.Number=1&Pairs.K=a&Pairs.V=1", "Flat.1.Flat.1.Flat.1.Number=x", "%zz=1",
 	} {
 		f.Add(s)
 	}

@@ -15,6 +15,12 @@ type queueInput struct {
 	QueueURL   *string           `wire:"QueueUrl"`
 	Attributes map[string]string `wire:"Attributes,flat,form=Attribute" wire.k:"Name" wire.v:"Value"`
 	Entries    []string          `wire:"Entries,flat" wire.e:"Entry"`
+	Parts      []part            `wire:"Parts,flat" wire.e:"Part"`
+}
+
+type part struct {
+	ID   *string           `wire:"Id"`
+	Tags map[string]string `wire:"Tags,flat,form=Tag" wire.k:"Key" wire.v:"Value"`
 }
 
 func queueService() *aws.Service {
@@ -55,6 +61,18 @@ func TestQueryNames(t *testing.T) {
 	} {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	for body, want := range map[string]*queueInput{
+		"&Attribute.Name=a&Attribute.Value=b&Entry=x":              {Attributes: map[string]string{"a": "b"}, Entries: []string{"x"}},
+		"&Attribute.Name=a&Attribute.1.Name=c&Attribute.1.Value=d": {Attributes: map[string]string{"c": "d"}},
+		"&Entry=x&Entry.1=y":                                               {Entries: []string{"y"}},
+		"&Attribute.Value=b&Entry=":                                        {Attributes: nil, Entries: []string{}},
+		"&Part.Id=i&Part.Tag.Key=k&Part.Tag.Value=v":                       {Parts: []part{{ID: new("i"), Tags: map[string]string{"k": "v"}}}},
+		"&Part.1.Id=i&Part.1.Tag.Key=k&Part.1.Tag.Value=v&Part.2.Id=other": {Parts: []part{{ID: new("i"), Tags: map[string]string{"k": "v"}}, {ID: new("other")}}},
+	} {
+		if got := decode("/", form, "", "Action=Set&Version=1"+body); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", body, got, want)
 		}
 	}
 	if got := decode("/", form, "", params); got.QueueURL != nil {
