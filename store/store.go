@@ -122,6 +122,9 @@ type Tx interface {
 	// Purge removes all messages of the queue, deduplication ids included. It takes the same short time however many they are;
 	// the room that they take is given back afterwards.
 	Purge(queue string, s Scope) error
+	// Redelay makes messages due a delay after they were enqueued, as though they had been enqueued so. It looks at some, the youngest
+	// first, and answers where to go on, in a later transaction too; empty at the end.
+	Redelay(queue string, s Scope, r Redelay) (next string, err error)
 	// NextDue is when the next message of the queue becomes claimable; zero if it is empty.
 	NextDue(queue string, s Scope) (time.Time, error)
 
@@ -146,6 +149,15 @@ type Message struct {
 	// Lease, if positive, is how long the message is claimed from now on as it is added, for who need not look for it. It counts
 	// as a try. A message that has to wait, because of Due or its group, is not claimed.
 	Lease time.Duration
+}
+
+// Redelay is a new delay for the messages of a queue that were not claimed yet.
+type Redelay struct {
+	Delay time.Duration
+	Since time.Time // those that were enqueued before are due as they were
+	Now   time.Time
+	After string // what the call before answered; empty for the first
+	Max   int    // messages to look at
 }
 
 // Enqueued is what became of a message.

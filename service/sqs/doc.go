@@ -7,6 +7,7 @@
 //     only inside a store transaction, so a crash never loses one. Moving to a dead-letter queue is one transaction.
 //   - ApproximateReceiveCount goes on in a dead-letter queue; a redrive policy counts the receives of its own queue.
 //   - Of a FIFO queue's message group, what was sent first is received first, and nothing of it while some of it is in flight.
+//   - Another DelaySeconds of a FIFO queue holds for what waits in it, too: within a minute where that are thousands of messages.
 //   - Bodies and attributes are sealed at rest: with a data key of the queue's KMS key, else with a key of Enfold's own.
 //   - A receipt handle is bound to its queue and cannot be made up.
 //   - A request that waits for messages costs nothing while none come, and is woken by what makes one visible.

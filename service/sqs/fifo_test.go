@@ -162,3 +162,102 @@ func TestReceiveAttempt(t *testing.T) {
 	_, err := w.ReceiveMessage(w.ctx, &api.ReceiveMessageInput{QueueURL: w.create("standard"), ReceiveRequestAttemptID: new("x")})
 	wantError(t, err, "InvalidParameterValueException: Value x for parameter ReceiveRequestAttemptId is invalid. Reason: The request includes a parameter that is not valid for this queue type.")
 }
+
+// TestFIFODelayIsRetroactive: another delay of a FIFO queue holds for what waits in it; that of a standard queue for what is sent from
+// then on.
+func TestFIFODelayIsRetroactive(t *testing.T) {
+	w := newWorld(t)
+	set := func(q *string, delay string) {
+		t.Helper()
+		_, err := w.SetQueueAttributes(w.ctx, &api.SetQueueAttributesInput{QueueURL: q, Attributes: map[string]string{attrDelay: delay}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	counts := func(q *string, want string) {
+		t.Helper()
+		if c := w.counts(q); c != want {
+			t.Errorf("counts %s, want %s", c, want)
+		}
+	}
+	q := w.create("q.fifo", attrDelay, "900", attrVisibility, "0")
+	w.fifo(q, "g", "a")
+	w.fifo(q, "g", "b")
+	w.fifo(q, "h", "c")
+	counts(q, "0/0/3")
+	set(q, "0")
+	counts(q, "3/0/0")
+	if got := w.receive(q, 2); bodies(got) != "a b" {
+		t.Errorf("received %q", bodies(got))
+	}
+	set(q, "60")
+	counts(q, "2/0/1") // what was received is not delayed any more
+	w.later += 61 * time.Second
+	if got := w.receive(q, 10); bodies(got) != "a b c" && bodies(got) != "c a b" {
+		t.Errorf("received %q", bodies(got))
+	}
+
+	// A receive that waits is woken.
+	busy := w.create("busy.fifo", attrDelay, "900")
+	w.fifo(busy, "g", "a")
+	got := make(chan string, 1)
+	go func() {
+		out, err := w.ReceiveMessage(w.ctx, &api.ReceiveMessageInput{QueueURL: busy, WaitTimeSeconds: new(20)})
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		got <- bodies(out.Messages)
+	}()
+	time.Sleep(20 * time.Millisecond)
+	set(busy, "0")
+	select {
+	case body := <-got:
+		if body != "a" {
+			t.Errorf("received %q", body)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a receive that waits is not woken")
+	}
+
+	standard := w.create("standard", attrDelay, "900")
+	w.sendTo(standard, "a")
+	set(standard, "0")
+	counts(standard, "0/0/1")
+}
+
+// TestFIFODelayOfMany: SetQueueAttributes does not wait for all of many messages, and a sweep gives the others their delay, after a
+// restart too.
+func TestFIFODelayOfMany(t *testing.T) {
+	w := newWorld(t)
+	q := w.create("q.fifo", attrDelay, "900")
+	const extra = 30
+	for i := range (redelayBatch*redelayAtOnce + extra) / 10 {
+		in := &api.SendMessageBatchInput{QueueURL: q}
+		for j := range 10 {
+			id := fmt.Sprint(i, "-", j)
+			in.Entries = append(in.Entries, &api.SendMessageBatchRequestEntry{ID: &id, MessageBody: &id, MessageGroupID: &id, MessageDeduplicationID: &id})
+		}
+		if _, err := w.SendMessageBatch(w.ctx, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.SetQueueAttributes(w.ctx, &api.SetQueueAttributesInput{QueueURL: q, Attributes: map[string]string{attrDelay: "0"}}); err != nil {
+		t.Fatal(err)
+	}
+	if c, want := w.counts(q), fmt.Sprintf("%d/0/%d", redelayBatch*redelayAtOnce, extra); c != want {
+		t.Errorf("counts %s, want %s", c, want)
+	}
+	w.reopen()
+	for range 2 { // the second finds nothing to do
+		if err := w.sweep(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if c, want := w.counts(q), fmt.Sprintf("%d/0/0", redelayBatch*redelayAtOnce+extra); c != want {
+			t.Errorf("counts %s, want %s", c, want)
+		}
+	}
+	if got, err := w.named(w.ctx, q); err != nil || !got.row.Delayed.IsZero() {
+		t.Errorf("the queue is still to have another delay: %+v, %v", got.row, err)
+	}
+}

@@ -197,14 +197,24 @@ func (s *Service) SetQueueAttributes(ctx context.Context, in *api.SetQueueAttrib
 	if err := s.checkPrincipals(ctx, in.Attributes); err != nil {
 		return nil, err
 	}
+	var redelay *queueKey
 	err := s.change(ctx, in.QueueURL, func(tx store.Tx, q *queue) error {
+		redelay = nil
 		if err := q.row.set(in.Attributes, q.fifo, false); err != nil {
 			return err
 		}
 		q.row.dated(in.Attributes, s.now())
 		k := queueKey{q.scope, q.name}
+		if q.fifo && settingsOf(q.row.Attributes).delay != q.delay {
+			q.row.Delayed, redelay = s.now(), &k
+		}
 		return s.checkRedrive(tx, k, in.Attributes)
 	})
+	if err == nil && redelay != nil {
+		if err := s.redelay(ctx, *redelay, redelayAtOnce); err != nil { // the next sweep does it
+			s.log.Warn("messages do not have their queue's new delay yet", "queue", redelay.name, "error", err)
+		}
+	}
 	return &api.SetQueueAttributesOutput{}, err
 }
 

@@ -184,7 +184,11 @@ func (s *Service) send(ctx context.Context, q *queue, all []*outgoing) error {
 		}
 		due = time.Time{}
 		for i, m := range all {
-			stored[i].Due = now.due(m, s.now())
+			at := s.now()
+			if q.fifo {
+				stored[i].Enqueued = at // what another delay is counted from
+			}
+			stored[i].Due = now.due(m, at)
 			if at := stored[i].Due; !at.IsZero() && (due.IsZero() || at.Before(due)) {
 				due = at
 			}

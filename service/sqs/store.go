@@ -29,6 +29,8 @@ type queueRow struct {
 	Modified   time.Time
 	PolicySet  time.Time `json:",omitzero"` // when the policy was given as a whole; permissions for accounts do not count
 	Purged     time.Time `json:",omitzero"`
+	// Delayed is when the delay of a FIFO queue was set anew, until the messages that were waiting have it.
+	Delayed time.Time `json:",omitzero"`
 }
 
 // queue is a row as operations use it. It does not change, but for stale.

@@ -14,7 +14,7 @@ const (
 	sweepBatch = 500 // messages of one transaction
 )
 
-// sweep removes messages whose retention is over, and what is left of queues that were deleted.
+// sweep gives messages the delay that was set anew, removes those whose retention is over, and what is left of deleted queues.
 func (s *Service) sweep(ctx context.Context) error {
 	var all []queueKey
 	err := s.db.View(ctx, func(tx store.Tx) error {
@@ -36,6 +36,9 @@ func (s *Service) sweep(ctx context.Context) error {
 		return err
 	}
 	for _, k := range all {
+		if err := s.redelay(ctx, k, 0); err != nil && !errors.Is(err, api.ErrQueueDoesNotExist) {
+			return err
+		}
 		if err := s.sweepQueue(ctx, k); err != nil {
 			return err
 		}

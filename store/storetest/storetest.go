@@ -30,6 +30,7 @@ func Run(t *testing.T, open Open) {
 		{"queue runs", testRuns},
 		{"queue runs come back", testRunsComeBack},
 		{"queue returns", testReturn},
+		{"queue delays", testRedelay},
 		{"queue lookups", testLookup},
 		{"queue expiry", testExpire},
 		{"queue deduplication", testDedup},
