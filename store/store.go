@@ -203,6 +203,9 @@ type Logs interface {
 	DeleteBefore(ctx context.Context, log string, s Scope, t time.Time) error
 	// Sync waits until everything appended before is durable.
 	Sync(ctx context.Context) error
+	// Room is about how many bytes of chunks still find room: of the disk's space, what is not kept for everything else, and
+	// what deleted chunks have left. It is large where nobody knows, and it waits for nothing.
+	Room() int64
 }
 
 // LogRange is a part of a log.

@@ -4,6 +4,7 @@ package sqlite
 
 import (
 	"errors"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -31,16 +32,15 @@ func diskFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
-// scarceAt says whether the file system of a path has less left than what is kept for everything but logs: a sixteenth of it,
-// 64 MiB at most. Without that a function that floods its log could fill the disk, and then not even the deletion of the
-// log would find the space that it needs. left is in bytes.
-func scarceAt(path string) (left int64, scarce bool) {
+// spaceAt says how many bytes the file system of a path has left, and how many of those are kept for everything but logs: a
+// sixteenth of it, 64 MiB at most. Without that a function that floods its log could fill the disk, and then not even the
+// deletion of the log would find the space that it needs. A file system that does not tell has all the space there is.
+func spaceAt(path string) (left, kept int64) {
 	var s unix.Statfs_t
 	if unix.Statfs(path, &s) != nil {
-		return 0, false
+		return math.MaxInt64, 0
 	}
-	left = int64(s.Bavail) * int64(s.Bsize)
-	return left, left < min(int64(s.Blocks)*int64(s.Bsize)/16, 64<<20)
+	return int64(s.Bavail) * int64(s.Bsize), min(int64(s.Blocks)*int64(s.Bsize)/16, 64<<20)
 }
 
 // noSpaceAt says whether the file system of a path has less than a mebibyte left: SQLite reports some full disks, such as a

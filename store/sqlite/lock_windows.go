@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"math"
 	"os"
 
 	"golang.org/x/sys/windows"
@@ -26,4 +27,4 @@ func diskFull(err error) bool {
 
 func noSpaceAt(string) bool { return false }
 
-func scarceAt(string) (left int64, scarce bool) { return 0, false }
+func spaceAt(string) (left, kept int64) { return math.MaxInt64, 0 }

@@ -3,8 +3,10 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/enfold-run/enfold/store"
@@ -37,6 +39,7 @@ type logs struct {
 	pending  map[space][]store.Chunk // appended
 	flushing map[space][]store.Chunk // in the transaction of the moment
 	bytes    int                     // of both
+	free     atomic.Int64            // bytes in the file that deleted chunks have left
 	waiters  []chan error            // Syncs that wait for the next flush
 	moved    chan struct{}           // closed and made anew after each flush
 	failed   error                   // of the last flush
@@ -175,6 +178,15 @@ func (l *logs) Sync(ctx context.Context) error {
 	signal(l.wake)
 	signal(l.now)
 	return wait(ctx, done)
+}
+
+// Room is [store.Logs.Room].
+func (l *logs) Room() int64 {
+	left, kept := spaceAt(filepath.Dir(l.file.path)) // the file comes with the first chunk
+	if left < 2*flushBytes {
+		return 0 // the write-ahead log finds none, whatever the file has
+	}
+	return max(0, left-kept) + l.free.Load()
 }
 
 // Delete is [store.Logs.Delete].

@@ -15,6 +15,8 @@ type logWriter struct {
 	logs *logs
 	conn *conn
 	ids  spaces
+
+	pageSize int64 // of the file, in bytes
 }
 
 var (
@@ -42,8 +44,16 @@ func openLogWriter(l *logs) (*logWriter, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
+	size, err := c.number(qPageSize)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	l.last = last
-	return &logWriter{logs: l, conn: c, ids: spaces{ids: make(map[space]int64)}}, nil
+	w := &logWriter{logs: l, conn: c, ids: spaces{ids: make(map[space]int64)}, pageSize: size}
+	if err := w.countFree(); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return w, nil
 }
 
 func (w *logWriter) run() {
@@ -168,15 +178,18 @@ func (w *logWriter) write(batch map[space][]store.Chunk) error {
 			return err
 		}
 	}
-	_, err := w.conn.exec(qCommit)
-	return err
+	if _, err := w.conn.exec(qCommit); err != nil {
+		return err
+	}
+	_ = w.countFree() // what was written is, and the count is right again after the next
+	return nil
 }
 
 // room answers ErrFull if there is none for logs: the disk has only what is kept for everything else, and what deleted logs
 // left in the file, which never shrinks, is not enough either. The write-ahead log may take half of what the disk has left.
 func (w *logWriter) room(batch map[space][]store.Chunk) error {
-	left, scarce := scarceAt(w.logs.file.path)
-	if !scarce {
+	left, kept := spaceAt(w.logs.file.path)
+	if left >= kept {
 		return nil
 	}
 	need := int64(64 << 10) // of the trees' own pages
@@ -184,18 +197,22 @@ func (w *logWriter) room(batch map[space][]store.Chunk) error {
 		n := int64(sizeOf(cs))
 		need += n + n/16
 	}
-	free, err := w.conn.number(qFreePages)
-	if err != nil {
+	if err := w.countFree(); err != nil {
 		return err
 	}
-	size, err := w.conn.number(qPageSize)
-	if err != nil {
-		return err
-	}
-	if need > free*size || need > left/2 {
+	if need > w.logs.free.Load() || need > left/2 {
 		return fmt.Errorf("%w: the last of the space is not for logs", store.ErrFull)
 	}
 	return nil
+}
+
+// countFree counts what deleted logs have left in the file.
+func (w *logWriter) countFree() error {
+	free, err := w.conn.number(qFreePages)
+	if err == nil {
+		w.logs.free.Store(free * w.pageSize)
+	}
+	return err
 }
 
 // space answers the number of a log, which it makes if there is none.
@@ -243,6 +260,9 @@ func (w *logWriter) delete(k space, before int64) error {
 			w.conn.healthy()
 			return fmt.Errorf("delete logs: %w", err)
 		}
+	}
+	if err := w.countFree(); err != nil {
+		return err
 	}
 	_, left, err := w.conn.one(qAnyLogged, id)
 	if err != nil || left {

@@ -28,9 +28,14 @@ func LogsLeaveRoom(t *testing.T, b Backend) {
 		}
 		return n, err
 	}
+	before := s.Logs().Room()
 	n, err := flood()
 	if !errors.Is(err, store.ErrFull) || n < 8 {
 		t.Fatalf("a flood of %d chunks ends with %v, want ErrFull", n, err)
+	}
+	taken := int64(n * len(noise))
+	if after := s.Logs().Room(); before < taken || before > 64<<20 || after > 1<<20 {
+		t.Errorf("a disk of 64 MiB has room for %d bytes of logs, and for %d when it has taken %d", before, after, taken)
 	}
 	for i := range rows {
 		if err := s.Update(ctx, func(tx store.Tx) error { return putRow(tx, i, noise[:rowSize]) }); err != nil {
@@ -49,6 +54,9 @@ func LogsLeaveRoom(t *testing.T, b Backend) {
 	}
 	if err := s.Logs().Sync(ctx); err != nil {
 		t.Errorf("what waited for room: %v", err)
+	}
+	if room := s.Logs().Room(); room < taken/2 {
+		t.Errorf("when %d bytes are deleted there is room for %d", taken, room)
 	}
 	if again, err := flood(); again < n/4 {
 		t.Errorf("after the deletion %d chunks find room, before it %d did: %v", again, n, err)
