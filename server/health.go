@@ -12,6 +12,7 @@ type health struct {
 	Version   string   `json:"version"`
 	Isolation string   `json:"isolation"`
 	Services  []string `json:"services"`
+	LogsLost  bool     `json:"logsLost"` // within the last minute: the metrics and the server's log say why
 	Sandboxes struct {
 		Busy  int `json:"busy"`
 		Idle  int `json:"idle"`
@@ -24,6 +25,7 @@ func (s *Server) health() any {
 	for i, one := range s.services {
 		h.Services[i] = one.Name
 	}
+	h.LogsLost = s.shipper.Losing()
 	stats := s.pool.Stats()
 	h.Sandboxes.Busy, h.Sandboxes.Idle, h.Sandboxes.Ready = stats.Busy, stats.Idle, stats.Ready
 	return h

@@ -152,7 +152,7 @@ func (s *Server) build(b base) (err error) {
 		Store: db, Blobs: lambda.SealBlobs(s.store.Blobs(), root.Key("ecr layer")), Seal: root.Key("ecr"), PrincipalsExist: s.iam.PrincipalsExist, Endpoint: s.URL(), Log: cfg.Log,
 	})
 	s.logs = logs.New(logs.Deps{Store: db, Log: cfg.Log})
-	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), cfg.Log)
+	s.shipper = lambda.NewLogShipper(logsapi.NewClient(calls), s.store.Logs().Room, metrics, cfg.Log)
 
 	if err := s.openImages(); err != nil {
 		return err

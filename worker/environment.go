@@ -100,7 +100,7 @@ func (p *Pool) furnish(ctx context.Context, e *environment) (*environment, error
 	name := newID()
 	now := time.Now()
 	stream := &LogStream{
-		Account: f.Account, Region: f.Region, Group: f.LogGroup,
+		Account: f.Account, Region: f.Region, Group: f.LogGroup, Function: f.Name,
 		Name: now.UTC().Format("2006/01/02/") + streamPrefix(f) + "[" + f.Version + "]" + name,
 	}
 	e.unfit, e.broken, e.created = unfit, unfit != nil, now

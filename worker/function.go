@@ -86,12 +86,16 @@ type Response struct {
 type Logger interface {
 	// Log is called once per event, in order for one stream. The event is only valid during the call.
 	Log(s *LogStream, at time.Time, event []byte)
+	// LogPlatform is Log for the platform's own lines. There are few of them however much a function writes, and they say what
+	// its invocations came to: they stay where the function's own do not.
+	LogPlatform(s *LogStream, at time.Time, event []byte)
 }
 
 // LogStream is one CloudWatch log stream: one per sandbox.
 type LogStream struct {
 	Account, Region string
 	Group, Name     string
+	Function        string // whose it is: several may write to one group
 }
 
 // Runner runs invocations: the Pool, or a fake in tests.

@@ -185,9 +185,24 @@ func (o *output) record(line []byte) []byte {
 	return line
 }
 
-// emit is where every event leaves, but for those that say that a phase begins. The caller holds o.mu.
+// emit is where the function's events leave. The caller holds o.mu.
 func (o *output) emit(at time.Time, event []byte) {
 	o.logger.Log(o.stream, at, event)
+	o.keepTail(event)
+}
+
+// emitPlatform is where the platform's leave, but for those that say that a phase begins. In a tail one begins a line, where a function
+// has left one without its end; in the log it is an event of its own anyway. The caller holds o.mu.
+func (o *output) emitPlatform(at time.Time, event []byte) {
+	if n := len(o.tail); n > 0 && o.tail[n-1] != '\n' {
+		o.tail = append(o.tail, '\n')
+	}
+	o.logger.LogPlatform(o.stream, at, event)
+	o.keepTail(event)
+}
+
+// keepTail keeps an event for the invocation's caller, if that wants it. The caller holds o.mu.
+func (o *output) keepTail(event []byte) {
 	if o.of == nil || !o.of.Tail {
 		return
 	}
@@ -198,15 +213,6 @@ func (o *output) emit(at time.Time, event []byte) {
 	if over := len(o.tail) - tailSize; over > tailSize {
 		o.tail = append(o.tail[:0], o.tail[over:]...)
 	}
-}
-
-// state emits a record of the platform's own. In a tail it begins a line, where a function has left one without its end; in the log it is an
-// event of its own anyway. The caller holds o.mu.
-func (o *output) state(at time.Time, record []byte) {
-	if n := len(o.tail); n > 0 && o.tail[n-1] != '\n' {
-		o.tail = append(o.tail, '\n')
-	}
-	o.emit(at, record)
 }
 
 // close stops reading. What the process wrote last is still taken.
@@ -237,7 +243,7 @@ func (o *output) begin(r *Request) {
 	o.belong(r)
 	now := time.Now()
 	if line := o.system.start(r, now); line != nil {
-		o.state(now, line)
+		o.emitPlatform(now, line)
 	}
 }
 
@@ -248,13 +254,13 @@ func (o *output) end(r *Request, resp *Response, fail *failure) []byte {
 	defer o.mu.Unlock()
 	now := time.Now()
 	if fail != nil && fail.line != "" && !o.system.json {
-		o.state(now, []byte(fail.line))
+		o.emitPlatform(now, []byte(fail.line))
 	}
 	if line := o.system.end(r); line != nil {
-		o.state(now, line)
+		o.emitPlatform(now, line)
 	}
 	if line := o.system.report(r, resp, fail, now); line != nil {
-		o.state(now, line)
+		o.emitPlatform(now, line)
 	}
 	o.of = nil
 	if !r.Tail {
@@ -290,7 +296,7 @@ func (o *output) began(line func(at time.Time) []byte) {
 	defer o.mu.Unlock()
 	now := time.Now()
 	if b := line(now); b != nil {
-		o.logger.Log(o.stream, now, b)
+		o.logger.LogPlatform(o.stream, now, b)
 	}
 }
 
@@ -299,6 +305,6 @@ func (o *output) platform(line func(at time.Time) []byte) {
 	defer o.mu.Unlock()
 	now := time.Now()
 	if b := line(now); b != nil {
-		o.state(now, b)
+		o.emitPlatform(now, b)
 	}
 }

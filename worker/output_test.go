@@ -24,6 +24,8 @@ func (m *memory) Log(_ *LogStream, _ time.Time, event []byte) {
 	m.events = append(m.events, string(event))
 }
 
+func (m *memory) LogPlatform(s *LogStream, at time.Time, event []byte) { m.Log(s, at, event) }
+
 func (m *memory) all() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	logs "github.com/enfold-run/enfold/api/logs"
 	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/worker"
@@ -17,7 +19,7 @@ import (
 
 const (
 	shipEvery     = 200 * time.Millisecond
-	shipMaxTotal  = 32 << 20 // bytes waiting in all streams together
+	shipMaxTotal  = 32 << 20 // bytes waiting in all streams together; half of it of one account
 	shipMaxStream = 4 << 20  // bytes waiting in one stream: a function that floods loses events, not its neighbours
 	shipMaxEvents = 10_000   // per PutLogEvents
 	shipMaxBytes  = 1 << 20  // per PutLogEvents, 26 bytes of overhead an event included
@@ -31,27 +33,33 @@ const (
 )
 
 // LogShipper is the worker's Logger: it gathers what functions write and sends it to CloudWatch Logs in batches, through the
-// public API of that service and as the Lambda service. Its memory is bounded: what exceeds it is dropped, and the stream
-// says how much.
+// public API of that service and as the Lambda service. Its memory is bounded, and so is what a function and an account may
+// write: what exceeds it is dropped, and the function's log says how much. Lines of the platform are dropped only where there
+// is no memory for them.
 type LogShipper struct {
-	api logs.API
-	log *slog.Logger
+	api     logs.API
+	room    func() int64
+	metrics *lossMetrics
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	streams map[*worker.LogStream]*pending
 	spare   []*pending
-	total   int
+	total   int // bytes waiting, with what the events themselves take
+	shares  logShares
+	lost    lostEvents
 }
 
 var _ worker.Logger = (*LogShipper)(nil)
 
 // pending is what one stream has waiting.
 type pending struct {
-	data    []byte
-	events  []span
-	cost    int // bytes, with what the events themselves take
-	dropped int
-	last    time.Time
+	data   []byte
+	events []span
+	cost   int            // bytes, with what the events themselves take
+	share  *functionShare // nil until the function writes
+	loss   tally          // of the function, which this stream is to tell
+	why    loss
 }
 
 // span is one event in pending.data.
@@ -69,30 +77,67 @@ type member struct {
 	text  string
 }
 
-// NewLogShipper makes a shipper on the in-process client of CloudWatch Logs. Run ships.
-func NewLogShipper(client logs.API, log *slog.Logger) *LogShipper {
-	return &LogShipper{api: client, log: log, streams: map[*worker.LogStream]*pending{}}
+// NewLogShipper makes a shipper on the in-process client of CloudWatch Logs. Run ships. room says how many bytes of logs the disk
+// has left; metrics may be nil.
+func NewLogShipper(client logs.API, room func() int64, metrics prometheus.Registerer, log *slog.Logger) *LogShipper {
+	return &LogShipper{
+		api: client, room: room, metrics: newLossMetrics(metrics), log: log,
+		streams: map[*worker.LogStream]*pending{}, shares: newLogShares(room()),
+	}
 }
 
 // Log implements worker.Logger.
 func (s *LogShipper) Log(stream *worker.LogStream, at time.Time, event []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	p := s.waiting(stream)
+	if p.share == nil {
+		p.share = s.shares.of(stream)
+	}
+	// An event costs more than its bytes: a flood of empty lines is a flood too.
+	cost := len(event) + eventCost
+	account := p.share.account
+	switch {
+	case !p.share.allows():
+		s.lose(stream, tally{1, len(event)}, beyondShare)
+	case p.cost+cost > shipMaxStream || s.total+cost > shipMaxTotal || account.waiting+cost > shipMaxTotal/2:
+		s.lose(stream, tally{1, len(event)}, beyondMemory)
+	default:
+		p.share.take(len(event) + shipOverhead)
+		account.waiting += cost
+		s.keep(p, at, event)
+	}
+}
+
+// LogPlatform implements worker.Logger. Its lines have as much memory again for themselves, so that a flood leaves room for
+// them.
+func (s *LogShipper) LogPlatform(stream *worker.LogStream, at time.Time, event []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.waiting(stream)
+	if cost := len(event) + eventCost; p.cost+cost > 2*shipMaxStream || s.total+cost > 2*shipMaxTotal {
+		s.lose(stream, tally{1, len(event)}, beyondMemory)
+		return
+	}
+	s.keep(p, at, event)
+}
+
+// waiting is what a stream has waiting. The caller holds s.mu.
+func (s *LogShipper) waiting(stream *worker.LogStream) *pending {
 	p := s.streams[stream]
 	if p == nil {
 		p = s.buffer()
 		s.streams[stream] = p
 	}
-	p.last = at
-	// An event costs more than its bytes: a flood of empty lines is a flood too.
-	cost := len(event) + eventCost
-	if p.cost+cost > shipMaxStream || s.total+cost > shipMaxTotal {
-		p.dropped++
-		return
-	}
+	return p
+}
+
+// keep adds an event to what waits. The caller holds s.mu.
+func (s *LogShipper) keep(p *pending, at time.Time, event []byte) {
 	from := len(p.data)
 	p.data = append(p.data, event...)
 	p.events = append(p.events, span{at: at.UnixMilli(), from: from, to: len(p.data)})
+	cost := len(event) + eventCost
 	p.cost += cost
 	s.total += cost
 }
@@ -128,41 +173,55 @@ func (s *LogShipper) Run(ctx context.Context) error {
 			s.Flush(context.WithoutCancel(ctx))
 			return nil
 		case <-tick.C:
-			s.Flush(ctx)
+			s.flush(ctx, false)
 		}
 	}
 }
 
-// Flush ships everything that waits.
-func (s *LogShipper) Flush(ctx context.Context) {
-	s.mu.Lock()
-	streams := s.streams
-	if len(streams) == 0 {
-		s.mu.Unlock()
-		return
-	}
-	s.streams, s.total = map[*worker.LogStream]*pending{}, 0
-	s.mu.Unlock()
-	for stream, p := range streams {
-		if err := s.ship(ctx, stream, p); err != nil {
-			s.log.Error("ship function logs", "group", stream.Group, "stream", stream.Name, "events", len(p.events), "error", err)
+// Flush ships everything that waits, and has all logs tell what was lost.
+func (s *LogShipper) Flush(ctx context.Context) { s.flush(ctx, true) }
+
+// flush ships what waits. What was lost is told if it is time, or at once.
+func (s *LogShipper) flush(ctx context.Context, tell bool) {
+	for stream, p := range s.collect(tell) {
+		n := len(p.events)
+		if stored, err := s.ship(ctx, stream, p); err != nil {
+			s.refused(stream, p, p.events[min(stored, n):n], err)
 		}
 		s.recycle(p)
 	}
+	s.warn(tell)
 }
 
-func (s *LogShipper) ship(ctx context.Context, stream *worker.LogStream, p *pending) error {
-	if p.dropped > 0 {
-		from := len(p.data)
-		p.data = fmt.Appendf(p.data, "[enfold] %d log events were dropped: the function writes faster than its log is stored\n", p.dropped)
-		p.events = append(p.events, span{at: p.last.UnixMilli(), from: from, to: len(p.data)})
+// collect takes what waits, and fills the shares.
+func (s *LogShipper) collect(tell bool) map[*worker.LogStream]*pending {
+	room := s.room()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shares.fill(room)
+	s.tell(tell)
+	streams := s.streams
+	if len(streams) == 0 {
+		return nil
 	}
+	s.streams, s.total = map[*worker.LogStream]*pending{}, 0
+	for _, a := range s.shares.accounts {
+		a.waiting = 0
+	}
+	return streams
+}
+
+// ship answers how many events are stored, the first ones. The last line says what the function has lost.
+func (s *LogShipper) ship(ctx context.Context, stream *worker.LogStream, p *pending) (stored int, err error) {
 	ctx = aws.WithCall(ctx, &aws.Call{
 		Principal: aws.ServicePrincipal("lambda.amazonaws.com"), Account: stream.Account, Region: stream.Region,
 		SourceIP: "lambda.amazonaws.com", UserAgent: "lambda.amazonaws.com", SourceAccount: stream.Account,
 	})
 	if !slices.IsSortedFunc(p.events, earlier) { // the clock was set back: PutLogEvents refuses what is out of order
 		slices.SortStableFunc(p.events, earlier)
+	}
+	if p.loss.events > 0 {
+		p.say(time.Now())
 	}
 	batch := make([]*logs.InputLogEvent, 0, min(len(p.events), shipMaxEvents))
 	text := string(p.data) // one allocation for all events of a batch, and one for their members
@@ -172,8 +231,9 @@ func (s *LogShipper) ship(ctx context.Context, stream *worker.LogStream, p *pend
 		n := e.to - e.from + shipOverhead
 		if len(batch) == shipMaxEvents || size+n > shipMaxBytes {
 			if err := s.put(ctx, stream, batch); err != nil {
-				return err
+				return stored, err
 			}
+			stored += len(batch)
 			batch, size = batch[:0], 0
 		}
 		m := &members[i]
@@ -182,7 +242,7 @@ func (s *LogShipper) ship(ctx context.Context, stream *worker.LogStream, p *pend
 		batch = append(batch, &m.event)
 		size += n
 	}
-	return s.put(ctx, stream, batch)
+	return stored, s.put(ctx, stream, batch)
 }
 
 // put stores a batch, and makes the group and the stream when they are not there: Lambda does, at a function's first event.
