@@ -151,7 +151,13 @@ func hostEnv() []string {
 // startServer is a server of this test alone. It is stopped at the end as Ctrl-C does, and must leave nothing.
 func startServer(t *testing.T, args ...string) *server {
 	t.Helper()
-	s, err := launch(filepath.Join(dataDir(t), "data"), args...)
+	return startServerIn(t, dataDir(t), args...)
+}
+
+// startServerIn is startServer with its data below a directory.
+func startServerIn(t *testing.T, dir string, args ...string) *server {
+	t.Helper()
+	s, err := launch(filepath.Join(dir, "data"), args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,6 +288,7 @@ type health struct {
 	Status    string `json:"status"`
 	Version   string `json:"version"`
 	Isolation string `json:"isolation"`
+	LogsLost  bool   `json:"logsLost"`
 	Sandboxes struct {
 		Busy  int `json:"busy"`
 		Idle  int `json:"idle"`

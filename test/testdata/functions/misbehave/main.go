@@ -53,6 +53,17 @@ func do(id string, e event) {
 			os.Stdout.WriteString(line)
 		}
 		answer(id, `"flooded"`)
+	case "flood-for":
+		line := strings.Repeat("flood ", 200) + "\n"
+		for end := time.Now().Add(time.Duration(e.N) * time.Millisecond); time.Now().Before(end); {
+			os.Stdout.WriteString(line)
+		}
+		answer(id, `"flooded"`)
+	case "say":
+		for i := range e.N {
+			fmt.Println("polite", i)
+		}
+		answer(id, `"said"`)
 	case "long-line":
 		os.Stdout.WriteString(strings.Repeat("x", e.N) + "\n")
 		answer(id, `"said"`)
