@@ -14,8 +14,9 @@ import (
 
 // memory keeps log events.
 type memory struct {
-	mu     sync.Mutex
-	events []string
+	mu       sync.Mutex
+	events   []string
+	platform []string // of them
 }
 
 func (m *memory) Log(_ *LogStream, _ time.Time, event []byte) {
@@ -24,7 +25,12 @@ func (m *memory) Log(_ *LogStream, _ time.Time, event []byte) {
 	m.events = append(m.events, string(event))
 }
 
-func (m *memory) LogPlatform(s *LogStream, at time.Time, event []byte) { m.Log(s, at, event) }
+func (m *memory) LogPlatform(s *LogStream, at time.Time, event []byte) {
+	m.Log(s, at, event)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.platform = append(m.platform, string(event))
+}
 
 func (m *memory) all() []string {
 	m.mu.Lock()
@@ -90,6 +96,25 @@ func TestOutputOfAnInvocationIsWhole(t *testing.T) {
 		}
 	}
 	w.Close()
+}
+
+// The platform's lines are told from the function's, also from one that looks like them.
+func TestPlatformLines(t *testing.T) {
+	m := &memory{}
+	o := newOutput(m, &LogStream{}, &Function{Version: "1", RuntimeVersion: "v", RuntimeVersionArn: "arn"})
+	req := &Request{RequestID: "r"}
+	o.initStart("init")
+	o.begin(req)
+	o.split([]byte("END RequestId: r\nmine\n"), time.Now())
+	o.end(req, &Response{}, newCrash(req, "Runtime.ExitError", "exited"))
+	var first []string
+	for _, line := range m.platform {
+		word, _, _ := strings.Cut(line, " ")
+		first = append(first, word)
+	}
+	if got := strings.Join(first, " "); got != "INIT_START START RequestId: END REPORT" || len(m.events) != 7 {
+		t.Errorf("the platform's lines are %s, of %d", got, len(m.events))
+	}
 }
 
 func TestTailIsTheLast4KB(t *testing.T) {

@@ -96,6 +96,11 @@
 // once), are AWS's defaults, unless --account-concurrency says otherwise, for every account. Those of event source mappings are not counted for the rate. A function that grows faster than
 // --function-scaling-rate says is throttled as if the account's limit were reached. There is no limit of the rate of other ops.
 //
+// What of a function's log is kept has bounds, which a function that does not flood never meets: 32 MiB at once and 2 MiB a second, and
+// less on a disk that has little left for logs: a sixteenth of that at once, and as much a second as would fill it in an hour; of all functions
+// of an account four times as much. START, END, REPORT and the like do not count and stay. The log says every five seconds how much was
+// dropped; enfold_lambda_log_events_dropped_total, enfold_lambda_log_bytes_dropped_total and logsLost of /_enfold/health tell the operator.
+//
 // A page of a list holds at most 50 entries. There are no Lambda@Edge replicas, so MasterRegion finds nothing. Quotas other than
 // those of sizes, concurrency and code storage are not enforced.
 package lambda

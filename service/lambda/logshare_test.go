@@ -193,6 +193,9 @@ func TestLogMemoryOfAccount(t *testing.T) {
 		for range 100 {
 			flood(s, loud)
 		}
+		for range 1000 { // what a long line finds no room in
+			s.Log(loud, time.Now(), []byte("\n"))
+		}
 		s.LogPlatform(loud, time.Now(), []byte("REPORT\n"))
 	}
 	for range 100 {
