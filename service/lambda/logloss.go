@@ -96,9 +96,13 @@ func (s *LogShipper) refused(stream *worker.LogStream, p *pending, events []span
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lose(stream, t, notStored)
-	s.shares.of(stream).lost.add(p.loss)
 	s.lost.err = err
+	if t.events > 0 {
+		s.lose(stream, t, notStored)
+	}
+	f := s.shares.of(stream)
+	f.lost.add(p.loss)
+	f.why, f.stream = notStored, stream
 }
 
 // lostEvents are what all logs lost.

@@ -280,6 +280,10 @@ func TestLogTellsWhatIsNotStored(t *testing.T) {
 		if got := lossesOf(t, registry); got != "store 100 450" || !s.Losing() {
 			t.Errorf("the metrics are %s", got)
 		}
+		run(t, s, 2*time.Minute, func() {})
+		if s.Losing() {
+			t.Error("two minutes after the last line was lost there are more")
+		}
 		d.full = nil
 		run(t, s, 10*time.Second, func() {})
 		if times, sum, why := told(d.short[f.Group]); times != 1 || sum != (tally{100, 450}) || why != notStored.String() {
