@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -75,11 +76,24 @@ func (o Outcomes) Deliver(ctx context.Context, d *event.Delivery) error {
 // DeadLetterErrors, the log says why.
 func (o Outcomes) Settle(_ store.Tx, d *event.Delivery, out event.Outcome) ([]*event.Delivery, error) {
 	if out.Err != nil {
-		o.Log.Warn("the outcome of an invocation was not delivered", "function", d.Source, "destination", d.Target,
+		o.Log.Warn("the outcome of an invocation was not delivered", "function", d.Source, "requestId", requestID(d), "destination", d.Target,
 			"cause", string(out.Cause), "error", out.Err)
 		o.Undelivered(d)
 	}
 	return nil, nil
+}
+
+// requestID is the invocation's: a dead letter has it as an attribute, a record in itself.
+func requestID(d *event.Delivery) string {
+	var record struct {
+		RequestContext struct {
+			RequestID string `json:"requestId"`
+		} `json:"requestContext"`
+	}
+	if id := d.Headers["RequestID"]; id != "" || json.Unmarshal(d.Payload, &record) != nil {
+		return id
+	}
+	return record.RequestContext.RequestID
 }
 
 // functionName is the name in "function:NAME".

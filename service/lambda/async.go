@@ -78,7 +78,14 @@ func (s *Service) accept(ctx context.Context, t *target, in *api.InvokeInput) (*
 		if err != nil {
 			return err
 		}
+		if c == nil && !s.cache.knows(ref, t) {
+			// It was changed since it was resolved. If it was deleted, what it said about failures is gone: nobody would be told.
+			if v, err := getQualified(tx, ref); v == nil {
+				return cmpErr(err, notFound(qualify(ref.arn(), ref.orLatest())))
+			}
+		}
 		d.Retry = asyncRetry(c)
+		newListeners(t.Function.Role, t.deadLetter, c).keep(d)
 		return s.deps.Outbox.Begin(tx, d)
 	})
 	if err != nil {
@@ -168,12 +175,17 @@ func notNow(err error) error {
 	return event.Later(err, 0)
 }
 
-// unresolved says what becomes of an event whose function cannot be run: it waits for one that may come to, and ends with one
+// errGone is why an event ends that was accepted for something that is there no more.
+type errGone struct{ error }
+
+func (e errGone) Unwrap() error { return e.error }
+
+// unresolved says what becomes of an event whose function cannot be run: it waits for one that may come to, and fails for good with one
 // that was deleted.
 func (s *Service) unresolved(err error) error {
 	var e *aws.Error
 	if errors.As(err, &e) && e.Type == api.ErrResourceNotFound {
-		return event.Permanent(err)
+		return event.Permanent(errGone{api.ErrResourceNotFound.Withf("%s. It was deleted while the event waited.", e.Message)})
 	}
 	return event.Later(err, 0)
 }
@@ -185,17 +197,13 @@ func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 	if err != nil {
 		return nil, err
 	}
-	if c == nil {
-		c = &invokeConfig{}
-	}
-	if o.Err == nil && c.OnSuccess == "" {
+	if o.Err == nil && (c == nil || c.OnSuccess == "") && d.Headers[headOnSuccess] == "" {
 		return nil, nil // as most: nobody wants to know
 	}
-	v, err := getQualified(tx, r)
-	if v == nil {
-		return nil, err // it was deleted, and what it said about its failures with it
+	l, err := listenersOf(tx, r, d, c)
+	if err != nil {
+		return nil, err
 	}
-	config := v.serving()
 	out := outcome{d: d, o: o, arn: qualify(r.arn(), r.orLatest())}
 	trace := d.Trace
 	if out.run, _ = o.Result.(*ran); out.run != nil {
@@ -206,19 +214,23 @@ func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 	var all []*event.Delivery
 	send := func(arn string, body []byte, headers map[string]string) {
 		all = append(all, &event.Delivery{
-			Kind: DestinationKind, Target: arn, Scope: d.Scope, Source: r.arn(), Role: config.Role, Payload: body, Headers: headers,
+			Kind: DestinationKind, Target: arn, Scope: d.Scope, Source: r.arn(), Role: l.role, Payload: body, Headers: headers,
 			Trace: trace, Retry: event.Retry{Age: time.Hour, Jitter: true},
 		})
 	}
 	switch {
-	case o.Err == nil && c.OnSuccess != "":
-		send(c.OnSuccess, out.record(mostFor(c.OnSuccess)), nil)
-	case o.Err != nil && c.OnFailure != "":
-		send(c.OnFailure, out.record(mostFor(c.OnFailure)), nil)
+	case o.Err == nil && l.onSuccess != "":
+		send(l.onSuccess, out.record(mostFor(l.onSuccess)), nil)
+	case o.Err != nil && l.onFailure != "":
+		send(l.onFailure, out.record(mostFor(l.onFailure)), nil)
 	}
-	if o.Err != nil && config.DeadLetter != "" {
-		body, headers := out.deadLetter(mostFor(config.DeadLetter))
-		send(config.DeadLetter, body, headers)
+	if o.Err != nil && l.deadLetter != "" {
+		body, headers := out.deadLetter(mostFor(l.deadLetter))
+		send(l.deadLetter, body, headers)
+	}
+	if len(all) == 0 && (out.gone() || o.Err != nil && out.tries() == 0) {
+		a.service.deps.Log.Warn("an event is dropped: there is neither a dead-letter queue nor a destination for failures",
+			"function", out.arn, "requestId", d.Headers[headRequestID], "cause", out.condition(), "error", o.Err)
 	}
 	return all, nil
 }

@@ -113,10 +113,18 @@ func (out outcome) condition() string {
 		return "Success"
 	case errors.Is(out.o.Err, errZeroReserved):
 		return "ZeroReservedConcurrency"
+	case out.gone(): // AWS has no condition for it that was seen; this is the error of who invokes what is not there
+		return "ResourceNotFound"
 	case out.o.Cause == event.Refused: // stopped in a loop: AWS has no condition for it that was seen
 		return string(event.Exhausted)
 	}
 	return string(out.o.Cause)
+}
+
+// gone says that the function, version or alias was deleted before the event was done.
+func (out outcome) gone() bool {
+	var gone errGone
+	return errors.As(out.o.Err, &gone)
 }
 
 // tries is how often the function ran.
@@ -131,13 +139,14 @@ func (out outcome) tries() int {
 const maxErrorMessage = 1024
 
 // deadLetter is the event and the attributes of a dead letter, in at most most bytes: with a shorter ErrorMessage if need be, or
-// with empty attributes in place of those that the event has no room for. An event that does not fit by itself is nil.
+// with empty attributes in place of those that the event has no room for. An event that does not fit by itself is nil, which is not
+// sent: the attributes say which it was.
 // See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq.
 func (out outcome) deadLetter(most int) (body []byte, attributes map[string]string) {
 	body = event.Sendable(out.d.Payload)
 	room := most - len(body)
 	if room < 0 {
-		body = nil
+		body, room = nil, most
 	}
 	h := map[string]string{"RequestID": out.d.Headers[headRequestID]}
 	h["ErrorCode"], h["ErrorMessage"] = out.said()

@@ -139,7 +139,7 @@ func TestLargeDeadLetters(t *testing.T) {
 			t.Errorf("%s: %d bytes of event, %d in all, %d attributes, a message of %d", name, len(body), size, has, len(h["ErrorMessage"]))
 		}
 	}
-	if body, h := failedOf(jsonOf(256<<10+1), `{}`).deadLetter(256 << 10); body != nil || len(h) != 3 || h["RequestID"] != "" {
+	if body, h := failedOf(jsonOf(256<<10+1), `{}`).deadLetter(256 << 10); body != nil || len(h) != 3 || h["RequestID"] == "" {
 		t.Errorf("an event that does not fit makes %d bytes, %v", len(body), h)
 	}
 	body, h := failedOf([]byte("\"\uffff\ufffe\""), `{"errorMessage":"a\u0000b\uffff"}`).deadLetter(1 << 20)

@@ -50,6 +50,10 @@
 // in a loop is accepted and fails at once, with the condition RetriesExhausted in the record of its failure destination and the
 // ErrorCode 400 in its dead letter. One whose record or dead letter comes back to a function that was stopped is refused.
 //
+// An event whose function, version or alias is deleted while it waits fails when its turn comes, with the condition ResourceNotFound and
+// the ErrorCode 404. It has carried with it who was to be told, and the role, since it was accepted: what the role may do is decided when
+// it is sent. An event that nobody is told of and that was deleted under, or never ran, leaves a line in the server's log, with its request id.
+//
 // A destination and a dead-letter queue get 1 MiB with attributes (SQS, Lambda) or 256 KiB (SNS). Where that is exceeded, the
 // record of a failure has of the function's answer only errorType and the first 1,024 bytes of errorMessage, and if that does not
 // help neither the answer nor requestPayload as far as needed; a dead letter has a shorter ErrorMessage, or lacks attributes. The record of a success,

@@ -31,6 +31,7 @@ type target struct {
 	lineage                     string // stands for the function in trace headers
 	loops                       bool   // it may run in a circle
 	snapped                     bool   // it starts from a snapshot
+	deadLetter                  string // ARN of the version's dead-letter queue or topic; empty for none
 }
 
 // resolved is what a function's name with a qualifier means: one target, or two by chance.
@@ -115,6 +116,18 @@ func (t *targets) forgetScope(s store.Scope) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.scopes, s)
+}
+
+// knows says that a target is still what its ref means: that no change was committed, or is about to be, since it was resolved.
+func (t *targets) knows(r ref, found *target) bool {
+	t.mu.RLock()
+	m := t.functions[functionKey{r.scope, r.name}]
+	t.mu.RUnlock()
+	if m == nil {
+		return false
+	}
+	is := m.get(r.qualifier)
+	return is != nil && (is.main == found || is.other == found)
 }
 
 func (t *targets) scope(s store.Scope) *atomic.Int64 {
@@ -290,7 +303,7 @@ func (s *Service) target(ctx context.Context, r ref, f *function, v *version) (*
 	if err != nil {
 		return nil, err
 	}
-	t.Function.Isolation = f.Tags[isolationTag]
+	t.Function.Isolation, t.deadLetter = f.Tags[isolationTag], v.serving().DeadLetter
 	return t, nil
 }
 
