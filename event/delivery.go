@@ -97,7 +97,8 @@ type Outcome struct {
 // Handler is what a kind of delivery means. Its methods are called by many goroutines.
 type Handler interface {
 	// Deliver makes one try. Nil means done; an error is tried again as Retry says, unless it is a [Permanent] or [Later] one.
-	// ctx ends when the relay stops: a try that it cuts short is made again.
+	// ctx ends when the relay stops: a try that it cuts short is made again. Headers that it gives d (a map of its own: others may read
+	// the one that was there) go with d to its next try, unless that is of a Group or this one was [Busy].
 	Deliver(ctx context.Context, d *Delivery) error
 	// Settle answers what is emitted in the transaction that ends the delivery, which is tx. It may be called more than once,
 	// and has no effects but those of tx. An error is tried again, so that nothing is lost, for as long as the relay runs, and

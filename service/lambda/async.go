@@ -131,13 +131,23 @@ type ran struct {
 
 // Deliver implements event.Handler: it runs the function once.
 func (a Async) Deliver(ctx context.Context, d *event.Delivery) error {
+	run, err := a.run(ctx, d)
+	if run != nil {
+		event.Note(ctx, run)
+	}
+	remember(d, run, err)
+	return err
+}
+
+// run answers the run also if it failed in the function; nil if there was none.
+func (a Async) run(ctx context.Context, d *event.Delivery) (*ran, error) {
 	s, h := a.service, d.Headers
 	ctx = asLambda(ctx, d.Scope)
 	call := aws.CallFrom(ctx)
 	call.RequestID, call.TraceID = h[headRequestID], d.Trace
 	t, err := s.resolve(ctx, new(h[headFunction]), given(h[headQualifier]))
 	if err != nil {
-		return s.unresolved(err)
+		return nil, s.unresolved(err)
 	}
 	var clientContext *string
 	if c := h[headClientContext]; c != "" {
@@ -145,26 +155,26 @@ func (a Async) Deliver(ctx context.Context, d *event.Delivery) error {
 	}
 	r, err := newRequest(ctx, t, d.Payload, clientContext)
 	if err != nil {
-		return event.Permanent(err)
+		return nil, event.Permanent(err)
 	}
 	if t.Reserved != nil && *t.Reserved == 0 {
-		return event.Permanent(errZeroReserved)
+		return nil, event.Permanent(errZeroReserved)
 	}
 	release, err := s.admit(t)
 	if err != nil {
-		return notNow(err)
+		return nil, notNow(err)
 	}
 	defer release()
 	resp, err := s.deps.Runner.Run(ctx, t.Function, r)
 	if err != nil {
-		return notNow(platformError(err))
+		return nil, notNow(platformError(err))
 	}
 	s.metrics.ran(t.Function, resp)
-	event.Note(ctx, &ran{version: t.Version, trace: r.TraceID, resp: resp})
+	run := &ran{version: t.Version, trace: r.TraceID, resp: resp}
 	if resp.FunctionError != "" {
-		return &asyncError{resp}
+		return run, &asyncError{resp}
 	}
-	return nil
+	return run, nil
 }
 
 // notNow is an error that is not the function's. One that is throttled runs as soon as there is room.
@@ -204,9 +214,9 @@ func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 	if err != nil {
 		return nil, err
 	}
-	out := outcome{d: d, o: o, arn: qualify(r.arn(), r.orLatest())}
+	out := newOutcome(d, o, r)
 	trace := d.Trace
-	if out.run, _ = o.Result.(*ran); out.run != nil {
+	if out.run != nil {
 		trace = out.run.trace
 	} else if errors.Is(o.Err, errLoop) {
 		trace = readChain(trace, lineageOf(r.arn())).another()
@@ -228,7 +238,7 @@ func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 		body, headers := out.deadLetter(mostFor(l.deadLetter))
 		send(l.deadLetter, body, headers)
 	}
-	if len(all) == 0 && (out.gone() || o.Err != nil && out.tries() == 0) {
+	if len(all) == 0 && (out.gone() || o.Err != nil && out.tries == 0) {
 		a.service.deps.Log.Warn("an event is dropped: there is neither a dead-letter queue nor a destination for failures",
 			"function", out.arn, "requestId", d.Headers[headRequestID], "cause", out.condition(), "error", o.Err)
 	}

@@ -21,10 +21,22 @@ func mostFor(target string) int {
 
 // outcome is how an asynchronous invocation ended.
 type outcome struct {
-	d   *event.Delivery
-	o   event.Outcome
-	arn string
-	run *ran // the last one; nil if it did not get so far
+	d     *event.Delivery
+	o     event.Outcome
+	arn   string
+	run   *ran // the last one; nil if it did not get so far
+	tries int  // how often the function ran
+}
+
+func newOutcome(d *event.Delivery, o event.Outcome, r ref) outcome {
+	out := outcome{d: d, o: o, arn: qualify(r.arn(), r.orLatest()), tries: d.Tries}
+	if run, ok := o.Result.(*ran); ok {
+		out.run = run
+		out.tries++ // this one is not counted yet
+	} else {
+		out.run = remembered(d, r)
+	}
+	return out
 }
 
 type requestContext struct {
@@ -65,7 +77,7 @@ func (rec *invocationRecord) encode() []byte {
 func (out outcome) record(most int) []byte {
 	rec := &invocationRecord{
 		Version: "1.0", Timestamp: out.o.At.UTC().Format("2006-01-02T15:04:05.000Z"),
-		RequestContext: requestContext{out.d.Headers[headRequestID], out.arn, out.condition(), out.tries()},
+		RequestContext: requestContext{out.d.Headers[headRequestID], out.arn, out.condition(), out.tries},
 		RequestPayload: json.RawMessage(out.d.Payload),
 	}
 	if out.run != nil {
@@ -127,14 +139,6 @@ func (out outcome) gone() bool {
 	return errors.As(out.o.Err, &gone)
 }
 
-// tries is how often the function ran.
-func (out outcome) tries() int {
-	if out.run != nil {
-		return out.d.Tries + 1 // this one is not counted yet
-	}
-	return out.d.Tries
-}
-
 // maxErrorMessage is the longest ErrorMessage of a dead letter, in bytes.
 const maxErrorMessage = 1024
 
@@ -168,12 +172,16 @@ func (out outcome) deadLetter(most int) (body []byte, attributes map[string]stri
 func (out outcome) said() (code, message string) {
 	var e *aws.Error
 	switch {
+	case out.o.Cause == event.Refused && errors.As(out.o.Err, &e): // not what it said at an earlier try
+		code, message = strconv.Itoa(e.Type.Status), e.Message
 	case out.run != nil:
 		var said functionError
 		_ = json.Unmarshal(out.run.resp.Payload, &said) // a function may answer anything
 		code, message = "200", said.Message
 	case errors.As(out.o.Err, &e):
 		code, message = strconv.Itoa(e.Type.Status), e.Message
+	case out.o.Cause == event.TooOld && out.d.Headers[headLastCode] != "":
+		code, message = out.d.Headers[headLastCode], out.d.Headers[headLastMessage]
 	default:
 		code, message = "429", "Rate Exceeded."
 	}

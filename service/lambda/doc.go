@@ -54,6 +54,9 @@
 // the ErrorCode 404. It has carried with it who was to be told, and the role, since it was accepted: what the role may do is decided when
 // it is sent. An event that nobody is told of and that was deleted under, or never ran, leaves a line in the server's log, with its request id.
 //
+// An event that grows too old between two tries, or whose function is deleted then, is told with what its last run answered: of an answer of more
+// than 256 KiB, errorType and the first 1,024 bytes of errorMessage. It is kept with the event, sealed as that is.
+//
 // A destination and a dead-letter queue get 1 MiB with attributes (SQS, Lambda) or 256 KiB (SNS). Where that is exceeded, the
 // record of a failure has of the function's answer only errorType and the first 1,024 bytes of errorMessage, and if that does not
 // help neither the answer nor requestPayload as far as needed; a dead letter has a shorter ErrorMessage, or lacks attributes. The record of a success,

@@ -116,6 +116,9 @@ func TestAsyncOutlivesItsFunction(t *testing.T) {
 					if !strings.Contains(got, `"condition":"ResourceNotFound","functionArn":"`+arn+`"},"requestPayload":{"x":1}`) {
 						t.Errorf("the record is %s", got)
 					}
+					if strings.Contains(got, `"responseContext":{"executedVersion":"`) != (c.runs > 0) {
+						t.Errorf("after %d runs the record is %s", c.runs, got)
+					}
 					if h["ErrorCode"] != "404" || h["ErrorMessage"] != "Function not found: "+arn+". It was deleted while the event waited." ||
 						h["RequestID"] == "" || string(dead[i].Payload) != `{"x":1}` {
 						t.Errorf("the dead letter is %s %v", dead[i].Payload, h)
