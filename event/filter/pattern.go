@@ -42,17 +42,23 @@ type field struct {
 	name   string
 	object *object // one of the two
 	leaf   *leaf
+	whole  bool // what is no object does not satisfy object, whatever that says of members that are not there
 }
 
 // Compile compiles a pattern for JSON documents. A dot in a name stands for an object: "a.b" is b in a, on both sides. The error is
 // a *SyntaxError in AWS's words.
-func Compile(text []byte) (*Pattern, error) { return compile(text, false) }
+func Compile(text []byte) (*Pattern, error) { return compile(text, compiler{}) }
+
+// CompileRecord compiles a pattern for records that carry what somebody else wrote: it is [Compile], but a member of the record that the
+// pattern has an object for must be an object. A text is not one that lacks all members.
+func CompileRecord(text []byte) (*Pattern, error) { return compile(text, compiler{record: true}) }
 
 // CompileAttributes compiles a pattern for the attributes of a message. Dots in names stand for themselves, and null for an
 // attribute that is not there. The error is a *SyntaxError in AWS's words.
-func CompileAttributes(text []byte) (*Pattern, error) { return compile(text, true) }
+func CompileAttributes(text []byte) (*Pattern, error) { return compile(text, compiler{flat: true}) }
 
-func compile(text []byte, flat bool) (*Pattern, error) {
+// compile compiles with a compiler that knows what the pattern is for.
+func compile(text []byte, with compiler) (*Pattern, error) {
 	if len(text) > MaxText {
 		return nil, bare("Filter policy is longer than %d bytes", MaxText)
 	}
@@ -63,7 +69,8 @@ func compile(text []byte, flat bool) (*Pattern, error) {
 	if err := json.Compact(&b, text); err != nil {
 		return nil, errors.New("filter: " + err.Error())
 	}
-	c := &compiler{scanner: scanner{text: b.String()}, paths: map[string]bool{}, flat: flat}
+	c := &with
+	c.scanner, c.paths = scanner{text: b.String()}, map[string]bool{}
 	if c.next() != tokenObject {
 		return nil, c.wrong("Filter is not an object")
 	}
@@ -85,6 +92,7 @@ type compiler struct {
 	paths  map[string]bool
 	nested bool
 	flat   bool // for attributes
+	record bool // for records
 	open   int  // objects, those of $or included
 }
 
@@ -143,6 +151,7 @@ func (c *compiler) object(path []string, depth int) (*object, count, *SyntaxErro
 		if !c.flat {
 			f = f.undotted()
 		}
+		f.whole = c.record && len(path) == 0
 		o.fields, n = append(o.fields, f), n.times(more)
 	}
 	if len(o.fields)+len(o.groups) == 0 && c.open > 1 {
@@ -331,6 +340,9 @@ func (f *field) match(m map[string]any) bool {
 	v, ok := m[f.name]
 	if f.leaf != nil {
 		return f.leaf.match(v, ok)
+	}
+	if _, is := v.(map[string]any); f.whole && !is {
+		return false
 	}
 	return f.object.match(v)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/enfold-run/enfold/event/filter"
 )
 
-// TestBodiesAndPatterns is AWS's table: a pattern for text lets no JSON through, and one for JSON no text.
+// TestBodiesAndPatterns is AWS's table: a pattern for text lets no JSON through, and one for JSON no text, nor JSON that is no object.
 func TestBodiesAndPatterns(t *testing.T) {
-	const text, object = `{"body":["plain"]}`, `{"body":{"a":["plain"]}}`
+	const text, object, lacks = `{"body":["plain"]}`, `{"body":{"a":["plain"]}}`, `{"body":{"a":[{"exists":false}]}}`
 	for _, c := range []struct {
 		pattern, body string
 		want          bool
@@ -32,19 +32,41 @@ func TestBodiesAndPatterns(t *testing.T) {
 		{`{"$or":[{"body":["plain"]},{"eventSource":["aws:sns"]}]}`, `"plain"`, false},
 		{object, `{"a":"plain"}`, true},
 		{object, `{"a":["x","plain"]}`, true},
-		{object, `[{"a":"x"},{"a":"plain"},1]`, true},
-		{object, `[1,[{"a":"plain"}]]`, true},
+		{object, `[{"a":"x"},{"a":"plain"},1]`, false},
+		{object, `[1,[{"a":"plain"}]]`, false},
 		{object, `{"a":"x"}`, false},
 		{object, `plain`, false},
 		{object, `"plain"`, false},
-		{`{"body":{"a":[10000000000000000000001]}}`, `[{"a":10000000000000000000001},1]`, true},
+		{`{"body":{"a":[10000000000000000000001]}}`, ` {"a":10000000000000000000001}`, true},
+		{lacks, `{"b":1}`, true},
+		{lacks, `{}`, true},
+		{lacks, `{"a":1}`, false},
+		{lacks, `notjson`, false},
+		{lacks, ``, false},
+		{lacks, `{"b":1`, false},
+		{lacks, `"text"`, false},
+		{lacks, `5`, false},
+		{lacks, `true`, false},
+		{lacks, `null`, false},
+		{lacks, `[]`, false},
+		{lacks, `[1]`, false},
+		{lacks, `[{"b":1}]`, false},
+		{`{"body":{"c":{"a":[{"exists":false}]}}}`, `{"c":5}`, true},
+		{`{"body":{"c":{"a":[{"exists":false}]}}}`, `5`, false},
+		{`{"body.a":[{"exists":false}]}`, `{"b":1}`, true},
+		{`{"body.a":[{"exists":false}]}`, `notjson`, false},
+		{`{"body":{"$or":[{"a":[{"exists":false}]},{"b":[{"exists":false}]}]}}`, `{"a":1}`, true},
+		{`{"body":{"$or":[{"a":[{"exists":false}]},{"b":[{"exists":false}]}]}}`, `notjson`, false},
+		{`{"$or":[{"body":{"a":[{"exists":false}]}},{"body":{"b":[{"exists":false}]}}]}`, `{"a":1}`, true},
+		{`{"$or":[{"body":{"a":[{"exists":false}]}},{"body":{"b":[{"exists":false}]}}]}`, `notjson`, false},
+		{`{"$or":[{"body":{"a":[{"exists":false}]}},{"body":["notjson"]}]}`, `notjson`, true},
 		{`{"eventSource":["aws:sqs"]}`, `"plain"`, true},
 	} {
 		e, err := json.Marshal(message{Body: c.body, EventSource: "aws:sqs"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := filter.Compile([]byte(c.pattern))
+		p, err := filter.CompileRecord([]byte(c.pattern))
 		if err != nil {
 			t.Fatal(err)
 		}

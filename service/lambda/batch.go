@@ -274,7 +274,7 @@ func compileFilters(patterns []string) (func(document []byte) bool, error) {
 	}
 	all := make([]*filter.Pattern, 0, len(patterns))
 	for _, text := range patterns {
-		p, err := filter.Compile([]byte(text))
+		p, err := filter.CompileRecord([]byte(text))
 		if err != nil {
 			return nil, api.ErrInvalidParameterValue.New("Invalid filter pattern definition.").Because(err)
 		}
