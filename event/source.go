@@ -15,6 +15,7 @@ type Place struct {
 	Function  string // ARN, unqualified: aws:SourceArn of the calls
 	Scope     store.Scope
 	Principal *aws.Principal // a session of the function's role
+	Lease     time.Duration  // for how long records stay with who polls them; zero for as long as Check says
 }
 
 // Record is what a source gave out. It is the source's again when its lease ends, unless Done took it.
@@ -37,7 +38,7 @@ type Source interface {
 	// for the caller to read.
 	Check(ctx context.Context, p Place) (lease time.Duration, err error)
 	// Poll takes at most most records, and waits for the first one if there is none, for wait at most. They are the caller's for
-	// as long as Check says.
+	// p.Lease, whole seconds and twelve hours at most, or as long as Check says.
 	Poll(ctx context.Context, p Place, most int, wait time.Duration) ([]Record, error)
 	// Done removes records. What could not be removed comes again.
 	Done(ctx context.Context, p Place, r []Record) error

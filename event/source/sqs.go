@@ -22,6 +22,7 @@ const (
 	mostReceived = 10
 	mostDeleted  = 10
 	longestWait  = 20 * time.Second
+	longestLease = 12 * time.Hour
 )
 
 // SQS polls queues.
@@ -75,6 +76,9 @@ func (s SQS) Poll(ctx context.Context, p event.Place, most int, wait time.Durati
 	ask := &api.ReceiveMessageInput{
 		QueueURL: &url, MaxNumberOfMessages: new(min(most, mostReceived)), WaitTimeSeconds: new(int(min(wait, longestWait).Seconds())),
 		MessageSystemAttributeNames: []string{"All"}, MessageAttributeNames: []string{"All"},
+	}
+	if p.Lease > 0 {
+		ask.VisibilityTimeout = new(int(min(p.Lease, longestLease).Seconds()))
 	}
 	out, err := s.API.ReceiveMessage(in(ctx, p), ask)
 	if err != nil {

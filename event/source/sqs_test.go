@@ -1,9 +1,13 @@
 package source
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
+	"time"
 
+	api "github.com/enfold-run/enfold/api/sqs"
+	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/event/filter"
 )
@@ -73,6 +77,32 @@ func TestBodiesAndPatterns(t *testing.T) {
 		document := SQS{}.Document(event.Record{Event: e})
 		if got := p.Match(document); got != c.want {
 			t.Errorf("%s of the body %s: %v, want %v", c.pattern, c.body, got, c.want)
+		}
+	}
+}
+
+// asked is a queue that remembers what it was asked for.
+type asked struct {
+	QueueAPI
+	last *api.ReceiveMessageInput
+}
+
+func (q *asked) ReceiveMessage(_ context.Context, in *api.ReceiveMessageInput) (*api.ReceiveMessageOutput, error) {
+	q.last = in
+	return &api.ReceiveMessageOutput{}, nil
+}
+
+// Messages are hidden for as long as the place says, within what SQS can, or as the queue says.
+func TestPollLease(t *testing.T) {
+	q, day := &asked{}, 24*time.Hour
+	for lease, want := range map[time.Duration]*int{0: nil, 93 * time.Second: new(93), day: new(12 * 60 * 60)} {
+		p := event.Place{Lease: lease, Principal: &aws.Principal{Account: "123456789012"}}
+		p.ARN, _ = aws.ParseARN("arn:aws:sqs:eu-west-1:123456789012:q")
+		if _, err := (SQS{q}).Poll(t.Context(), p, 10, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if got := q.last.VisibilityTimeout; (got == nil) != (want == nil) || got != nil && *got != *want {
+			t.Errorf("a lease of %v asks for %v", lease, got)
 		}
 	}
 }

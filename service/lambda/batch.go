@@ -22,44 +22,51 @@ import (
 // maxBatchBytes is the most bytes of an event that a batch makes.
 const maxBatchBytes = 6 << 20
 
+// windowGrace is how much longer than its window and the function's timeout a gathered batch is kept from others, if the queue's own
+// visibility timeout is too short for both.
+// See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
+const windowGrace = 30 * time.Second
+
 // gather polls until a batch is full, or its window is over. What comes first is waited for; a poller that does not stay asks
-// once and goes. It also answers when the first came.
-func (f *feeder) gather(ctx context.Context, stays bool) ([]event.Record, time.Time, error) {
-	window, err := f.window(ctx)
+// once and goes.
+func (f *feeder) gather(ctx context.Context, stays bool) (*batch, error) {
+	lease, err := f.lease(ctx)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
 	wait := time.Duration(0)
 	if stays {
 		wait = pollWait
 	}
-	all, err := f.pollOnce(ctx, f.m.Batch, wait)
-	received := time.Now()
-	if err != nil || len(all) == 0 || window == 0 {
-		return all, received, err
+	b := &batch{lease: lease}
+	b.records, err = f.pollOnce(ctx, f.m.Batch, wait, lease)
+	b.received = time.Now()
+	if err != nil || len(b.records) == 0 || f.m.Window == 0 {
+		return b, err
 	}
-	end := received.Add(window)
-	size := sizeOf(all)
-	for len(all) < f.m.Batch && size < maxBatchBytes {
-		left := time.Until(end).Truncate(time.Second)
-		if left < 0 {
-			break
+	end := b.received.Add(time.Duration(f.m.Window) * time.Second)
+	size := sizeOf(b.records)
+	for len(b.records) < f.m.Batch && size < maxBatchBytes {
+		left := time.Until(end)
+		if left < time.Second { // sources wait whole seconds
+			pause(ctx, left)
 		}
-		more, err := f.pollOnce(ctx, f.m.Batch-len(all), left)
-		if err != nil || len(more) == 0 {
+		more, err := f.pollOnce(ctx, f.m.Batch-len(b.records), max(left, 0).Truncate(time.Second), lease)
+		b.records, size = append(b.records, more...), size+sizeOf(more)
+		if err != nil || left < time.Second {
 			break // what is there is worked on, whatever became of the rest
 		}
-		all, size = append(all, more...), size+sizeOf(more)
 	}
-	return all, received, nil
+	return b, nil
 }
 
 // pollOnce polls in the name of the role as it is now.
-func (f *feeder) pollOnce(ctx context.Context, most int, wait time.Duration) ([]event.Record, error) {
+func (f *feeder) pollOnce(ctx context.Context, most int, wait, lease time.Duration) ([]event.Record, error) {
 	place, _, err := f.place(ctx)
 	if err != nil {
 		return nil, err
 	}
+	place.Lease = lease
 	return f.source.Poll(ctx, place, most, wait)
 }
 
@@ -83,11 +90,9 @@ func (f *feeder) place(ctx context.Context) (event.Place, *target, error) {
 	return p, t, err
 }
 
-// window is for how long a batch is gathered. Records that fail come again when the queue's own visibility timeout is over, counted
-// from when they were received, as on AWS. So the window ends early enough to leave the function its time within that, or half of
-// it if the queue was given too little for both.
-// See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
-func (f *feeder) window(ctx context.Context) (time.Duration, error) {
+// lease is for how long records are kept from others: as the queue says, which is zero, or longer if the function could not be done
+// by then with a batch that is gathered for the whole of its window. What fails then, or is lost in a crash, comes again after that time.
+func (f *feeder) lease(ctx context.Context) (time.Duration, error) {
 	if f.m.Window == 0 {
 		return 0, nil
 	}
@@ -96,10 +101,11 @@ func (f *feeder) window(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	kept, err := f.source.Check(ctx, place)
-	if err != nil {
+	need := time.Duration(f.m.Window)*time.Second + t.Function.Timeout
+	if err != nil || kept >= need {
 		return 0, err
 	}
-	return min(time.Duration(f.m.Window)*time.Second, max(kept-t.Function.Timeout, kept/2)), nil
+	return need + windowGrace, nil
 }
 
 // asLambda is a context for what Lambda does by itself in an account.
@@ -111,15 +117,14 @@ func asLambda(ctx context.Context, s store.Scope) context.Context {
 
 // feed runs the function on records and removes those that it has done. Those that no filter wants are removed too. What
 // failed comes again when its lease ends. What is throttled is tried again meanwhile, until polling ends.
-func (f *feeder) feed(polling context.Context, all []event.Record, received time.Time) error {
+func (f *feeder) feed(polling context.Context, b *batch) error {
 	ctx := f.hurry
-	b := &batch{received: received}
 	defer f.jam.leave(b)
 	var err error
 	if b.place, b.target, err = f.place(ctx); err != nil {
 		return err
 	}
-	wanted, unwanted := f.sift(all)
+	wanted, unwanted := f.sift(b.records)
 	if len(unwanted) > 0 {
 		if err := f.source.Done(ctx, b.place, unwanted); err != nil {
 			return err

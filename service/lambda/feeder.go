@@ -305,16 +305,17 @@ func (f *feeder) goesOn(ctx context.Context, stays bool) bool {
 func (f *feeder) work(ctx context.Context, stays bool) {
 	wait := feedBackOff
 	for f.goesOn(ctx, stays) {
-		records, received, err := f.gather(ctx, stays)
-		if err == nil && len(records) > 0 {
-			if len(records) >= min(f.m.Batch, noWindow) {
+		b, err := f.gather(ctx, stays)
+		none := err == nil && len(b.records) == 0
+		if err == nil && !none {
+			if len(b.records) >= min(f.m.Batch, noWindow) {
 				f.more(ctx, false) // there may be more where that came from
 			}
-			err = f.feed(ctx, records, received)
+			err = f.feed(ctx, b)
 		}
 		if err != nil {
 			f.say(problem(err))
-		} else if len(records) == 0 {
+		} else if none {
 			f.say(resultNothing)
 		}
 		switch {
@@ -324,7 +325,7 @@ func (f *feeder) work(ctx context.Context, stays bool) {
 				return
 			}
 			wait = min(2*wait, longestBackOff)
-		case len(records) == 0 && !stays:
+		case none && !stays:
 			return
 		default:
 			wait = feedBackOff

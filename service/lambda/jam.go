@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"sync"
@@ -17,10 +18,11 @@ const (
 
 // batch is what a poller took out of its source, and what is known of where it goes.
 type batch struct {
+	records  []event.Record
 	place    event.Place
 	target   *target
-	received time.Time // the first of its records
-	lease    time.Duration
+	received time.Time     // the first of its records
+	lease    time.Duration // of its records; zero for the queue's own, as far as it was not asked for
 	wait     time.Duration // before the next try; zero if it was never throttled
 	jammed   bool          // the jam counts it
 }
@@ -125,7 +127,7 @@ func (f *feeder) retry(polling context.Context, b *batch) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		b.lease, b.wait = lease, firstRetry
+		b.lease, b.wait = cmp.Or(b.lease, lease), firstRetry
 	}
 	left := time.Until(b.received.Add(b.lease - b.target.Function.Timeout))
 	if left <= 0 || polling.Err() != nil {

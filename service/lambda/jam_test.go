@@ -102,6 +102,20 @@ func TestMappingThrottledTooLong(t *testing.T) {
 			}
 		})
 	}
+	// With a window the time is as long as what that takes leaves of the longer lease that it needs.
+	inFedBubble(t, nil, func(t *testing.T, w *fed) {
+		w.queue.lease = 10 * time.Second
+		w.reserve(0)
+		w.mapped(func(in *api.CreateEventSourceMappingInput) { in.MaximumBatchingWindowInSeconds = new(5) })
+		time.Sleep(2 * time.Second)
+		w.queue.put("a")
+		time.Sleep(30 * time.Second)
+		w.reserve(1)
+		time.Sleep(3 * time.Second)
+		if got := w.queue.receives(); len(w.queue.done()) != 1 || got[1] != 1 {
+			t.Errorf("after a window, %v are done, by how often they were received: %v", w.queue.done(), got)
+		}
+	})
 	inFedBubble(t, nil, func(t *testing.T, w *fed) {
 		w.reserve(0)
 		w.mapped()

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,8 +54,8 @@ func (q *queue) Check(context.Context, event.Place) (time.Duration, error) { ret
 func (q *queue) Ordered(p event.Place) bool     { return strings.HasSuffix(p.ARN.Resource, ".fifo") }
 func (q *queue) Document(r event.Record) []byte { return r.Event }
 
-func (q *queue) Poll(ctx context.Context, _ event.Place, most int, wait time.Duration) ([]event.Record, error) {
-	end := time.After(wait)
+func (q *queue) Poll(ctx context.Context, p event.Place, most int, wait time.Duration) ([]event.Record, error) {
+	end := time.After(min(wait, 20*time.Second).Truncate(time.Second)) // as SQS
 	for {
 		q.mu.Lock()
 		q.polls++
@@ -70,7 +71,7 @@ func (q *queue) Poll(ctx context.Context, _ event.Place, most int, wait time.Dur
 				q.given[r.ID]++
 			}
 			q.mu.Unlock()
-			time.AfterFunc(q.lease, func() { q.giveBack(out) })
+			time.AfterFunc(cmp.Or(p.Lease, q.lease), func() { q.giveBack(out) })
 			return out, nil
 		}
 		change := q.change
@@ -404,6 +405,45 @@ func TestMappingWindow(t *testing.T) {
 			t.Errorf("the batches are %v", got)
 		}
 	})
+}
+
+// A window is as long as it says, however short the queue's visibility timeout is: what is gathered is kept from others for as long as
+// that and the function take, whenever in the window it came.
+func TestMappingWindowIsHonoured(t *testing.T) {
+	for _, c := range []struct {
+		lease           time.Duration
+		timeout, window int
+		messages        int
+		every           time.Duration
+	}{
+		{30 * time.Second, 3, 60, 3, 0},
+		{3 * time.Second, 2, 8, 12, 300 * time.Millisecond},
+		{10 * time.Second, 2, 300, 30, 9 * time.Second},
+	} {
+		inFedBubble(t, nil, func(t *testing.T, w *fed) {
+			w.queue.lease = c.lease
+			must(w.UpdateFunctionConfiguration(w.ctx, &api.UpdateFunctionConfigurationInput{FunctionName: new("f"), Timeout: &c.timeout}))(t)
+			w.wait("f")
+			w.mapped(func(in *api.CreateEventSourceMappingInput) {
+				in.BatchSize, in.MaximumBatchingWindowInSeconds = new(100), &c.window
+			})
+			time.Sleep(2 * time.Second) // as above
+			window := time.Duration(c.window) * time.Second
+			begun := time.Now()
+			for _, id := range ids(0, c.messages) {
+				w.queue.put(id)
+				time.Sleep(c.every)
+			}
+			time.Sleep(time.Until(begun.Add(window - time.Second/2)))
+			if got := w.seen(); len(got) != 0 {
+				t.Errorf("%v: before the window is over, the function got %v", c, got)
+			}
+			time.Sleep(time.Hour)
+			if got := w.seen(); len(got) != 1 || len(got[0]) != c.messages || w.queue.receives()[1] != c.messages {
+				t.Errorf("%v: the batches are %v; received so often: %v", c, got, w.queue.receives())
+			}
+		})
+	}
 }
 
 func TestMappingConcurrency(t *testing.T) {

@@ -14,19 +14,21 @@ import (
 	"github.com/enfold-run/enfold/store"
 )
 
-// TestMappingWindowFailures: what failed comes again when the queue's own visibility timeout is over, however long a batch may be
-// gathered; whole batches and parts of them.
+// TestMappingWindowFailures: what failed comes again when the queue's own visibility timeout is over, or, if a window and the function's
+// timeout do not fit into that, half a minute after both; whole batches and parts of them.
 func TestMappingWindowFailures(t *testing.T) {
 	for _, c := range []struct {
 		answer  string
 		timeout int
 		lease   time.Duration
 		window  int
-		done    []string // after the first try
+		again   time.Duration // after the receipt
+		done    []string      // after the first try
 	}{
-		{"fail", 5, 5 * time.Second, 1, nil},
-		{"fail", 5, 30 * time.Second, 300, nil},
-		{`{"batchItemFailures":[{"itemIdentifier":"m001"}]}`, 5, 5 * time.Second, 1, []string{"m000", "m002"}},
+		{"fail", 5, 5 * time.Second, 1, 36 * time.Second, nil},
+		{"fail", 5, 30 * time.Second, 20, 30 * time.Second, nil},
+		{"fail", 5, 30 * time.Second, 300, 335 * time.Second, nil},
+		{`{"batchItemFailures":[{"itemIdentifier":"m001"}]}`, 5, 5 * time.Second, 1, 36 * time.Second, []string{"m000", "m002"}},
 	} {
 		inFedBubble(t, func(ids []string) string { return c.answer }, func(t *testing.T, w *fed) {
 			w.queue.lease = c.lease
@@ -39,11 +41,11 @@ func TestMappingWindowFailures(t *testing.T) {
 			})
 			time.Sleep(time.Minute)
 			w.queue.put(ids(0, 3)...)
-			time.Sleep(c.lease - time.Second)
+			time.Sleep(c.again - time.Second)
 			if got := w.queue.done(); len(w.seen()) != 1 || !slices.Equal(got, c.done) {
 				t.Errorf("%v: before its messages are visible again the function got %v, and %v are done", c, w.seen(), got)
 			}
-			time.Sleep(c.lease)
+			time.Sleep(time.Duration(c.window+2) * time.Second)
 			if len(w.seen()) < 2 {
 				t.Errorf("%v: the function got %v: what failed did not come again when it was visible", c, w.seen())
 			}
