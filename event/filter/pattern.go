@@ -42,7 +42,7 @@ type field struct {
 	name   string
 	object *object // one of the two
 	leaf   *leaf
-	whole  bool // what is no object does not satisfy object, whatever that says of members that are not there
+	whole  bool // what has no object does not satisfy object, whatever that says of members that are not there
 }
 
 // Compile compiles a pattern for JSON documents. A dot in a name stands for an object: "a.b" is b in a, on both sides. The error is
@@ -50,7 +50,7 @@ type field struct {
 func Compile(text []byte) (*Pattern, error) { return compile(text, compiler{}) }
 
 // CompileRecord compiles a pattern for records that carry what somebody else wrote: it is [Compile], but a member of the record that the
-// pattern has an object for must be an object. A text is not one that lacks all members.
+// pattern has an object for must be an object, or a list with one. A text is not an object that lacks all members.
 func CompileRecord(text []byte) (*Pattern, error) { return compile(text, compiler{record: true}) }
 
 // CompileAttributes compiles a pattern for the attributes of a message. Dots in names stand for themselves, and null for an
@@ -341,8 +341,19 @@ func (f *field) match(m map[string]any) bool {
 	if f.leaf != nil {
 		return f.leaf.match(v, ok)
 	}
-	if _, is := v.(map[string]any); f.whole && !is {
+	if f.whole && !holdsObject(v) {
 		return false
 	}
 	return f.object.match(v)
+}
+
+// holdsObject says that v is an object, or a list with one in it: patterns look into lists.
+func holdsObject(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		return true
+	case []any:
+		return slices.ContainsFunc(v, holdsObject)
+	}
+	return false
 }

@@ -132,23 +132,53 @@ func record(p event.Place, m *api.Message) (event.Record, error) {
 	return event.Record{ID: w.MessageID, Event: b, Group: m.Attributes["MessageGroupId"], Trace: m.Attributes["AWSTraceHeader"], Receipt: w.ReceiptHandle}, err
 }
 
-// Document implements event.Source. A body that is no JSON stays a string. One that is an object is that, and one that is any other JSON is
-// an empty list: a pattern that asks for the body itself is about text, which no valid JSON is, and one for members is about objects.
+// Document implements event.Source. A body that is no JSON stays a string. Of one that is, there are the objects alone: a pattern
+// that asks for the body itself is about text, and a body that is valid JSON satisfies none such.
 func (SQS) Document(r event.Record) []byte {
 	var m map[string]json.RawMessage
 	var body string
 	if json.Unmarshal(r.Event, &m) != nil || json.Unmarshal(m["body"], &body) != nil || !json.Valid([]byte(body)) {
 		return r.Event
 	}
-	m["body"] = json.RawMessage("[]")
-	if strings.TrimLeft(body, " \t\r\n")[0] == '{' {
-		m["body"] = json.RawMessage(body)
-	}
+	m["body"] = objects(body)
 	b, err := json.Marshal(m)
 	if err != nil {
 		return r.Event
 	}
 	return b
+}
+
+// objects is JSON without the values that are in no object; an empty list if there is nothing else.
+func objects(text string) json.RawMessage {
+	switch strings.TrimLeft(text, " \t\r\n")[0] {
+	case '{':
+		return json.RawMessage(text)
+	case '[':
+		dec := json.NewDecoder(strings.NewReader(text))
+		dec.UseNumber()
+		var list []any
+		if dec.Decode(&list) != nil {
+			break
+		}
+		if b, err := json.Marshal(withoutValues(list)); err == nil {
+			return b
+		}
+	}
+	return json.RawMessage("[]")
+}
+
+// withoutValues takes what is neither an object nor a list out of a list and the lists in it.
+func withoutValues(list []any) []any {
+	kept := list[:0]
+	for _, e := range list {
+		switch e := e.(type) {
+		case map[string]any:
+			kept = append(kept, e)
+		case []any:
+			kept = append(kept, withoutValues(e))
+		}
+	}
+	return kept
 }
 
 // Done implements event.Source.

@@ -12,7 +12,7 @@ import (
 	"github.com/enfold-run/enfold/event/filter"
 )
 
-// TestBodiesAndPatterns is AWS's table: a pattern for text lets no JSON through, and one for JSON no text, nor JSON that is no object.
+// TestBodiesAndPatterns is AWS's table: a pattern for text lets no JSON through, and one for JSON no text, nor JSON without an object.
 func TestBodiesAndPatterns(t *testing.T) {
 	const text, object, lacks = `{"body":["plain"]}`, `{"body":{"a":["plain"]}}`, `{"body":{"a":[{"exists":false}]}}`
 	for _, c := range []struct {
@@ -36,11 +36,12 @@ func TestBodiesAndPatterns(t *testing.T) {
 		{`{"$or":[{"body":["plain"]},{"eventSource":["aws:sns"]}]}`, `"plain"`, false},
 		{object, `{"a":"plain"}`, true},
 		{object, `{"a":["x","plain"]}`, true},
-		{object, `[{"a":"x"},{"a":"plain"},1]`, false},
-		{object, `[1,[{"a":"plain"}]]`, false},
+		{object, `[{"a":"x"},{"a":"plain"},1]`, true},
+		{object, `[1,[{"a":"plain"}]]`, true},
 		{object, `{"a":"x"}`, false},
 		{object, `plain`, false},
 		{object, `"plain"`, false},
+		{`{"body":{"a":[10000000000000000000001]}}`, `[{"a":10000000000000000000001},1]`, true},
 		{`{"body":{"a":[10000000000000000000001]}}`, ` {"a":10000000000000000000001}`, true},
 		{lacks, `{"b":1}`, true},
 		{lacks, `{}`, true},
@@ -54,7 +55,8 @@ func TestBodiesAndPatterns(t *testing.T) {
 		{lacks, `null`, false},
 		{lacks, `[]`, false},
 		{lacks, `[1]`, false},
-		{lacks, `[{"b":1}]`, false},
+		{lacks, `[{"b":1}]`, true},
+		{lacks, `[{"a":1}]`, false},
 		{`{"body":{"c":{"a":[{"exists":false}]}}}`, `{"c":5}`, true},
 		{`{"body":{"c":{"a":[{"exists":false}]}}}`, `5`, false},
 		{`{"body.a":[{"exists":false}]}`, `{"b":1}`, true},
