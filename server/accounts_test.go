@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/enfold-run/enfold/aws"
-	"github.com/enfold-run/enfold/dispatch"
 	"github.com/enfold-run/enfold/service/sts"
 )
 
@@ -73,18 +71,7 @@ func telling(answers []string, account string) bool {
 // TestAccounts: of all that one account makes, no op of any service tells another account anything, named or not, and nothing
 // that the other does touches it. A new op joins by being in its service's table.
 func TestAccounts(t *testing.T) {
-	s := start(t, config(t))
-	calls := dispatch.New(dispatch.Deps{
-		Authorizer: dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam}), Auditor: s.trail, Log: slog.New(slog.DiscardHandler),
-	})
-	register(calls, s.services)
-	root := func(name string) *tenant {
-		id, key, _, err := s.iam.CreateAccount(t.Context(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &tenant{t, id, aws.RootOf(id, key), calls, s.services}
-	}
+	s, root := tenants(t)
 	a, b, c := root("a"), root("b"), root("c")
 	var tokens *sts.Service
 	for _, svc := range s.services {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,22 +10,14 @@ import (
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
-	"github.com/enfold-run/enfold/dispatch"
 )
 
 // TestNewcomers: who gets the name of a deleted user or role gets nothing that policies on resources, or grants, gave to the
 // one before, until they are set anew; the others keep what they have.
 func TestNewcomers(t *testing.T) {
-	s := start(t, config(t))
-	calls := dispatch.New(dispatch.Deps{
-		Authorizer: dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam}), Auditor: s.trail, Log: slog.New(slog.DiscardHandler),
-	})
-	register(calls, s.services)
-	id, rootKey, _, err := s.iam.CreateAccount(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &tenant{t, id, aws.RootOf(id, rootKey), calls, s.services}
+	_, root := tenants(t)
+	a := root("a")
+	id := a.account
 	makeUser := func(name string) *aws.Principal {
 		made := a.do("iam:CreateUser", members{"UserName": name})
 		return &aws.Principal{Type: aws.User, Account: id, Arn: text(made, "User.Arn"), ID: text(made, "User.UserID")}

@@ -2,29 +2,19 @@ package server
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
 	kmsapi "github.com/enfold-run/enfold/api/kms"
 	lambdaapi "github.com/enfold-run/enfold/api/lambda"
-	"github.com/enfold-run/enfold/aws"
-	"github.com/enfold-run/enfold/dispatch"
 )
 
 // TestNobodyIsNamed: what gives something to a user or role that is not there is refused, as on AWS: whoever gets the name later is not
 // whom it means, so that it would be there and never do anything.
 func TestNobodyIsNamed(t *testing.T) {
-	s := start(t, config(t))
-	calls := dispatch.New(dispatch.Deps{
-		Authorizer: dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam}), Auditor: s.trail, Log: slog.New(slog.DiscardHandler),
-	})
-	register(calls, s.services)
-	id, rootKey, _, err := s.iam.CreateAccount(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &tenant{t, id, aws.RootOf(id, rootKey), calls, s.services}
+	_, root := tenants(t)
+	a := root("a")
+	id := a.account
 	queue := text(a.do("sqs:CreateQueue", members{"QueueName": "q"}), "QueueURL")
 	topic := text(a.do("sns:CreateTopic", members{"Name": "t"}), "TopicArn")
 	key := text(a.do("kms:CreateKey", nil), "KeyMetadata.Arn")

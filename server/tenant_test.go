@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,6 +23,22 @@ type tenant struct {
 	principal *aws.Principal
 	calls     *dispatch.Dispatcher
 	services  []service
+}
+
+// tenants starts a server, and answers how to make an account on it.
+func tenants(t *testing.T) (s *Server, root func(name string) *tenant) {
+	s = start(t, config(t))
+	calls := dispatch.New(dispatch.Deps{
+		Authorizer: dispatch.NewPolicies(dispatch.PolicyDeps{Identities: s.iam}), Auditor: s.trail, Log: slog.New(slog.DiscardHandler),
+	})
+	register(calls, s.services)
+	return s, func(name string) *tenant {
+		id, key, _, err := s.iam.CreateAccount(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &tenant{t, id, aws.RootOf(id, key), calls, s.services}
+	}
 }
 
 // members are an input's, by their Go names.
