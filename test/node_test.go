@@ -74,3 +74,34 @@ def h(event, context):
 		t.Errorf("log is\n%s", log)
 	}
 }
+
+// TestNodeLogsMuch: all that a Node function prints is in the log before END, though it is more than a pipe holds, and in no later invocation.
+func TestNodeLogsMuch(t *testing.T) {
+	s, node := sharedServer(t), languageOf(t, "node")
+	const lines = 1000
+	code := `exports.h = async (e) => {
+		for (let i = 0; i < e.n; i++) (i % 2 ? console.error : console.log)('line ' + i + ' ' + 'x'.repeat(1000));
+		process.stdout.write('last\n');
+	}`
+	fn := aws.String(name(t))
+	s.create(t, lambda.CreateFunctionInput{
+		FunctionName: fn, Runtime: types.Runtime(node.runtime), Handler: aws.String("app.h"), Timeout: aws.Int32(20), MemorySize: aws.Int32(512),
+		Code: &types.FunctionCode{ZipFile: zipOf(t, file{"app.js", []byte(code), 0})},
+	})
+	for range 2 { // cold and warm
+		o := s.invoke(t, *fn, fmt.Sprintf(`{"n":%d}`, lines))
+		if !regexp.MustCompile(`(?s)line 999 x+\nlast\nEND RequestId: ` + o.id + `\nREPORT`).MatchString(o.log) {
+			t.Fatalf("the tail of the log:\n%s", o.log)
+		}
+		s.waitForLog(t, *fn, "REPORT RequestId: "+o.id)
+		all, _, err := s.enfold(t, "logs", *fn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, of, _ := strings.Cut(all, "START RequestId: "+o.id)
+		of, rest, _ := strings.Cut(of, "END RequestId: "+o.id)
+		if n := strings.Count(of, "\nline ") + strings.Count(of, "\tline "); n != lines || strings.Contains(rest, "line ") {
+			t.Errorf("%d lines are between START and END, want %d; behind END:\n%.200s", n, lines, rest)
+		}
+	}
+}

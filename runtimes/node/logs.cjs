@@ -68,8 +68,27 @@ function at(level) {
   };
 }
 
+/**
+ * Has standard output and error take what is written at once, and who writes wait where they must, as on AWS. A pipe that is full would keep
+ * the rest in the process otherwise, to be written when the answer is long out, in the next invocation, or never.
+ */
+function writeAtOnce() {
+  for (const name of ['stdout', 'stderr']) {
+    const lazy = Object.getOwnPropertyDescriptor(process, name);
+    if (!lazy?.get || !lazy.configurable) continue;
+    const get = () => {
+      const stream = lazy.get.call(process);
+      stream._handle?.setBlocking?.(true);
+      Object.defineProperty(process, name, lazy);
+      return stream;
+    };
+    Object.defineProperty(process, name, { ...lazy, get });
+  }
+}
+
 /** Replaces console's methods. */
 function patchConsole() {
+  writeAtOnce();
   console.trace = at('TRACE');
   console.debug = at('DEBUG');
   console.info = at('INFO');
