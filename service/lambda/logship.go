@@ -20,6 +20,7 @@ import (
 const (
 	shipEvery     = 200 * time.Millisecond
 	shipMaxTotal  = 32 << 20 // bytes waiting in all streams together; half of it of one account
+	shipAtOnce    = 1 << 20  // bytes waiting in one stream that are not left waiting
 	shipMaxStream = 4 << 20  // bytes waiting in one stream: a function that floods loses events, not its neighbours
 	shipMaxEvents = 10_000   // per PutLogEvents
 	shipMaxBytes  = 1 << 20  // per PutLogEvents, 26 bytes of overhead an event included
@@ -41,6 +42,7 @@ type LogShipper struct {
 	room    func() int64
 	metrics *lossMetrics
 	log     *slog.Logger
+	much    chan struct{} // a stream has much waiting
 
 	mu      sync.Mutex
 	streams map[*worker.LogStream]*pending
@@ -81,7 +83,7 @@ type member struct {
 // has left; metrics may be nil.
 func NewLogShipper(client logs.API, room func() int64, metrics prometheus.Registerer, log *slog.Logger) *LogShipper {
 	return &LogShipper{
-		api: client, room: room, metrics: newLossMetrics(metrics), log: log,
+		api: client, room: room, metrics: newLossMetrics(metrics), log: log, much: make(chan struct{}, 1),
 		streams: map[*worker.LogStream]*pending{}, shares: newLogShares(room()),
 	}
 }
@@ -140,6 +142,12 @@ func (s *LogShipper) keep(p *pending, at time.Time, event []byte) {
 	cost := len(event) + eventCost
 	p.cost += cost
 	s.total += cost
+	if p.cost >= shipAtOnce {
+		select {
+		case s.much <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // buffer is an empty one. The caller holds s.mu.
@@ -173,6 +181,8 @@ func (s *LogShipper) Run(ctx context.Context) error {
 			s.Flush(context.WithoutCancel(ctx))
 			return nil
 		case <-tick.C:
+			s.flush(ctx, false)
+		case <-s.much:
 			s.flush(ctx, false)
 		}
 	}
