@@ -66,6 +66,9 @@ func closeToOthers(path string) (bool, error) {
 		return false, fmt.Errorf("look at the data directory: %w", err)
 	case !info.Mode().IsRegular():
 		return false, fmt.Errorf("%s is not a file (%s), and the server keeps one there: move it away, or name another data directory with --data", path, info.Mode())
+	case ownerOf(info) != os.Geteuid() && ownerOf(info) != 0:
+		return false, fmt.Errorf("%s belongs to user %d, who can read it, and the server runs as user %d: give it to that one (chown), or start the server as its owner",
+			path, ownerOf(info), os.Geteuid())
 	case info.Mode().Perm()&0o077 == 0:
 		return false, nil
 	case ownerOf(info) != os.Geteuid():

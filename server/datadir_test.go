@@ -77,12 +77,14 @@ func TestLooseFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return
 	}
-	chmod(0o644)
-	if err := os.Chown(filepath.Join(cfg.Data, CredentialsFile), 65534, 65534); err != nil {
-		t.Fatal(err)
-	}
-	if err := startOnce(t, cfg); err == nil || !strings.Contains(err.Error(), "belongs to user 65534: chmod 600 it") {
-		t.Errorf("credentials of somebody else: %v", err)
+	for _, mode := range []fs.FileMode{0o644, 0o600} { // who owns a file reads it
+		chmod(mode)
+		if err := os.Chown(filepath.Join(cfg.Data, SealKeyFile), 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		if err := startOnce(t, cfg); err == nil || !strings.Contains(err.Error(), SealKeyFile+" belongs to user 65534, who can read it") {
+			t.Errorf("a key of somebody else, mode %o: %v", mode, err)
+		}
 	}
 }
 
