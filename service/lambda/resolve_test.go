@@ -12,6 +12,7 @@ import (
 	"time"
 
 	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/store"
 	"github.com/enfold-run/enfold/worker"
 )
 
@@ -84,6 +85,8 @@ func TestResolveWarmIsMemory(t *testing.T) {
 	if n > 0 {
 		t.Errorf("%v allocations", n)
 	}
+	known := w.cache.of(functionKey{store.Scope{Account: "123456789012", Region: "eu-west-1"}, name})
+	w.eventually("who may use it is read ahead", func() bool { return known.access.Load() != nil }) // and has f forgotten if there is no store
 	w.close()
 	if _, err := w.resolve(w.ctx, &name, nil); err != nil {
 		t.Error(err)
