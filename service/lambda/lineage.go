@@ -35,7 +35,7 @@ func lineageOf(functionArn string) string {
 func follow(t *target, trace string) (string, error) {
 	c := readChain(trace, t.lineage)
 	if c.rest == "" {
-		c = readChain(newTraceID(time.Now()), t.lineage)
+		c = chain{rest: newTraceID(time.Now()), id: t.lineage}
 	}
 	if c.runs >= maxLoops && !t.loops {
 		return "", errLoop
