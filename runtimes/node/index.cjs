@@ -129,7 +129,7 @@ function run(event) {
     else succeed(id, null);
   };
   try {
-    const input = JSON.parse(event.body.toString('utf8'));
+    const input = JSON.parse(event.body);
     if (MAJOR >= 24) {
       const result = runtime.handler(input, fillContext({}, event.headers));
       Promise.resolve(result).then(context.succeed, context.fail).catch(context.fail);
@@ -194,7 +194,7 @@ async function runStreaming(event) {
   const response = responseStream(client, current, handler.highWaterMark);
   onEmptyLoop = () => failStream(response, new NodeJsExit());
   try {
-    const input = JSON.parse(event.body.toString('utf8'));
+    const input = JSON.parse(event.body);
     const result = runtime.handler(input, response.stream, fillContext(context, event.headers));
     if (typeof result?.then !== 'function') return await failStream(response, 'Streaming does not support non-async handlers.');
     if ((await result) !== undefined) console.warn('Streaming handlers ignore return values.');

@@ -65,27 +65,26 @@ function takeInput(fd) {
 }
 
 /**
- * A client of a Runtime API that has the same event for everybody who asks. Its connection is of the kind that the client will have and,
- * like that one, made around a descriptor that is open already: code that was compiled for another kind would be compiled again.
- * Undefined if that cannot be listened for.
+ * A client of a Runtime API that has the same event for everybody who asks. Its connection is of the kind that the client will have: code
+ * that was compiled for another kind would be compiled again. Undefined if that cannot be listened for.
  */
 function fakeClient() {
   return new Promise((resolve) => {
-    const server = net.createServer((socket) => {
-      const client = new Client('127.0.0.1:1');
-      client.use(socket);
+    const server = net.createServer((api) => {
       server.close();
-      resolve(client);
-    });
-    server.once('error', () => resolve(undefined));
-    const listen = hasChannel() ? { path: `/tmp/enfold-${process.pid}.sock` } : { host: '127.0.0.1', port: 0 };
-    server.listen(listen, () => {
-      const api = net.connect(listen.path ? listen : server.address());
       api.on('error', () => {});
       api.on('data', (data) => {
         const text = data.toString('latin1');
         api.write((text.startsWith('POST') ? ACCEPTED : '') + (text.includes('GET /') ? RESPONSE : ''));
       });
+    });
+    server.once('error', () => resolve(undefined));
+    const listen = hasChannel() ? { path: `/tmp/enfold-${process.pid}.sock` } : { host: '127.0.0.1', port: 0 };
+    server.listen(listen, () => {
+      const client = new Client('127.0.0.1:1');
+      const at = listen.path ? listen : server.address();
+      client.use(net.connect({ ...at, onread: client.received() }));
+      client.socket.once('connect', () => resolve(client));
     });
   });
 }
