@@ -98,6 +98,10 @@ func appendEvent(b []byte, inv *Invocation, last bool) []byte {
 	b = appendHeader(b, "Lambda-Runtime-Client-Context", inv.ClientContext)
 	b = appendHeader(b, "Lambda-Runtime-Cognito-Identity", inv.CognitoIdentity)
 	b = appendHeader(b, "Lambda-Runtime-Aws-Tenant-Id", inv.TenantID)
+	if inv.Poll > 0 {
+		b = append(b, "\r\nEnfold-Poll-Micros: "...)
+		b = strconv.AppendInt(b, inv.Poll.Microseconds(), 10)
+	}
 	return appendEnd(b, len(inv.Payload), last)
 }
 

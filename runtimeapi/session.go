@@ -23,6 +23,8 @@ type Invocation struct {
 	ClientContext   string // decoded JSON
 	CognitoIdentity string // JSON
 	TenantID        string
+	// Poll is how long a runtime of ours may look for the next event before it sleeps until one comes: Enfold-Poll-Micros.
+	Poll time.Duration
 	// Stream gets the answer's bytes as they come, if the caller asked for streaming. Otherwise they are collected. A Stream
 	// that is also a Flusher (interface{ Flush() }) is flushed after every piece.
 	Stream io.Writer

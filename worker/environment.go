@@ -36,28 +36,29 @@ var (
 // environment is one sandbox with the process and the Runtime API session in it. One goroutine uses it at a time; kill and
 // the goroutines of watch are the exceptions.
 type environment struct {
-	pool     *Pool
-	function *Function
-	driver   sandbox.Driver // that made the box
-	box      sandbox.Sandbox
-	session  *runtimeapi.Session
-	launch   runtimes.Launch
-	entry    string // what the function is told was started: a path of the sandbox
-	unfit    error  // why there is nothing to start
-	identity identity
-	at       place
-	stopAPI  func()
-	log      *output
-	created  time.Time
-	used     time.Time
-	begun    bool          // the Init phase is over, well or not
-	deadline time.Time     // of the last invocation: until then its process may take to call next
-	broken   bool          // may not be used again
-	of       *provision    // that it was made for; nil if it was made for an invocation
-	snap     *snap         // nil without SnapStart
-	ahead    time.Duration // what a provisioned sandbox's Init phase took, until its first invocation has told
-	ice      ice
-	watching sync.WaitGroup // one watch for every process
+	pool      *Pool
+	function  *Function
+	driver    sandbox.Driver // that made the box
+	box       sandbox.Sandbox
+	session   *runtimeapi.Session
+	launch    runtimes.Launch
+	entry     string // what the function is told was started: a path of the sandbox
+	unfit     error  // why there is nothing to start
+	identity  identity
+	at        place
+	stopAPI   func()
+	log       *output
+	created   time.Time
+	used      time.Time
+	begun     bool          // the Init phase is over, well or not
+	channeled bool          // the runtime has a connection that we made
+	deadline  time.Time     // of the last invocation: until then its process may take to call next
+	broken    bool          // may not be used again
+	of        *provision    // that it was made for; nil if it was made for an invocation
+	snap      *snap         // nil without SnapStart
+	ahead     time.Duration // what a provisioned sandbox's Init phase took, until its first invocation has told
+	ice       ice
+	watching  sync.WaitGroup // one watch for every process
 
 	// The process of a sandbox that was claimed with it, and what it writes, until start has taken them.
 	claimed    sandbox.Process
@@ -280,6 +281,7 @@ func (e *environment) start(ctx context.Context) error {
 	e.process = process
 	e.mu.Unlock()
 	if c, ok := process.(sandbox.Channeled); ok && c.Channel() != nil {
+		e.channeled = true
 		e.session.Serve(c.Channel())
 	}
 	e.watching.Go(func() { e.watch(process) })

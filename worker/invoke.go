@@ -202,7 +202,7 @@ func (e *environment) run(ctx context.Context, r *Request, s *stream) (*Response
 	inv := &runtimeapi.Invocation{
 		RequestID: r.RequestID, Payload: r.Payload, ContentType: r.ContentType, Deadline: e.deadline,
 		FunctionArn: r.InvokedArn, TraceID: r.TraceID, ClientContext: r.ClientContext,
-		CognitoIdentity: r.CognitoIdentity, TenantID: r.TenantID,
+		CognitoIdentity: r.CognitoIdentity, TenantID: r.TenantID, Poll: e.poll(),
 	}
 	if r.Stream != nil {
 		inv.Stream = s

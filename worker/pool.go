@@ -88,6 +88,7 @@ type Pool struct {
 	all      map[*environment]struct{} // those that are not being destroyed
 	total    int                       // len(all) and those that are being created
 	busy     int
+	crowd    crowd
 	leaving  int // being destroyed
 	cold     int64
 	warm     int64
@@ -131,6 +132,7 @@ func New(d Deps) *Pool {
 	p := &Pool{
 		deps: d, initLimit: initLimit, restoreLimit: restoreLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
 		provisions: map[string]*provision{}, storing: map[string]bool{}, standbys: map[string]*standby{}, scaling: newScaling(d.ScalingRate),
+		crowd: crowd{since: time.Now()},
 	}
 	if d.MaxConns > 0 {
 		p.conns = runtimeapi.NewBudget(d.MaxConns)
@@ -202,7 +204,7 @@ func (p *Pool) acquire(f *Function) (*environment, error) {
 				continue
 			}
 			g.busy++
-			p.busy++
+			p.occupy()
 			p.warm++
 			return e, nil
 		}
@@ -218,10 +220,16 @@ func (p *Pool) acquire(f *Function) (*environment, error) {
 		p.groups[f.Key] = g
 	}
 	g.busy++
-	p.busy++
+	p.occupy()
 	p.cold++
 	p.total++
 	return nil, nil
+}
+
+// occupy counts one more that is busy. The caller holds p.mu.
+func (p *Pool) occupy() {
+	p.busy++
+	p.crowd.note(p.busy)
 }
 
 // old says that a sandbox may not be used again.

@@ -278,7 +278,7 @@ func (p *Pool) takeProvisioned(f *Function, driver sandbox.Driver) *environment 
 		}
 		pr.busy[e] = true
 		g.busy++
-		p.busy++
+		p.occupy()
 		p.warm++
 		return e
 	}

@@ -50,6 +50,8 @@ class Client:
         self.sock = None
         self.buffer = bytearray()
         self.pid = os.getpid()
+        self.may_poll = 0.0  # seconds in which the platform allows to look for the next event again and again
+        self.polls = False  # an event would probably come in that time
 
     def next(self):
         """Wait for an event."""
@@ -142,6 +144,7 @@ class Client:
     def event(self, response):
         if response.status != 200 or not response.request_id:
             raise RuntimeError("the Runtime API answered %d" % response.status)
+        self.may_poll = float(response.headers.get("enfold-poll-micros", "0")) / 1e6
         return response
 
     # ---- HTTP
@@ -177,8 +180,25 @@ class Client:
         self.sock = None
         self.buffer = bytearray()
 
+    def poll(self, deadline):
+        """Look for what comes until a time. None if nothing does. A core that does not sleep answers sooner."""
+        while time.monotonic() < deadline:
+            try:
+                return self.sock.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                os.sched_yield()
+
     def fill(self):
-        data = self.sock.recv(65536)
+        data = None
+        if self.may_poll:
+            deadline = time.monotonic() + self.may_poll
+            if self.polls:
+                data = self.poll(deadline)
+            if data is None:
+                data = self.sock.recv(65536)
+            self.polls = time.monotonic() < deadline
+        else:
+            data = self.sock.recv(65536)
         if not data:
             raise Disconnected()
         self.buffer += data
