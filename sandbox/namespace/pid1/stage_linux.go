@@ -206,8 +206,9 @@ const sealAfter = 5 * time.Millisecond
 // seal gives up every right to change anything. The function may run by then: nothing of it can reach this process, which is our
 // own code, so it need not wait. A first process that cannot do it ends, and the sandbox with it.
 func (p *process) seal() {
+	// The function that starts now needs the processor more. A sleep of Go's would wake threads up to sleep.
+	syscall.Nanosleep(&syscall.Timespec{Nsec: int64(sealAfter)}, nil)
 	close(p.confined)
-	time.Sleep(sealAfter) // the function that starts now needs the processor more
 	syscall.Close(p.root)
 	err := failed(unix.Unshare(unix.CLONE_FS), "have a current directory of our own")
 	if err == nil {
