@@ -51,10 +51,12 @@ func TestNextHeaders(t *testing.T) {
 		{"all", Invocation{
 			RequestID: testID, Payload: []byte(`{"a":1}`), ContentType: "text/plain", Deadline: deadline, FunctionArn: testArn,
 			TraceID: testTrace, ClientContext: `{"client":{}}`, CognitoIdentity: `{"cognitoIdentityId":"i"}`, TenantID: "blue",
+			Poll: 1500 * time.Microsecond,
 		}, "Content-Length: 7|Content-Type: text/plain|Lambda-Runtime-Aws-Request-Id: " + testID +
 			"|Lambda-Runtime-Aws-Tenant-Id: blue|Lambda-Runtime-Client-Context: {\"client\":{}}|" +
 			"Lambda-Runtime-Cognito-Identity: {\"cognitoIdentityId\":\"i\"}|Lambda-Runtime-Deadline-Ms: 1542409706888|" +
-			"Lambda-Runtime-Invoked-Function-Arn: " + testArn + "|Lambda-Runtime-Trace-Id: " + testTrace},
+			"Lambda-Runtime-Invoked-Function-Arn: " + testArn + "|Lambda-Runtime-Trace-Id: " + testTrace +
+			"|Enfold-Poll-Micros: 1500"},
 		{
 			"empty ones are left out",
 			Invocation{RequestID: testID},
@@ -81,7 +83,7 @@ func TestNextHeaders(t *testing.T) {
 			var lines []string
 			for _, name := range strings.Split("Content-Length Content-Type Lambda-Runtime-Aws-Request-Id Lambda-Runtime-Aws-Tenant-Id "+
 				"Lambda-Runtime-Client-Context Lambda-Runtime-Cognito-Identity Lambda-Runtime-Deadline-Ms "+
-				"Lambda-Runtime-Invoked-Function-Arn Lambda-Runtime-Trace-Id", " ") {
+				"Lambda-Runtime-Invoked-Function-Arn Lambda-Runtime-Trace-Id Enfold-Poll-Micros", " ") {
 				for _, v := range g.header[name] {
 					lines = append(lines, name+": "+v)
 				}
