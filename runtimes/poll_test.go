@@ -22,6 +22,33 @@ def handler(event, context):
     return result
 `
 
+// stoppedCode stops the clock, and answers how many milliseconds of the processor its process has used since the event before.
+const stoppedCode = `
+import time
+used = time.process_time
+before = 0.0
+time.monotonic = lambda: 1.0
+def handler(event, context):
+    global before
+    before, last = used(), before
+    return int((before - last) * 1000)
+`
+
+// TestPollWithStoppedClock: who stops the clock, as libraries for tests do, does not have the client look without end.
+func TestPollWithStoppedClock(t *testing.T) {
+	eachRuntime(t, Python, func(t *testing.T, runtime string) {
+		f := start(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{"app.py": stoppedCode}})
+		for range 4 {
+			f.invoke(`{}`, "Enfold-Poll-Micros", "500")
+		}
+		time.Sleep(500 * time.Millisecond)
+		used := f.invoke(`{}`, "Enfold-Poll-Micros", "500")
+		if ms, err := strconv.Atoi(used.body); err != nil || ms > 200 {
+			t.Errorf("%q ms of the processor while it waited for half a second: %v", used.body, err)
+		}
+	})
+}
+
 // TestPoll: Python's client looks for the next event for as long as the platform allows, if what it waited for last came within that time.
 // It misses none that comes later.
 func TestPoll(t *testing.T) {

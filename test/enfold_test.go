@@ -59,6 +59,8 @@ func TestEnfoldNamesFunctions(t *testing.T) {
 		{"logs", "no name", "enfold: \"no name\" is neither a function's name nor its ARN\n"},
 		{"logs", fn + ":none", "enfold: ResourceNotFoundException: Cannot find alias arn: " + arn + ":none\n"},
 		{"logs", strings.Replace(arn, region, "eu-west-3", 1), "enfold: function " + strings.Replace(arn, region, "eu-west-3", 1) + " has logged nothing yet in region eu-west-3\n"},
+		{"logs", fn + "-none", "enfold: ResourceNotFoundException: Function not found: " + arn + "-none\n"},
+		{"logs", fn + ":99", "enfold: ResourceNotFoundException: Function not found: " + arn + ":99\n"},
 	} {
 		if out, diag, err := s.enfold(t, tt.command, tt.name); err == nil || diag != tt.want {
 			t.Errorf("enfold %s %q: %v\n%s%s\nwant %s", tt.command, tt.name, err, out, diag, tt.want)

@@ -36,6 +36,14 @@ const (
 // errNoLines says that the function has not logged anything.
 var errNoLines = errors.New("nothing logged")
 
+// Validate refuses a time to come; kong calls it.
+func (c logsCmd) Validate() error {
+	if c.Since <= 0 {
+		return fmt.Errorf("--since %v: want how far back to begin, such as 30m", c.Since)
+	}
+	return nil
+}
+
 func (c logsCmd) Run(ctx context.Context) error {
 	g, err := c.find(ctx)
 	if err != nil {
@@ -57,11 +65,17 @@ func (c logsCmd) Run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, errNoLines) && (c.Follow || waits):
 		case errors.Is(err, errNoLines):
+			if err := g.there(ctx); err != nil {
+				return err
+			}
 			return fmt.Errorf("function %s has logged nothing yet in region %s", c.Function, g.target.region)
 		case err != nil:
 			return err
 		case !c.Follow && !waits:
 			if !g.printed {
+				if err := g.there(ctx); err != nil {
+					return err
+				}
 				fmt.Fprintf(os.Stderr, "enfold: nothing was logged in the last %v; --since looks further back\n", c.Since)
 			}
 			return nil
@@ -72,6 +86,7 @@ func (c logsCmd) Run(ctx context.Context) error {
 // tail is what a function logs, from some time on.
 type tail struct {
 	target   *target
+	path     string         // of the function's configuration
 	group    map[string]any // the parameter that names its log group, by the ARN if it was said whose function is meant
 	versions []string       // whose lines are wanted; nil for all
 	from     int64          // Unix milliseconds
@@ -98,8 +113,23 @@ func (c logsCmd) find(ctx context.Context) (*tail, error) {
 	if f.Account != "" {
 		g.group = map[string]any{"logGroupIdentifier": aws.NewARN("logs", t.region, f.Account, "log-group:"+group).String()}
 	}
-	g.versions, err = t.versionsOf(ctx, strings.TrimSuffix(c.Function, ":"+f.Qualifier), f.Qualifier)
+	name := strings.TrimSuffix(c.Function, ":"+f.Qualifier)
+	g.path = functionsPath + "/" + url.PathEscape(name) + "/configuration?Qualifier=" + url.QueryEscape(cmp.Or(f.Qualifier, "$LATEST"))
+	if g.versions, err = t.versionsOf(ctx, name, f.Qualifier); err == nil && c.Follow {
+		if missing := g.there(ctx); missing != nil {
+			fmt.Fprintf(os.Stderr, "enfold: %v; waiting for it\n", missing)
+		}
+	}
 	return g, err
+}
+
+// there says whether the function or its version is missing. What it has logged may still be there.
+func (g *tail) there(ctx context.Context) error {
+	err := g.target.rest(ctx, http.MethodGet, g.path, nil, nil)
+	if failed, ok := errors.AsType[*apiError](err); ok && failed.Code == "ResourceNotFoundException" {
+		return err
+	}
+	return nil // that it cannot be told is no reason to fail
 }
 
 // versionsOf are the versions of a function that a qualifier names now; nil without one.

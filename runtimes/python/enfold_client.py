@@ -19,6 +19,7 @@ NEXT = b"GET " + PREFIX + b"invocation/next HTTP/1.1\r\nHost: %s\r\n\r\n"
 POST = b"POST " + PREFIX + b"%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
 MAX_HEAD = 1 << 20
 CHANNEL = 3
+LOOKS = 2000  # a function may have stopped the clock, for a test of its own
 TOO_LARGE = 413  # what the platform answers the caller itself
 
 
@@ -182,11 +183,13 @@ class Client:
 
     def poll(self, deadline):
         """Look for what comes until a time. None if nothing does. A core that does not sleep answers sooner."""
-        while time.monotonic() < deadline:
+        for _ in range(LOOKS):
             try:
                 return self.sock.recv(65536, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 os.sched_yield()
+            if time.monotonic() >= deadline:
+                break
 
     def fill(self):
         data = None

@@ -100,6 +100,39 @@ func TestForeignFiles(t *testing.T) {
 	})
 }
 
+// A directory that has lost its database is not taken for a new one, whatever is left of it. One in which nothing was kept is.
+func TestLostDatabase(t *testing.T) {
+	for name, use := range map[string]func(s store.Store) error{
+		"logs.db": func(s store.Store) error {
+			return errors.Join(s.Logs().Append(t.Context(), "l", scope, store.Chunk{}), s.Logs().Sync(t.Context()))
+		},
+		"blobs": func(s store.Store) error {
+			_, err := s.Blobs().Put(t.Context(), strings.NewReader("x"), 9)
+			return err
+		},
+		"": func(store.Store) error { return nil },
+	} {
+		dir := t.TempDir()
+		s := openTest(t, dir)
+		if err := use(s); err != nil {
+			t.Fatal(err)
+		}
+		mustClose(t, s)
+		lost := filepath.Join(dir, "enfold.db")
+		if err := os.Remove(lost); err != nil {
+			t.Fatal(err)
+		}
+		if name == "" {
+			mustClose(t, openTest(t, dir))
+			continue
+		}
+		wantOpenError(t, dir, lost+" is missing", filepath.Join(dir, name)+" is there", "backup")
+		if _, err := os.Stat(lost); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: there is a database now: %v", name, err)
+		}
+	}
+}
+
 // What a crash leaves of logs.db is no stranger's: an empty file, or one whose header is in the write-ahead log still.
 func TestLogsAfterCrash(t *testing.T) {
 	for name, crash := range map[string]func(t *testing.T, path string){
@@ -135,6 +168,7 @@ func TestLogsAfterCrash(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
+			mustClose(t, openTest(t, dir))
 			crash(t, filepath.Join(dir, "logs.db"))
 			for range 2 {
 				s := openTest(t, dir)

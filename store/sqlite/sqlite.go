@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/enfold-run/enfold/store"
 )
@@ -68,12 +69,15 @@ func open(dir string, o Options) (*db, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	f := file{path: filepath.Join(dir, "enfold.db"), schema: mainSchema, noSync: o.noSync, maxPages: o.maxPages}
-	if err := f.create(); err != nil {
-		return nil, err
-	}
 	lf := f
 	lf.path, lf.schema = filepath.Join(dir, "logs.db"), logsSchema
 	if err := lf.look(); err != nil { // nobody would hear of it later: what a function logs is lost in silence
+		return nil, err
+	}
+	if err := notLost(f.path, f.path+"-wal", lf.path, b); err != nil {
+		return nil, err
+	}
+	if err := f.create(); err != nil {
 		return nil, err
 	}
 	check := newCheckpointer(f)
@@ -90,6 +94,28 @@ func open(dir string, o Options) (*db, error) {
 		writer: w, readers: newReaders(f, o.Readers), check: check, gate: g,
 		logs: newLogs(lf, o.Readers, g), blobs: &blobs{dir: b, gate: g},
 	}, nil
+}
+
+// notLost refuses a directory that has lost its database: a new one would look as if nothing had ever been there. What is beside
+// it is made only when there is one.
+func notLost(database, wal, logs, blobs string) error {
+	if _, err := os.Lstat(database); !errors.Is(err, os.ErrNotExist) {
+		return nil // what is wrong with it, who opens it says
+	}
+	beside := ""
+	for _, path := range []string{logs, wal} {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			beside = path
+		}
+	}
+	if all, err := os.ReadDir(blobs); err == nil && slices.ContainsFunc(all, func(e os.DirEntry) bool { return e.Name() != incoming }) {
+		beside = blobs
+	}
+	if beside == "" {
+		return nil
+	}
+	return fmt.Errorf("open store: %s is missing, and %s is there: bring it back from a backup of the directory, "+
+		"or name another directory for the data", database, beside)
 }
 
 // Update is [store.Store.Update].
