@@ -280,8 +280,8 @@ func (e *environment) start(ctx context.Context) error {
 	e.mu.Lock()
 	e.process = process
 	e.mu.Unlock()
-	if c, ok := process.(sandbox.Channeled); ok && c.Channel() != nil {
-		e.channeled = true
+	c, ok := process.(sandbox.Channeled)
+	if e.channeled = ok && c.Channel() != nil; e.channeled {
 		e.session.Serve(c.Channel())
 	}
 	e.watching.Go(func() { e.watch(process) })
