@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/enfold-run/enfold/service/lambda"
 )
 
 // Config is what `enfold serve` was told. Zero fields mean the defaults that its help names.
@@ -93,8 +91,8 @@ func (c *Config) check() error {
 		return errors.New("--data: name a directory")
 	case c.FunctionScalingRate < 0:
 		return fmt.Errorf("--function-scaling-rate %d: want a number of sandboxes in ten seconds", c.FunctionScalingRate)
-	case c.AccountConcurrency != 0 && c.AccountConcurrency < lambda.MinUnreserved:
-		return fmt.Errorf("--account-concurrency %d: want %d at least, which AWS keeps unreserved", c.AccountConcurrency, lambda.MinUnreserved)
+	case c.AccountConcurrency < 0:
+		return fmt.Errorf("--account-concurrency %d: want a number of invocations", c.AccountConcurrency)
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
 	}

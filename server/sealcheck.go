@@ -90,6 +90,10 @@ func opens(root *seal.Root, check []byte) bool {
 
 // root is the root key of the data. It answers errNoSealKey only for a directory that was never sealed.
 func (c checks) root(ctx context.Context, cfg Config) (*seal.Root, error) {
+	if c.file != nil && c.row == nil && !c.data { // the file is made last
+		return nil, fmt.Errorf("the database in %s is empty, and %s says that it was not: bring enfold.db back from a backup of the directory, "+
+			"or name another one with --data", c.dir, filepath.Join(c.dir, sealProbeFile))
+	}
 	root, err := givenRoot(ctx, cfg)
 	if errors.Is(err, errNoSealKey) && c.sealed() {
 		return nil, fmt.Errorf("%s is missing, and the data beside it was sealed: put the key back from where a copy is kept, "+
@@ -122,24 +126,21 @@ func (c checks) prove(root *seal.Root, from string) error {
 // complete makes what is missing of the checks, for a root key that was proved.
 func (c checks) complete(ctx context.Context, cfg Config, root *seal.Root, db store.Store) error {
 	check := probeKey(root).Seal([]byte(probeText), nil)
-	if !opens(root, c.file) {
-		if c.row != nil {
-			cfg.Log.Warn("the file that tells whether the root key is right was missing or damaged and is made anew: the key is right, the database says so",
-				"file", filepath.Join(c.dir, sealProbeFile))
-		}
-		if err := writeFile(filepath.Join(c.dir, sealProbeFile), check); err != nil {
+	if c.row == nil {
+		err := db.Update(ctx, func(tx store.Tx) error {
+			_, err := tx.Put(checkTable, store.Scope{}, checkKey, check, store.Cond{})
 			return err
+		})
+		if err != nil {
+			return fmt.Errorf("write the check of the root key: %w", err)
 		}
 	}
-	if c.row != nil {
+	if opens(root, c.file) {
 		return nil
 	}
-	err := db.Update(ctx, func(tx store.Tx) error {
-		_, err := tx.Put(checkTable, store.Scope{}, checkKey, check, store.Cond{})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("write the check of the root key: %w", err)
+	if c.row != nil && c.data {
+		cfg.Log.Warn("the file that tells whether the root key is right was missing or damaged and is made anew: the key is right, the database says so",
+			"file", filepath.Join(c.dir, sealProbeFile))
 	}
-	return nil
+	return writeFile(filepath.Join(c.dir, sealProbeFile), check)
 }

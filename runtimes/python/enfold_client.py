@@ -7,6 +7,8 @@ and the request for the next go out together, and _socket is used because import
 import os
 import sys
 import time
+from os import getpid, sched_yield
+from time import monotonic
 
 try:
     import _socket as socket
@@ -19,7 +21,7 @@ NEXT = b"GET " + PREFIX + b"invocation/next HTTP/1.1\r\nHost: %s\r\n\r\n"
 POST = b"POST " + PREFIX + b"%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"
 MAX_HEAD = 1 << 20
 CHANNEL = 3
-LOOKS = 2000  # a function may have stopped the clock, for a test of its own
+LOOKS = 2000  # a function may have stopped the clock, for a test of its own, wherever a module has it
 TOO_LARGE = 413  # what the platform answers the caller itself
 
 
@@ -50,7 +52,7 @@ class Client:
         self.host = endpoint.encode("ascii")
         self.sock = None
         self.buffer = bytearray()
-        self.pid = os.getpid()
+        self.pid = getpid()
         self.may_poll = 0.0  # seconds in which the platform allows to look for the next event again and again
         self.polls = False  # an event would probably come in that time
 
@@ -72,8 +74,8 @@ class Client:
         path = b"invocation/%s/%s" % (request_id.encode("ascii"), b"response" if error_type is None else b"error")
         post = self.post(path, body, content_type, error_type)
         heard = False
-        if os.getpid() != self.pid:  # forked by the function: not on its parent's connection
-            self.pid = os.getpid()
+        if getpid() != self.pid:  # forked by the function: not on its parent's connection
+            self.pid = getpid()
             self.close()
         for attempt in (0, 1):
             try:
@@ -187,19 +189,19 @@ class Client:
             try:
                 return self.sock.recv(65536, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                os.sched_yield()
-            if time.monotonic() >= deadline:
+                sched_yield()
+            if monotonic() >= deadline:
                 break
 
     def fill(self):
         data = None
         if self.may_poll:
-            deadline = time.monotonic() + self.may_poll
+            deadline = monotonic() + self.may_poll
             if self.polls:
                 data = self.poll(deadline)
             if data is None:
                 data = self.sock.recv(65536)
-            self.polls = time.monotonic() < deadline
+            self.polls = monotonic() < deadline
         else:
             data = self.sock.recv(65536)
         if not data:

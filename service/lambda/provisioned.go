@@ -143,9 +143,9 @@ func (e *edit) checkProvisioned(f *function, old *provisionedConfig, n int) erro
 	switch {
 	case n > unreserved:
 		return invalid("Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [%d].", unreserved)
-	case n > unreserved-MinUnreserved:
+	case n > unreserved-e.minUnreserved():
 		return invalid("Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "+
-			"below its minimum value of [%d].", MinUnreserved)
+			"below its minimum value of [%d].", e.minUnreserved())
 	}
 	return nil
 }

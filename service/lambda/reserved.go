@@ -8,8 +8,11 @@ import (
 	"github.com/enfold-run/enfold/store"
 )
 
-// MinUnreserved is how much concurrency functions without a reservation always share.
-const MinUnreserved = 100
+// mostUnreserved is how much concurrency functions without a reservation always share, in an account that has so much.
+const mostUnreserved = 100
+
+// minUnreserved is how much of an account's concurrency cannot be reserved: of a small one, as new accounts are on AWS, nothing can.
+func (e *edit) minUnreserved() int { return min(mostUnreserved, e.limit) }
 
 // PutFunctionConcurrency reserves concurrency for a function, and limits it to that. Zero stops it.
 // See https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionConcurrency.html.
@@ -25,9 +28,9 @@ func (s *Service) PutFunctionConcurrency(
 		return nil, err
 	}
 	err = s.setFunction(ctx, r, notFound(qualify(r.arn(), latest)), func(e *edit, f *function) error {
-		if others := e.usage.Reserved - f.setAside(); n > e.limit-MinUnreserved-others {
+		if others := e.usage.Reserved - f.setAside(); n > e.limit-e.minUnreserved()-others {
 			return invalid("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "+
-				"below its minimum value of [%d].", MinUnreserved)
+				"below its minimum value of [%d].", e.minUnreserved())
 		}
 		if n < f.Provisioned { // the spaces are AWS's
 			return invalid(" ReservedConcurrentExecutions  %d should not be lower than function's total provisioned concurrency [%d].",

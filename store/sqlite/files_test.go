@@ -119,16 +119,22 @@ func TestLostDatabase(t *testing.T) {
 		}
 		mustClose(t, s)
 		lost := filepath.Join(dir, "enfold.db")
-		if err := os.Remove(lost); err != nil {
-			t.Fatal(err)
-		}
-		if name == "" {
-			mustClose(t, openTest(t, dir))
-			continue
-		}
-		wantOpenError(t, dir, lost+" is missing", filepath.Join(dir, name)+" is there", "backup")
-		if _, err := os.Stat(lost); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: there is a database now: %v", name, err)
+		for _, how := range []string{"missing", "empty"} {
+			err := os.Remove(lost)
+			if how == "empty" {
+				err = os.WriteFile(lost, nil, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "" {
+				mustClose(t, openTest(t, dir))
+				continue
+			}
+			wantOpenError(t, dir, lost+" is "+how, filepath.Join(dir, name)+" is there", "backup")
+			if info, err := os.Stat(lost); err == nil && info.Size() > 0 {
+				t.Errorf("%s: there is a database now", name)
+			}
 		}
 	}
 }

@@ -99,7 +99,10 @@ func open(dir string, o Options) (*db, error) {
 // notLost refuses a directory that has lost its database: a new one would look as if nothing had ever been there. What is beside
 // it is made only when there is one.
 func notLost(database, wal, logs, blobs string) error {
-	if _, err := os.Lstat(database); !errors.Is(err, os.ErrNotExist) {
+	was := "missing"
+	if info, err := os.Lstat(database); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		was = "empty" // as a crash of the first start leaves it, too
+	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil // what is wrong with it, who opens it says
 	}
 	beside := ""
@@ -114,8 +117,8 @@ func notLost(database, wal, logs, blobs string) error {
 	if beside == "" {
 		return nil
 	}
-	return fmt.Errorf("open store: %s is missing, and %s is there: bring it back from a backup of the directory, "+
-		"or name another directory for the data", database, beside)
+	return fmt.Errorf("open store: %s is %s, and %s is there: bring it back from a backup of the directory, "+
+		"or name another directory for the data", database, was, beside)
 }
 
 // Update is [store.Store.Update].
