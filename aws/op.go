@@ -120,6 +120,8 @@ type Call struct {
 	Authorized []Access
 	// Client is who waits for the answer at the other end of a connection; nil if nobody can tell.
 	Client Client
+	// Cut ends what is being written to the client, if that does not read; nil if nothing can.
+	Cut func()
 	// BaseURL is how the client reached us ("http://127.0.0.1:4566"), for links in answers.
 	BaseURL string
 }

@@ -56,6 +56,11 @@ func (w *writer) hurry(n int) {
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(until) // a recorder in a test has none
 }
 
+// cut ends a write that waits for the client, and lets no other succeed.
+func (w *writer) cut() {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0)) // a recorder in a test has none
+}
+
 func (w *writer) readDeadline(t time.Time) {
 	_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(t)
 }

@@ -61,6 +61,7 @@ type Request struct {
 	TraceID         string
 	TenantID        string
 	Tail            bool      // the caller wants the last 4 KB of the log
+	Cut             func()    // ends a Write of Stream that waits for its reader; nil if nothing can
 	Stream          io.Writer // for InvokeWithResponseStream, else nil
 }
 

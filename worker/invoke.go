@@ -46,7 +46,7 @@ func (e *environment) invoke(caller context.Context, r *Request) (*Response, err
 		}
 	}
 	e.log.begin(r)
-	s := &stream{to: r.Stream}
+	s := &stream{to: r.Stream, cut: r.Cut}
 	var resp *Response
 	if fail == nil {
 		resp, fail, err = e.run(ctx, r, s)
@@ -206,6 +206,8 @@ func (e *environment) run(ctx context.Context, r *Request, s *stream) (*Response
 	}
 	if r.Stream != nil {
 		inv.Stream = s
+		stop := context.AfterFunc(ctx, s.end)
+		defer stop()
 	}
 	var ans *runtimeapi.Answer
 	err := e.guard(ctx, func(ctx context.Context) error {
@@ -218,7 +220,7 @@ func (e *environment) run(ctx context.Context, r *Request, s *stream) (*Response
 		return answered(ans), nil, nil
 	case errors.Is(err, ErrDraining):
 		return nil, e.explain(err, r), ErrDraining
-	case s.err != nil:
+	case s.err != nil && !errors.Is(err, context.DeadlineExceeded):
 		err = context.Canceled
 	}
 	return nil, e.explain(err, r), nil

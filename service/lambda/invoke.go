@@ -46,7 +46,7 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 		return nil, err
 	}
 	defer release()
-	resp, err := s.deps.Runner.Run(ctx, t.Function, r)
+	resp, err := s.run(ctx, t, r)
 	if err != nil {
 		return nil, s.notRun(t, err)
 	}
@@ -59,6 +59,15 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 		out.LogResult = new(base64.StdEncoding.EncodeToString(resp.LogTail))
 	}
 	return out, nil
+}
+
+// run runs the function for a caller who waits. It goes on when the caller has gone, as on AWS: what it has begun is not left half done
+// because somebody hung up.
+func (s *Service) run(ctx context.Context, t *target, r *worker.Request) (*worker.Response, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.deps.Runner.Run(context.WithoutCancel(ctx), t.Function, r)
 }
 
 // refuseInvoke refuses what Enfold would otherwise ignore: no function here is durable or has tenants.

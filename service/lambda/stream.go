@@ -3,16 +3,12 @@ package lambda
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"iter"
-	"sync"
 
 	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/worker"
 )
-
-// errReaderGone ends a stream whose reader went away.
-var errReaderGone = errors.New("lambda: the reader of the response stream went away")
 
 // maxStreamPiece is the most bytes of one PayloadChunk event.
 const maxStreamPiece = 64 << 10
@@ -43,23 +39,28 @@ func (s *Service) InvokeWithResponseStream(
 	}
 	// The encoder ranges over the events after this returns. Should it never come to that, the end of the request gives the
 	// place back.
-	once := sync.OnceFunc(release)
-	context.AfterFunc(ctx, once)
+	stop := context.AfterFunc(ctx, release)
 	return &api.InvokeWithResponseStreamOutput{
 		StatusCode: new(200), ExecutedVersion: &t.Version,
 		ResponseStreamContentType: new("application/vnd.amazon.eventstream"),
 		EventStream: func(yield func(any, error) bool) {
-			defer once()
-			s.stream(ctx, t, r, yield)
+			if stop() {
+				s.stream(ctx, t, r, release, yield)
+			}
 		},
 	}, nil
 }
 
-// stream runs the function and yields its answer as events, the last one InvokeComplete.
-func (s *Service) stream(ctx context.Context, t *target, r *worker.Request, yield func(any, error) bool) {
+// stream runs the function and yields its answer as events, the last one InvokeComplete. It gives the place back when the function is
+// done: its reader may take longer.
+func (s *Service) stream(ctx context.Context, t *target, r *worker.Request, release func(), yield func(any, error) bool) {
 	w := &eventWriter{yield: yield}
-	r.Stream = w
-	resp, err := s.deps.Runner.Run(ctx, t.Function, r)
+	r.Stream, r.Cut = w, aws.CallFrom(ctx).Cut
+	resp, err := s.run(ctx, t, r)
+	release()
+	if err == nil {
+		s.metrics.ran(t.Function, resp)
+	}
 	if w.gone {
 		return
 	}
@@ -67,7 +68,6 @@ func (s *Service) stream(ctx context.Context, t *target, r *worker.Request, yiel
 		yield(nil, s.notRun(t, err))
 		return
 	}
-	s.metrics.ran(t.Function, resp)
 	end := &api.InvokeWithResponseStreamCompleteEvent{}
 	switch {
 	case resp.FunctionError != "":
@@ -77,7 +77,7 @@ func (s *Service) stream(ctx context.Context, t *target, r *worker.Request, yiel
 		}
 		end.ErrorCode, end.ErrorDetails = new(resp.FunctionError), new(string(details))
 	case !resp.Streamed:
-		if _, err := w.Write(resp.Payload); err != nil {
+		if w.Write(resp.Payload); w.gone {
 			return
 		}
 	}
@@ -87,7 +87,8 @@ func (s *Service) stream(ctx context.Context, t *target, r *worker.Request, yiel
 	yield(end, nil)
 }
 
-// eventWriter makes PayloadChunk events of what is written to it.
+// eventWriter makes PayloadChunk events of what is written to it. What comes when its reader has gone is for nobody: the function goes on,
+// as on AWS.
 type eventWriter struct {
 	yield func(any, error) bool
 	gone  bool
@@ -101,10 +102,7 @@ func (w *eventWriter) Write(p []byte) (int, error) {
 		w.gone = !w.yield(&api.InvokeResponseStreamUpdate{Payload: piece}, nil)
 		n += len(piece)
 	}
-	if w.gone {
-		return n, errReaderGone
-	}
-	return n, nil
+	return n + len(p), nil
 }
 
 var _ iter.Seq2[any, error] = api.InvokeWithResponseStreamOutput{}.EventStream
