@@ -261,7 +261,11 @@ func (e *environment) explain(err error, r *Request) *failure {
 		return f
 	case errors.Is(err, runtimeapi.ErrTooLarge):
 		f := newFailure(r, "Function.ResponseSizeTooLarge", "")
-		f.payload = errorJSON("Response payload size exceeded maximum allowed payload size (6291556 bytes).", f.errorType)
+		most := runtimeapi.MaxPayload
+		if r.Stream != nil {
+			most = runtimeapi.MaxStream
+		}
+		f.payload = errorJSON(fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", most), f.errorType)
 		return f
 	case errors.Is(err, runtimeapi.ErrResponseMode):
 		return newFailure(r, "Runtime.InvalidResponseModeHeader", "Invalid response mode header")
