@@ -58,7 +58,7 @@ func TestEnfoldNamesFunctions(t *testing.T) {
 		{"logs", "", "enfold: the name of the function is empty\n"},
 		{"logs", "no name", "enfold: \"no name\" is neither a function's name nor its ARN\n"},
 		{"logs", fn + ":none", "enfold: ResourceNotFoundException: Cannot find alias arn: " + arn + ":none\n"},
-		{"logs", strings.Replace(arn, region, "eu-west-3", 1), "enfold: function " + strings.Replace(arn, region, "eu-west-3", 1) + " has logged nothing yet in region eu-west-3\n"},
+		{"logs", strings.Replace(arn, region, "eu-west-3", 1), "enfold: ResourceNotFoundException: Function not found: " + strings.Replace(arn, region, "eu-west-3", 1) + "\n"},
 		{"logs", fn + "-none", "enfold: ResourceNotFoundException: Function not found: " + arn + "-none\n"},
 		{"logs", fn + ":99", "enfold: ResourceNotFoundException: Function not found: " + arn + ":99\n"},
 	} {

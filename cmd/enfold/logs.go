@@ -114,7 +114,10 @@ func (c logsCmd) find(ctx context.Context) (*tail, error) {
 		g.group = map[string]any{"logGroupIdentifier": aws.NewARN("logs", t.region, f.Account, "log-group:"+group).String()}
 	}
 	name := strings.TrimSuffix(c.Function, ":"+f.Qualifier)
-	g.path = functionsPath + "/" + url.PathEscape(name) + "/configuration?Qualifier=" + url.QueryEscape(cmp.Or(f.Qualifier, "$LATEST"))
+	g.path = functionsPath + "/" + url.PathEscape(name) + "/configuration"
+	if f.Qualifier != "" {
+		g.path += "?Qualifier=" + url.QueryEscape(f.Qualifier)
+	}
 	if g.versions, err = t.versionsOf(ctx, name, f.Qualifier); err == nil && c.Follow {
 		if missing := g.there(ctx); missing != nil {
 			fmt.Fprintf(os.Stderr, "enfold: %v; waiting for it\n", missing)
