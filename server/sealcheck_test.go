@@ -140,3 +140,36 @@ func TestLostKeys(t *testing.T) {
 		})
 	}
 }
+
+// A directory whose database is gone is not taken for a new one, even if nothing but the check of the root key tells of it.
+func TestLostDatabase(t *testing.T) {
+	cfg := config(t)
+	if err := startOnce(t, cfg); err != nil {
+		t.Fatal(err)
+	}
+	database := filepath.Join(cfg.Data, "enfold.db")
+	kept, err := os.ReadFile(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"enfold.db", "enfold.db-wal", "enfold.db-shm", "logs.db", "blobs"} {
+		if err := os.RemoveAll(filepath.Join(cfg.Data, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // the first look has made one
+		err = startOnce(t, cfg)
+		if err == nil || !strings.Contains(err.Error(), "root.check says that it was not") || !strings.Contains(err.Error(), "--data") {
+			t.Fatalf("without its database: %v", err)
+		}
+	}
+	for _, name := range []string{"enfold.db-wal", "enfold.db-shm"} {
+		os.Remove(filepath.Join(cfg.Data, name))
+	}
+	if err := os.WriteFile(database, kept, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := startOnce(t, cfg); err != nil {
+		t.Errorf("with its database put back: %v", err)
+	}
+}
