@@ -120,11 +120,14 @@ type Call struct {
 	Authorized []Access
 	// Client is who waits for the answer at the other end of a connection; nil if nobody can tell.
 	Client Client
-	// Cut ends what is being written to the client, if that does not read; nil if nothing can.
-	Cut func()
+	// Answer is what is being written to the client; nil if nothing is.
+	Answer Answer
 	// BaseURL is how the client reached us ("http://127.0.0.1:4566"), for links in answers.
 	BaseURL string
 }
+
+// Answer is on its way to a client. Cut ends a write that waits for a client that does not read, and lets no other succeed.
+type Answer interface{ Cut() }
 
 // Client tells whether it has gone. A context ends a moment after its client went; who would hand something out that is lost
 // with the answer asks first.

@@ -35,10 +35,10 @@ func TestCall(t *testing.T) {
 		t.Errorf("request id = %q", id)
 	}
 	c := *h.last
-	if c.Cut == nil {
+	if c.Answer == nil {
 		t.Error("nothing cuts what is written to a client that does not read")
 	}
-	c.Op, c.Principal, c.Input, c.Cut = nil, nil, nil, nil
+	c.Op, c.Principal, c.Input, c.Answer = nil, nil, nil, nil
 	want := aws.Call{
 		Account: account, Region: "eu-west-1", RequestID: id, SourceIP: "127.0.0.1", UserAgent: "test/1", TraceID: "Root=1-2-3",
 		BaseURL: "http://127.0.0.1:4566",

@@ -190,7 +190,7 @@ func (q *request) call(id *sigv4.Identity, in any) *aws.Call {
 		Secure: q.r.TLS != nil, Input: in,
 	}
 	c.Client, _ = q.w.ResponseWriter.(aws.Client)
-	c.Cut = q.w.cut
+	c.Answer = q.w
 	if c.Region == "" {
 		c.Region = q.g.region
 	}

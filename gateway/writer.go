@@ -56,8 +56,8 @@ func (w *writer) hurry(n int) {
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(until) // a recorder in a test has none
 }
 
-// cut ends a write that waits for the client, and lets no other succeed.
-func (w *writer) cut() {
+// Cut is for [aws.Answer].
+func (w *writer) Cut() {
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0)) // a recorder in a test has none
 }
 

@@ -122,17 +122,17 @@ func (c *conn) answer(d *body) bool {
 // upload reads the answer, to stream if that is not nil.
 func (c *conn) upload(d *body, a *Answer, stream io.Writer) (*reply, error) {
 	failed := c.q.route == routeError
-	limit := int64(MaxPayload)
+	limit, tooLarge := int64(MaxPayload), ErrTooLarge
 	switch {
 	case failed:
 		stream = nil
 	case c.q.mode == modeInvalid:
 		return replyInvalidMode, ErrResponseMode
 	case c.q.mode == modeStreaming && stream != nil:
-		limit = MaxStream
+		limit, tooLarge = MaxStream, ErrStreamTooLarge
 	}
 	if c.q.length > limit {
-		return replyTooLarge, ErrTooLarge
+		return replyTooLarge, tooLarge
 	}
 	if !c.proceed() {
 		return replyTruncated, ErrTruncated
@@ -144,6 +144,9 @@ func (c *conn) upload(d *body, a *Answer, stream io.Writer) (*reply, error) {
 	} else {
 		a.Payload, err = d.collect(int(limit))
 		a.Bytes = int64(len(a.Payload))
+	}
+	if errors.Is(err, errTooBig) {
+		return replyTooLarge, tooLarge
 	}
 	if err != nil {
 		return uploadFailed(err)
@@ -157,11 +160,7 @@ func (c *conn) upload(d *body, a *Answer, stream io.Writer) (*reply, error) {
 
 // uploadFailed is what the runtime is told of an upload that failed, and what Run returns.
 func uploadFailed(err error) (*reply, error) {
-	var se *streamError
-	switch {
-	case errors.Is(err, errTooBig):
-		return replyTooLarge, ErrTooLarge
-	case errors.As(err, &se):
+	if _, ok := errors.AsType[*streamError](err); ok {
 		return replyAccepted, err
 	}
 	return replyTruncated, ErrTruncated

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -214,7 +215,7 @@ func TestAnswers(t *testing.T) {
 			s, p, ch := running(t, inv)
 			p.send(tt.send)
 			o := <-ch
-			if !errors.Is(o.err, tt.err) {
+			if !errors.Is(o.err, tt.err) || errors.Is(o.err, ErrStreamTooLarge) {
 				t.Fatalf("error %v, want %v", o.err, tt.err)
 			}
 			if tt.err == nil || tt.want.Streamed {
@@ -237,6 +238,20 @@ func TestAnswers(t *testing.T) {
 			p.next()
 			wait(t, s.WaitIdle)
 		})
+	}
+}
+
+// TestStreamTooLarge: a stream has a limit of its own, of which the error tells.
+func TestStreamTooLarge(t *testing.T) {
+	var stream bytes.Buffer
+	_, p, ch := running(t, &Invocation{Stream: &stream})
+	p.send(fmt.Sprintf("POST %s HTTP/1.1\nHost: x\nLambda-Runtime-Function-Response-Mode: streaming\nContent-Length: %d\n\n",
+		pathResponse(testID), MaxStream+1))
+	if o := <-ch; !errors.Is(o.err, ErrStreamTooLarge) || !errors.Is(o.err, ErrTooLarge) {
+		t.Errorf("error %v, want %v", o.err, ErrStreamTooLarge)
+	}
+	if stream.Len() != 0 {
+		t.Errorf("%d bytes of it were passed on", stream.Len())
 	}
 }
 

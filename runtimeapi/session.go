@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -52,6 +53,9 @@ var (
 	ErrResponseMode  = errors.New("runtimeapi: invalid function response mode header")                                       // Runtime.InvalidResponseModeHeader
 	ErrSessionClosed = errors.New("runtimeapi: session closed")
 	ErrNotReady      = errors.New("runtimeapi: the runtime is not waiting for an event")
+
+	// ErrStreamTooLarge is the ErrTooLarge of what was posted as a stream.
+	ErrStreamTooLarge = fmt.Errorf("%w, which is %d for a stream", ErrTooLarge, MaxStream)
 )
 
 // InitError is what the runtime posted to /runtime/init/error.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -166,8 +167,19 @@ func TestResponseTooLarge(t *testing.T) {
 			t.Errorf("the largest answer came as %d bytes", len(resp.Payload))
 		}
 		resp := w.run(f, `{"do":"large","n":6291557}`)
-		failed(t, resp, "Function.ResponseSizeTooLarge",
-			`{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes)."}`)
+		tooLarge := `{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes)."}`
+		failed(t, resp, "Function.ResponseSizeTooLarge", tooLarge)
+		w.state(f)
+		// The limit is that of what the function posts, however it is read.
+		r := w.request(`{"do":"large","n":6291557}`)
+		r.Stream = io.Discard
+		resp, err := w.Run(context.Background(), f, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.FunctionError == "" || string(resp.Payload)+string(resp.StreamError) != tooLarge {
+			t.Errorf("read as a stream: %q %s %s", resp.FunctionError, resp.Payload, resp.StreamError)
+		}
 		w.state(f)
 	})
 }

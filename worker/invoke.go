@@ -262,7 +262,7 @@ func (e *environment) explain(err error, r *Request) *failure {
 	case errors.Is(err, runtimeapi.ErrTooLarge):
 		f := newFailure(r, "Function.ResponseSizeTooLarge", "")
 		most := runtimeapi.MaxPayload
-		if r.Stream != nil {
+		if errors.Is(err, runtimeapi.ErrStreamTooLarge) {
 			most = runtimeapi.MaxStream
 		}
 		f.payload = errorJSON(fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", most), f.errorType)

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -30,7 +31,8 @@ type crowd struct {
 
 	looked atomic.Int64 // when, likewise
 	idle   atomic.Bool  // the machine was, in part, between the last two looks
-	// Of whoever looks.
+
+	looking             sync.Mutex
 	idleTicks, allTicks uint64
 }
 
@@ -45,12 +47,19 @@ func (c *crowd) note(busy int) {
 func (c *crowd) over() bool {
 	now := time.Since(c.since)
 	if before := c.looked.Load(); now-time.Duration(before) > look && c.looked.CompareAndSwap(before, int64(now)) {
-		text, _ := os.ReadFile("/proc/stat") // without it there is nothing to spare
-		idle, all := ticks(string(text))
-		c.idle.Store((idle-c.idleTicks)*idlePart > all-c.allTicks && c.allTicks > 0)
-		c.idleTicks, c.allTicks = idle, all
+		go c.look() // no invocation waits for it
 	}
 	return c.idle.Load() && now-time.Duration(c.last.Load()) > lull
+}
+
+// look sees how busy the machine was since the last look.
+func (c *crowd) look() {
+	c.looking.Lock()
+	defer c.looking.Unlock()
+	text, _ := os.ReadFile("/proc/stat") // without it there is nothing to spare
+	idle, all := ticks(string(text))
+	c.idle.Store((idle-c.idleTicks)*idlePart > all-c.allTicks && c.allTicks > 0)
+	c.idleTicks, c.allTicks = idle, all
 }
 
 // ticks are how long all cores have been idle so far, and altogether, from the first line of /proc/stat: user, nice, system, idle, iowait …

@@ -65,7 +65,7 @@ func (c logsCmd) Run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, errNoLines) && (c.Follow || waits):
 		case errors.Is(err, errNoLines):
-			if err := g.there(ctx); err != nil {
+			if err := g.missing(ctx); err != nil {
 				return err
 			}
 			return fmt.Errorf("function %s has logged nothing yet in region %s", c.Function, g.target.region)
@@ -73,7 +73,7 @@ func (c logsCmd) Run(ctx context.Context) error {
 			return err
 		case !c.Follow && !waits:
 			if !g.printed {
-				if err := g.there(ctx); err != nil {
+				if err := g.missing(ctx); err != nil {
 					return err
 				}
 				fmt.Fprintf(os.Stderr, "enfold: nothing was logged in the last %v; --since looks further back\n", c.Since)
@@ -119,15 +119,15 @@ func (c logsCmd) find(ctx context.Context) (*tail, error) {
 		g.path += "?Qualifier=" + url.QueryEscape(f.Qualifier)
 	}
 	if g.versions, err = t.versionsOf(ctx, name, f.Qualifier); err == nil && c.Follow {
-		if missing := g.there(ctx); missing != nil {
+		if missing := g.missing(ctx); missing != nil {
 			fmt.Fprintf(os.Stderr, "enfold: %v; waiting for it\n", missing)
 		}
 	}
 	return g, err
 }
 
-// there says whether the function or its version is missing. What it has logged may still be there.
-func (g *tail) there(ctx context.Context) error {
+// missing says whether the function or its version is missing. What it has logged may still be there.
+func (g *tail) missing(ctx context.Context) error {
 	err := g.target.rest(ctx, http.MethodGet, g.path, nil, nil)
 	if failed, ok := errors.AsType[*apiError](err); ok && failed.Code == "ResourceNotFoundException" {
 		return err

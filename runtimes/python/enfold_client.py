@@ -7,13 +7,15 @@ and the request for the next go out together, and _socket is used because import
 import os
 import sys
 import time
-from os import getpid, sched_yield
+from os import getpid
 from time import monotonic
 
 try:
     import _socket as socket
 except ImportError:  # an interpreter that hides it
     import socket
+
+give_way = getattr(os, "sched_yield", lambda: None)  # not every system has it
 
 PREFIX = b"/2018-06-01/runtime/"
 RESTORE_NEXT = b"GET " + PREFIX + b"restore/next HTTP/1.1\r\nHost: %s\r\n\r\n"
@@ -189,21 +191,19 @@ class Client:
             try:
                 return self.sock.recv(65536, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                sched_yield()
+                give_way()
             if monotonic() >= deadline:
                 break
 
     def fill(self):
         data = None
-        if self.may_poll:
-            deadline = monotonic() + self.may_poll
-            if self.polls:
-                data = self.poll(deadline)
-            if data is None:
-                data = self.sock.recv(65536)
-            self.polls = monotonic() < deadline
-        else:
+        deadline = monotonic() + self.may_poll if self.may_poll else 0
+        if deadline and self.polls:
+            data = self.poll(deadline)
+        if data is None:
             data = self.sock.recv(65536)
+        if deadline:
+            self.polls = monotonic() < deadline
         if not data:
             raise Disconnected()
         self.buffer += data

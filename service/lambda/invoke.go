@@ -45,8 +45,7 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	resp, err := s.run(ctx, t, r)
+	resp, err := s.run(ctx, t, r, release)
 	if err != nil {
 		return nil, s.notRun(t, err)
 	}
@@ -61,9 +60,10 @@ func (s *Service) Invoke(ctx context.Context, in *api.InvokeInput) (*api.InvokeO
 	return out, nil
 }
 
-// run runs the function for a caller who waits. It goes on when the caller has gone, as on AWS: what it has begun is not left half done
-// because somebody hung up.
-func (s *Service) run(ctx context.Context, t *target, r *worker.Request) (*worker.Response, error) {
+// run runs the function for a caller who waits, and gives the place back when it is done: to read the answer may take longer. It goes on
+// when the caller has gone, as on AWS: what it has begun is not left half done because somebody hung up.
+func (s *Service) run(ctx context.Context, t *target, r *worker.Request, release func()) (*worker.Response, error) {
+	defer release()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

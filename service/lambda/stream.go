@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"iter"
+	"slices"
 
 	api "github.com/enfold-run/enfold/api/lambda"
 	"github.com/enfold-run/enfold/aws"
@@ -51,13 +52,14 @@ func (s *Service) InvokeWithResponseStream(
 	}, nil
 }
 
-// stream runs the function and yields its answer as events, the last one InvokeComplete. It gives the place back when the function is
-// done: its reader may take longer.
+// stream runs the function and yields its answer as events, the last one InvokeComplete.
 func (s *Service) stream(ctx context.Context, t *target, r *worker.Request, release func(), yield func(any, error) bool) {
 	w := &eventWriter{yield: yield}
-	r.Stream, r.Cut = w, aws.CallFrom(ctx).Cut
-	resp, err := s.run(ctx, t, r)
-	release()
+	r.Stream = w
+	if answer := aws.CallFrom(ctx).Answer; answer != nil {
+		r.Cut = answer.Cut
+	}
+	resp, err := s.run(ctx, t, r, release)
 	if err == nil {
 		s.metrics.ran(t.Function, resp)
 	}
@@ -95,14 +97,13 @@ type eventWriter struct {
 }
 
 func (w *eventWriter) Write(p []byte) (int, error) {
-	n := 0
-	for len(p) > 0 && !w.gone {
-		piece := p[:min(len(p), maxStreamPiece)]
-		p = p[len(piece):]
+	for piece := range slices.Chunk(p, maxStreamPiece) {
+		if w.gone {
+			break
+		}
 		w.gone = !w.yield(&api.InvokeResponseStreamUpdate{Payload: piece}, nil)
-		n += len(piece)
 	}
-	return n + len(p), nil
+	return len(p), nil
 }
 
 var _ iter.Seq2[any, error] = api.InvokeWithResponseStreamOutput{}.EventStream
