@@ -49,6 +49,62 @@ func TestPollWithStoppedClock(t *testing.T) {
 	})
 }
 
+// idleCode answers for how many milliseconds its event loop has slept since the event before.
+const idleCode = `
+const { performance } = require('perf_hooks');
+const idle = () => performance.nodeTiming.idleTime;
+performance.now = () => 1; // as libraries for tests do
+let before = 0;
+exports.handler = async () => {
+  const last = before;
+  before = idle();
+  return before - last;
+};
+`
+
+// TestNodePoll: the event loop of Node.js does not sleep before the next event for as long as the platform allows, if what it waited for last
+// came within that time. It misses none that comes later.
+func TestNodePoll(t *testing.T) {
+	const header = "Enfold-Poll-Micros"
+	eachRuntime(t, Node, func(t *testing.T, runtime string) {
+		f := start(t, code{runtime: runtime, handler: "app.handler", files: map[string]string{"app.js": idleCode}})
+		slept := func(headers ...string) float64 {
+			t.Helper()
+			time.Sleep(5 * time.Millisecond) // libuv looks once by itself before it sleeps
+			ms, err := strconv.ParseFloat(f.invoke(`{}`, headers...).body, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ms
+		}
+		const long, short = "5000000", "50000"
+		slept()
+		for range 3 {
+			if slept() == 0 {
+				t.Error("it looked without being allowed to")
+			}
+		}
+		slept(header, long)
+		slept(header, long)
+		if ms := slept(header, short); ms != 0 {
+			t.Errorf("it slept for %g ms before an event that came soon", ms)
+		}
+		time.Sleep(200 * time.Millisecond) // longer than it may look
+		if ms := slept(header, long); ms < 50 || ms > 180 {
+			t.Errorf("it slept for %g of 200 ms, of which it might look for 50", ms)
+		}
+		if slept(header, long) == 0 {
+			t.Error("it looked though the event before had come late")
+		}
+		if ms := slept(); ms != 0 {
+			t.Errorf("it slept for %g ms before an event that came soon", ms)
+		}
+		if slept() == 0 {
+			t.Error("it looked though it was not allowed to any more")
+		}
+	})
+}
+
 // TestPoll: Python's client looks for the next event for as long as the platform allows, if what it waited for last came within that time.
 // It misses none that comes later.
 func TestPoll(t *testing.T) {

@@ -4,6 +4,8 @@
 
 const fs = require('fs');
 const net = require('net');
+const { performance } = require('perf_hooks');
+const { setImmediate } = require('timers'); // the function may replace the global one
 
 const PREFIX = '/2018-06-01/runtime/';
 const MAX_HEAD = 1 << 20;
@@ -11,6 +13,8 @@ const CHANNEL = 3;
 const TOO_LARGE = 413;
 const READ = 1 << 16; // bytes that are received at once
 const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
+
+const now = performance.now.bind(performance); // the function may stop the clock, for a test of its own
 
 function refused(status) {
   return new Error('Failed to post invocation response' + (status ? `: HTTP status ${status}` : ''));
@@ -40,6 +44,11 @@ class Client {
     this.waiting = []; // resolve and reject of each answer that is due, in order
     this.ended = undefined; // why there is no other event
     this.unheard = undefined; // {id, text} of the last answer, until the platform has said something about it
+    this.mayPoll = 0; // milliseconds in which the platform allows to look for the next event again and again
+    this.polls = false; // an event would probably come in that time
+    this.deadline = 0; // until when
+    this.looking = false; // there is a next look
+    this.look = this.look.bind(this);
     this.unsent = ''; // what goes out on the socket with what follows in the same turn of the event loop
   }
 
@@ -72,12 +81,28 @@ class Client {
   async event() {
     this.send(`GET ${PREFIX}invocation/next HTTP/1.1\r\nHost: ${this.host}\r\n\r\n`);
     this.flush();
-    const response = await this.receive();
+    const received = this.receive();
+    if (this.mayPoll) this.poll();
+    const response = await received;
+    if (this.mayPoll) this.polls = now() < this.deadline;
+    this.deadline = 0;
     if (this.ended) throw this.ended; // the event came with the refusal
     if (response.status !== 200 || !response.headers['lambda-runtime-aws-request-id']) {
       throw new Error(`the Runtime API answered ${response.status}`);
     }
+    this.mayPoll = Number(response.headers['enfold-poll-micros'] || 0) / 1000;
     return response;
+  }
+
+  /** Looks for the event in each turn of an event loop that does not sleep, if it may come soon. A core that sleeps answers later. */
+  poll() {
+    this.deadline = now() + this.mayPoll;
+    if (this.polls && !this.looking) this.look();
+  }
+
+  look() {
+    this.looking = this.waiting.length > 0 && now() < this.deadline;
+    if (this.looking) setImmediate(this.look);
   }
 
   /** Posts the answer of an event. What is sent next may follow at once: nothing waits for the platform's word. */

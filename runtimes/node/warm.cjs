@@ -18,6 +18,7 @@ const EVENTS = 20; // how many are rehearsed
 const TURNS = 5; // of the event loop, for what was closed to be gone
 const RESPONSE =
   'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: 0\r\nLambda-Runtime-Deadline-Ms: 1\r\n' +
+  'Enfold-Poll-Micros: 500\r\n' +
   'Content-Length: 9\r\n\r\n{"a":[1]}';
 const ACCEPTED = 'HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n';
 
