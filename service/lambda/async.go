@@ -230,7 +230,12 @@ func (a Async) Settle(tx store.Tx, d *event.Delivery, o event.Outcome) ([]*event
 	}
 	switch {
 	case o.Err == nil && l.onSuccess != "":
-		send(l.onSuccess, out.record(mostFor(l.onSuccess)), nil)
+		body := out.record(mostFor(l.onSuccess))
+		var headers map[string]string
+		if body == nil { // it is not sent: the log says which it was
+			headers = map[string]string{"RequestID": d.Headers[headRequestID]}
+		}
+		send(l.onSuccess, body, headers)
 	case o.Err != nil && l.onFailure != "":
 		send(l.onFailure, out.record(mostFor(l.onFailure)), nil)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	api "github.com/enfold-run/enfold/api/lambda"
+	"github.com/enfold-run/enfold/aws"
 	"github.com/enfold-run/enfold/event"
 	"github.com/enfold-run/enfold/worker"
 )
@@ -32,11 +33,14 @@ func (w *asyncWorld) to(name string) (all []*event.Delivery) {
 func TestAsyncLargeAnswers(t *testing.T) {
 	inBubble(t, []string{`"` + strings.Repeat("x", 3_000_000) + `"`}, func(t *testing.T, w *asyncWorld) {
 		w.configure(nil, new(60))
+		aws.CallFrom(w.ctx).RequestID = "id-1"
 		w.invoke(`{}`)
 		time.Sleep(10 * time.Minute)
 		runs, _ := w.seen()
 		if got := w.to("good"); runs != 1 || len(got) != 1 || len(got[0].Payload) != 0 || len(w.to("bad"))+len(w.to("dead")) != 0 {
 			t.Errorf("%d runs, and %d letters of which one should be to say that it is too large", runs, len(w.sent))
+		} else if id := got[0].Headers["RequestID"]; id != "id-1" {
+			t.Errorf("the letter is of invocation %q", id)
 		}
 	})
 	inBubble(t, []string{`!{"errorType":"E","errorMessage":"` + strings.Repeat("é", 1_500_000) + `"}`}, func(t *testing.T, w *asyncWorld) {
