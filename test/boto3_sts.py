@@ -123,13 +123,20 @@ may_not_list(alice.assume_role(Tags=[{"Key": "team", "Value": "red"}], **assume)
 fails("ValidationError", None, alice.assume_role, Tags=[{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}], **assume)
 
 # Roles by roles: transitive tags and the source identity go along, and an hour is the longest.
-iam.create_role(
-    RoleName="second", MaxSessionDuration=7200,
-    AssumeRolePolicyDocument=trust({"AWS": role["Arn"]}, ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"], Condition={"StringEquals": {"aws:SourceIdentity": "alice", "aws:PrincipalTag/team": "blue"}}),
-)
+def trusts(*actions):
+    return trust({"AWS": role["Arn"]}, list(actions), Condition={"StringEquals": {"aws:SourceIdentity": "alice", "aws:PrincipalTag/team": "blue"}})
+
+
+iam.create_role(RoleName="second", MaxSessionDuration=7200, AssumeRolePolicyDocument=trusts("sts:AssumeRole"))
 iam.put_role_policy(RoleName="second", PolicyName="p", PolicyDocument=allow("lambda:*", Condition={"StringEquals": {"aws:PrincipalTag/team": "blue"}}))
 chain = client("sts", tagged["Credentials"])
 second = {"RoleArn": arn("role/second"), "RoleSessionName": "deeper"}
+# What goes along needs the same permissions as what is sent.
+refusal = f"User: {tagged['AssumedRoleUser']['Arn']} is not authorized to perform: %s on resource: {second['RoleArn']}"
+fails("AccessDenied", refusal % "sts:TagSession", chain.assume_role, **second)
+iam.update_assume_role_policy(RoleName="second", PolicyDocument=trusts("sts:AssumeRole", "sts:TagSession"))
+fails("AccessDenied", refusal % "sts:SetSourceIdentity", chain.assume_role, **second)
+iam.update_assume_role_policy(RoleName="second", PolicyDocument=trusts("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"))
 may_list(chain.assume_role(DurationSeconds=3600, **second)["Credentials"])
 fails("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.", chain.assume_role, DurationSeconds=3601, **second)
 fails("AccessDenied", None, chain.assume_role, Tags=[{"Key": "team", "Value": "red"}], **second)

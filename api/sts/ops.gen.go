@@ -40,20 +40,20 @@ func newService() *aws.Service {
 				Action: "sts:TagSession",
 				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
 					in := input.(*AssumeRoleInput)
-					if len(in.Tags) == 0 || in.RoleArn == nil || *in.RoleArn == "" {
+					if in.RoleArn == nil || *in.RoleArn == "" {
 						return nil, nil
 					}
-					return []string{*in.RoleArn}, nil
+					return taggedRole(aws.CallFrom(ctx), in.RoleArn, in.Tags)
 				},
 			},
 			{
 				Action: "sts:SetSourceIdentity",
 				Resources: func(ctx context.Context, impl, input any) ([]string, error) {
 					in := input.(*AssumeRoleInput)
-					if in.SourceIdentity == nil || *in.SourceIdentity == "" || in.RoleArn == nil || *in.RoleArn == "" {
+					if in.RoleArn == nil || *in.RoleArn == "" {
 						return nil, nil
 					}
-					return []string{*in.RoleArn}, nil
+					return namedRole(aws.CallFrom(ctx), in.RoleArn, in.SourceIdentity)
 				},
 			},
 		},
