@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -98,6 +99,10 @@ func (c *Config) check() error {
 	}
 	if err := cmp.Or(c.checkIssuers(), c.checkImages()); err != nil {
 		return err
+	}
+	var err error
+	if c.Data, err = filepath.Abs(c.Data); err != nil { // what is mounted in sandboxes comes from there
+		return fmt.Errorf("--data: %w", err)
 	}
 	return c.checkListen()
 }

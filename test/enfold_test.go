@@ -2,6 +2,7 @@ package test
 
 import (
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -91,5 +92,27 @@ func TestEnfoldRuntimeList(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if heading, list, _ := strings.Cut(string(out), "\n\n"); err != nil || !strings.Contains(heading, "PATH, /nowhere:/usr/bin.") || !strings.Contains(list, "python3.") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestUsualDirectory: the server that the README starts, which is told of no directory, runs functions too.
+func TestUsualDirectory(t *testing.T) {
+	s := &server{dir: filepath.Join(dataDir(t), ".enfold"), usual: true, output: &safeBuffer{}}
+	s.mark = filepath.Base(filepath.Dir(s.dir))
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	s.endWith(t)
+	for _, name := range languageNames {
+		t.Run(name, func(t *testing.T) {
+			l := languageOf(t, name)
+			s.create(t, lambda.CreateFunctionInput{
+				FunctionName: aws.String(name), Runtime: types.Runtime(l.runtime), Handler: aws.String(l.handler), Timeout: aws.Int32(20), MemorySize: aws.Int32(512),
+				Code: &types.FunctionCode{ZipFile: l.code},
+			})
+			if o := s.invoke(t, name, `{"name":"x"}`); o.failed != "" {
+				t.Errorf("%s %s", o.failed, o.payload)
+			}
+		})
 	}
 }

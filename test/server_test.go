@@ -37,6 +37,7 @@ const (
 // server is a running `enfold serve`.
 type server struct {
 	dir    string // of its data
+	usual  bool   // it is not told of it, but started beside it
 	args   []string
 	url    string
 	mark   string // in the environment of every function it runs, so that a process that is left over is found
@@ -79,7 +80,12 @@ func launch(dir string, args ...string) (*server, error) {
 
 func (s *server) start() error {
 	s.exited = make(chan struct{})
-	s.cmd = exec.Command(binaries.enfold, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.dir}, s.args...)...)
+	args := append([]string{"serve", "--listen", "127.0.0.1:0"}, s.args...)
+	if !s.usual {
+		args = append(args, "--data", s.dir)
+	}
+	s.cmd = exec.Command(binaries.enfold, args...)
+	s.cmd.Dir = filepath.Dir(s.dir)
 	s.cmd.Env = append(hostEnv(), "ENFOLD_ROOT_ACCESS_KEY_ID="+accessKey, "ENFOLD_ROOT_SECRET_ACCESS_KEY="+secretKey,
 		"ENFOLD_TEST_HOST_SECRET=must-not-leak")
 	s.cmd.Stderr = s.output
@@ -161,6 +167,12 @@ func startServerIn(t *testing.T, dir string, args ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.endWith(t)
+	return s
+}
+
+// endWith stops the server with a test.
+func (s *server) endWith(t *testing.T) {
 	t.Cleanup(func() {
 		if s.running() {
 			if err := s.stop(); err != nil {
@@ -174,7 +186,6 @@ func startServerIn(t *testing.T, dir string, args ...string) *server {
 			t.Logf("the server said:\n%s", s.output)
 		}
 	})
-	return s
 }
 
 // dataDir is like t.TempDir, but nothing in it keeps the test from ending well: what is in the way is reported by leftovers.
