@@ -20,17 +20,19 @@ type spawner struct {
 // spawnerThreads is how many processes are started at the same time.
 const spawnerThreads = 2
 
-func newSpawner() *spawner {
+// newSpawner makes a spawner. Each of its threads begins with prepare.
+func newSpawner(prepare func()) *spawner {
 	s := &spawner{jobs: make(chan func())}
 	for range spawnerThreads {
-		s.done.Go(s.loop)
+		s.done.Go(func() { s.loop(prepare) })
 	}
 	return s
 }
 
 // loop never unlocks its thread, which therefore ends with it.
-func (s *spawner) loop() {
+func (s *spawner) loop(prepare func()) {
 	runtime.LockOSThread()
+	prepare()
 	for job := range s.jobs {
 		job()
 	}

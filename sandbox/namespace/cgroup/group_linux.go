@@ -36,7 +36,7 @@ type Limits struct {
 func (t *Tree) New(name string) (*Group, error) {
 	g := &Group{version: t.version, dirs: map[string]string{}, kernel: t.kernel}
 	for ctl, parent := range t.dirs {
-		dir := filepath.Join(parent, name)
+		dir := t.place(parent, name)
 		// Two controllers may share a tree.
 		if err := t.kernel.mkdir(dir); err != nil && !(os.IsExist(err) && len(g.dirs) > 0) {
 			g.Remove()

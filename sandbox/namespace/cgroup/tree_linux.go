@@ -19,6 +19,7 @@ type Tree struct {
 	version int
 	// dirs are the server's directories by controller. On v2 there is one, under "".
 	dirs   map[string]string
+	beside bool // the groups are beside the directories, not in them
 	kernel dirs
 	host   host
 	tops   []string // of the file systems
@@ -50,11 +51,21 @@ func (h host) open(name string) (*Tree, error) {
 	return nil, fmt.Errorf("%w: neither cgroup v2 nor v1 has the memory controller here; mount cgroup2 at /sys/fs/cgroup", ErrNone)
 }
 
-// weight is the processor share of all sandboxes together, against one process of the host. The kernel divides a group's share
-// among the cores on which it runs: without a weight of its own, all functions together would get half of what one
-// process of the server gets, and on a busy host all calls would wait for them. So they have as much as four processes on
-// each core.
+// weight is the processor share of all sandboxes together where their groups are in one, against one process of the host. The kernel
+// divides a group's share among the cores on which it runs: without a weight of its own, all functions together would get half of what
+// one process of the server gets, and on a busy host all calls would wait for them. So they have as much as four processes on each core.
 func weight() int { return 4 * runtime.NumCPU() }
+
+// Beside says that each sandbox has its processor share beside the server's, not out of one of all sandboxes.
+func (t *Tree) Beside() bool { return t.beside }
+
+// place is where a sandbox's group is, of a controller's directory.
+func (t *Tree) place(dir, name string) string {
+	if t.beside {
+		return dir + "." + name
+	}
+	return filepath.Join(dir, name)
+}
 
 // Version is 1 or 2.
 func (t *Tree) Version() int { return t.version }
@@ -62,7 +73,7 @@ func (t *Tree) Version() int { return t.version }
 // prefix starts the name of every server's directory.
 const prefix = "enfold-"
 
-// name is this server's directory: pid namespace, pid and start time, so that it is told apart from a later process with
+// name is this server's directory, and how the names of its groups begin: pid namespace, pid and start time, so that it is told apart from a later process with
 // the same pid, and a few random letters, since one process may have several trees.
 func (h host) name() (string, error) {
 	ns, err := h.pidNamespace()
@@ -107,8 +118,9 @@ func (h host) startTime(pid int) (string, error) {
 	return fields[19], nil
 }
 
-// stale says that a directory is that of a server which is dead. Of servers in other pid namespaces we cannot know.
+// stale says that a directory, or a group, is that of a server which is dead. Of servers in other pid namespaces we cannot know.
 func (h host) stale(name string) bool {
+	name, _, _ = strings.Cut(name, ".")
 	parts := strings.Split(strings.TrimPrefix(name, prefix), "-")
 	ns, err := h.pidNamespace()
 	if err != nil || !strings.HasPrefix(name, prefix) || len(parts) != 4 || parts[0] != ns {
@@ -122,7 +134,7 @@ func (h host) stale(name string) bool {
 	return err != nil && errors.Is(err, os.ErrNotExist) || err == nil && start != parts[2]
 }
 
-// sweep removes the directories of dead servers below dir, with what is in them. What cannot be removed stays for the next time.
+// sweep removes the directories and groups of dead servers below dir, with what is in them. What cannot be removed stays for the next time.
 func (h host) sweep(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -143,6 +155,7 @@ func (h host) sweep(dir string) {
 				h.dirs.remove(filepath.Join(old, g.Name()), time.Second)
 			}
 		}
+		killAll(old)
 		h.dirs.remove(old, time.Second)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 )
 
 // controllersV1 are what a sandbox is held by, in the order in which dead servers' are swept: what is to die wants the processor
@@ -16,7 +15,7 @@ var controllersV1 = []struct {
 
 // openV1 makes a directory in each controller's tree, below the group that we are in: its limits hold for the sandboxes too.
 func (h host) openV1(m mounts, name string) (*Tree, error) {
-	t := &Tree{version: 1, dirs: map[string]string{}, kernel: h.dirs, host: h, tops: m.v1Tops}
+	t := &Tree{version: 1, dirs: map[string]string{}, beside: true, kernel: h.dirs, host: h, tops: m.v1Tops}
 	made := map[string]bool{}
 	for _, c := range controllersV1 {
 		own := m.v1[c.name]
@@ -38,8 +37,7 @@ func (h host) openV1(m mounts, name string) (*Tree, error) {
 		made[dir] = true
 		t.dirs[c.name] = dir
 	}
-	const one, most = 1024, 1 << 18 // the share of a process, and the kernel's limit
-	return t, ifThere(write(t.dirs["cpu"], "cpu.shares", strconv.Itoa(min(weight()*one, most))))
+	return t, nil
 }
 
 // madeElsewhere says that dir is another name of a directory that was made: cpu and cpuacct are often one tree with two names.

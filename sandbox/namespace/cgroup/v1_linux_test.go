@@ -48,35 +48,35 @@ func TestV1Limits(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		"memory/svc/a b/enfold-x/s1/memory.limit_in_bytes":       "1048576",
-		"memory/svc/a b/enfold-x/s1/memory.memsw.limit_in_bytes": "1048576",
-		"memory/svc/a b/enfold-x/s1/cgroup.procs":                "99",
-		"pids/enfold-x/s1/pids.max":                              "10",
-		"pids/enfold-x/s1/cgroup.procs":                          "99",
-		"cpu/enfold-x/s1/cpu.shares":                             "2",
-		"memory/svc/a b/enfold-x/s1/memory.force_empty":          "0",
-		"cpu/enfold-x/s1/cpu.cfs_period_us":                      "20000",
-		"cpu/enfold-x/s1/cpu.cfs_quota_us":                       "40000",
+		"memory/svc/a b/enfold-x.s1/memory.limit_in_bytes":       "1048576",
+		"memory/svc/a b/enfold-x.s1/memory.memsw.limit_in_bytes": "1048576",
+		"memory/svc/a b/enfold-x.s1/cgroup.procs":                "99",
+		"pids/enfold-x.s1/pids.max":                              "10",
+		"pids/enfold-x.s1/cgroup.procs":                          "99",
+		"cpu/enfold-x.s1/cpu.shares":                             "2",
+		"memory/svc/a b/enfold-x.s1/memory.force_empty":          "0",
+		"cpu/enfold-x.s1/cpu.cfs_period_us":                      "20000",
+		"cpu/enfold-x.s1/cpu.cfs_quota_us":                       "40000",
 	} {
 		if got := f.read(file); got != want {
 			t.Errorf("%s is %q, want %q", file, got, want)
 		}
 	}
-	f.file("cpu/enfold-x/s1/cpu.cfs_quota_us", "") // the kernel does not keep what was longer
+	f.file("cpu/enfold-x.s1/cpu.cfs_quota_us", "") // the kernel does not keep what was longer
 	if err := g.LimitCPU(0); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.read("cpu/enfold-x/s1/cpu.cfs_quota_us"); got != "-1" {
+	if got := f.read("cpu/enfold-x.s1/cpu.cfs_quota_us"); got != "-1" {
 		t.Errorf("without a limit the quota is %q", got)
 	}
-	f.file("memory/svc/a b/enfold-x/s1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
+	f.file("memory/svc/a b/enfold-x.s1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
 	if n, err := g.OOMKills(); n != 3 || err != nil {
 		t.Errorf("OOM kills %d %v, want 3", n, err)
 	}
 	if err := errors.Join(g.Remove(), tree.Close()); err != nil {
 		t.Error(err)
 	}
-	if f.exists("cpu/enfold-x") || f.exists("memory/svc/a b/enfold-x") {
+	if f.exists("cpu/enfold-x") || f.exists("memory/svc/a b/enfold-x") || f.exists("cpu/enfold-x.s1") || f.exists("memory/svc/a b/enfold-x.s1") {
 		t.Error("something of the tree is still there")
 	}
 }
@@ -91,7 +91,7 @@ func TestV1WithoutMemoryLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(f.root, "memory/svc/a b/enfold-x/s1/memory.limit_in_bytes")); err != nil {
+	if err := os.Remove(filepath.Join(f.root, "memory/svc/a b/enfold-x.s1/memory.limit_in_bytes")); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Limit(Limits{Memory: 1 << 20}); !errors.Is(err, os.ErrNotExist) {

@@ -21,6 +21,7 @@ const advice = "run as root, or as a service with Delegate=yes (systemd-run --us
 // openV2 makes the server's directory in its own group, or as root at the top.
 func (h host) openV2(m mounts, name string) (*Tree, error) {
 	parent, note, err := h.delegated(m)
+	beside := err == nil
 	if err != nil {
 		why := err
 		if parent, err = h.top(m); err != nil {
@@ -33,23 +34,39 @@ func (h host) openV2(m mounts, name string) (*Tree, error) {
 	if err := h.dirs.mkdir(dir); err != nil {
 		return nil, fmt.Errorf("%w: %w; %s", ErrNone, err, advice)
 	}
-	if err := enable(dir); err != nil {
-		h.dirs.rmdir(dir)
-		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	t := &Tree{version: 2, dirs: map[string]string{"": dir}, beside: beside, kernel: h.dirs, host: h, tops: []string{m.v2Top}, Note: note}
+	if !beside {
+		if err := holdAll(dir); err != nil {
+			h.dirs.rmdir(dir)
+			return nil, fmt.Errorf("%w: %w", ErrNone, err)
+		}
 	}
-	const one, most = 100, 10_000 // the share of a process, and the kernel's limit
-	if err := ifThere(write(dir, "cpu.weight", strconv.Itoa(min(weight()*one, most)))); err != nil {
-		h.dirs.rmdir(dir)
-		return nil, fmt.Errorf("%w: %w", ErrNone, err)
-	}
-	return &Tree{version: 2, dirs: map[string]string{"": dir}, kernel: h.dirs, host: h, tops: []string{m.v2Top}, Note: note}, nil
+	return t, nil
 }
+
+// holdAll readies a directory to hold the groups of all sandboxes.
+func holdAll(dir string) error {
+	if err := enable(dir); err != nil {
+		return err
+	}
+	const most = 10_000 // the kernel's limit
+	return ifThere(write(dir, "cpu.weight", strconv.Itoa(min(weight()*oneWeight, most))))
+}
+
+// The processor shares of a process or a group, and of the server's threads together.
+const (
+	oneWeight    = 100
+	serverWeight = 3 * oneWeight
+)
 
 // delegated readies our own group to have children: we must be allowed to, and be alone in it.
 func (h host) delegated(m mounts) (dir, note string, err error) {
 	own := m.v2
 	if filepath.Base(own) == leaf {
 		own = filepath.Dir(own) // an earlier tree of this process has moved us
+		if err := outweigh(m.v2); err != nil {
+			return "", "", err
+		}
 		return own, "in our own group " + own, enable(own)
 	}
 	if !hasController(filepath.Join(own, "cgroup.controllers"), "memory") {
@@ -73,7 +90,15 @@ func (h host) delegated(m mounts) (dir, note string, err error) {
 	if err := write(server, "cgroup.procs", ours); err != nil {
 		return "", "", fmt.Errorf("move the server into a group of its own: %w", err)
 	}
-	return own, "in our own group " + own, enable(own)
+	if err := enable(own); err != nil {
+		return "", "", err
+	}
+	return own, "in our own group " + own, outweigh(server)
+}
+
+// outweigh gives the server's group, whose threads share one weight, as much as three functions have.
+func outweigh(server string) error {
+	return ifThere(write(server, "cpu.weight", strconv.Itoa(serverWeight)))
 }
 
 // top readies the top of the tree, for root.

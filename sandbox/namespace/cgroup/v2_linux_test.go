@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,14 @@ func v2Host(t *testing.T, own string, others ...string) (*fake, host) {
 
 func TestV2AloneMovesItselfIntoALeaf(t *testing.T) {
 	f, h := v2Host(t, "/system.slice/enfold.service")
+	inner := h.dirs.mkdir
+	h.dirs.mkdir = func(dir string) error { // the kernel makes the file when the controllers are passed on
+		err := inner(dir)
+		if filepath.Base(dir) == leaf {
+			f.file("cg/system.slice/enfold.service/enfold-server/cpu.weight", "100")
+		}
+		return err
+	}
 	tree, err := h.open("enfold-x")
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +63,9 @@ func TestV2AloneMovesItselfIntoALeaf(t *testing.T) {
 	}
 	if !f.exists("cg/system.slice/enfold.service/enfold-x") {
 		t.Error("no directory of the server")
+	}
+	if got := f.read("cg/system.slice/enfold.service/enfold-server/cpu.weight"); got != "300" || !tree.Beside() {
+		t.Errorf("the server's weight is %q, want 300: its threads share it, and each function has 100 beside it", got)
 	}
 }
 
@@ -81,6 +93,13 @@ func TestV2NotAloneGoesToTheTop(t *testing.T) {
 	}
 	if !strings.Contains(tree.Note, "2 other processes") {
 		t.Errorf("note %q does not say why", tree.Note)
+	}
+	// Beside all services of the host, the functions weigh together what the server's directory does.
+	if _, err := tree.New("s1"); err != nil {
+		t.Error(err)
+	}
+	if !f.exists("cg/enfold-x/s1") || tree.Beside() || f.read("cg/enfold-x/cpu.weight") != strconv.Itoa(100*weight()) {
+		t.Errorf("the functions' groups are not in one of weight %d", 100*weight())
 	}
 }
 
@@ -136,7 +155,7 @@ func TestV2Limits(t *testing.T) {
 	if err := g.Add(99); err != nil {
 		t.Fatal(err)
 	}
-	f.file("cg/enfold-x/s1/memory.current", "4096\n")
+	f.file("cg/enfold-x.s1/memory.current", "4096\n")
 	if !g.Freezes() {
 		t.Error("it cannot be frozen")
 	}
@@ -147,19 +166,19 @@ func TestV2Limits(t *testing.T) {
 		"cpu.weight": "1", "cgroup.freeze": "1", "memory.reclaim": "4096",
 		"memory.max": "134217728", "memory.swap.max": "0", "pids.max": "1024", "cpu.max": "10000 20000", "cgroup.procs": "99",
 	} {
-		if got := f.read("cg/enfold-x/s1/" + file); got != want {
+		if got := f.read("cg/enfold-x.s1/" + file); got != want {
 			t.Errorf("%s is %q, want %q", file, got, want)
 		}
 	}
 	if err := errors.Join(g.Weigh(Normal), g.Freeze(false)); err != nil {
 		t.Fatal(err)
 	}
-	if w, z := f.read("cg/enfold-x/s1/cpu.weight"), f.read("cg/enfold-x/s1/cgroup.freeze"); w != "100" || z != "0" {
+	if w, z := f.read("cg/enfold-x.s1/cpu.weight"), f.read("cg/enfold-x.s1/cgroup.freeze"); w != "100" || z != "0" {
 		t.Errorf("weight %q and freeze %q, want 100 and 0", w, z)
 	}
-	f.file("cg/enfold-x/s1/memory.peak", "5242880\n")
-	f.file("cg/enfold-x/s1/memory.events", "low 0\nhigh 0\nmax 3\noom 2\noom_kill 1\noom_group_kill 0\n")
-	f.file("cg/enfold-x/s1/cpu.stat", "usage_usec 1500\nuser_usec 1000\n")
+	f.file("cg/enfold-x.s1/memory.peak", "5242880\n")
+	f.file("cg/enfold-x.s1/memory.events", "low 0\nhigh 0\nmax 3\noom 2\noom_kill 1\noom_group_kill 0\n")
+	f.file("cg/enfold-x.s1/cpu.stat", "usage_usec 1500\nuser_usec 1000\n")
 	if n, err := g.Peak(); n != 5<<20 || err != nil {
 		t.Errorf("peak %d %v, want 5 MiB", n, err)
 	}
@@ -172,7 +191,7 @@ func TestV2Limits(t *testing.T) {
 	if err := errors.Join(g.Remove(), tree.Close()); err != nil {
 		t.Error(err)
 	}
-	if f.exists("cg/enfold-x") {
+	if f.exists("cg/enfold-x") || f.exists("cg/enfold-x.s1") {
 		t.Error("the tree is still there")
 	}
 }
@@ -205,6 +224,8 @@ func TestSweepTakesOnlyDeadServers(t *testing.T) {
 		"enfold-4026531836-50-900-bb",       // its pid has another owner now
 		"enfold-4026531836-60-1000-cc",      // gone
 		"enfold-4026531836-70-1000-ff",      // has ended, and nobody took note
+		"enfold-4026531836-50-1000-aa.1",    // a group of who lives
+		"enfold-4026531836-60-1000-cc.1",    // and of who is gone
 		"enfold-4026531999-60-1000-dd",      // of another pid namespace: cannot know
 		"enfold-server", "enfold-mine", "x", // not ours
 	} {
@@ -216,7 +237,7 @@ func TestSweepTakesOnlyDeadServers(t *testing.T) {
 	}
 	for dir, want := range map[string]bool{
 		"enfold-4026531836-50-1000-aa": true, "enfold-4026531836-50-900-bb": false, "enfold-4026531836-60-1000-cc": false,
-		"enfold-4026531836-70-1000-ff": false,
+		"enfold-4026531836-70-1000-ff": false, "enfold-4026531836-50-1000-aa.1": true, "enfold-4026531836-60-1000-cc.1": false,
 		"enfold-4026531999-60-1000-dd": true, "enfold-server": true, "enfold-mine": true, "x": true,
 	} {
 		if got := f.exists("cg/" + dir); got != want {
