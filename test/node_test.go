@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,5 +104,32 @@ func TestNodeLogsMuch(t *testing.T) {
 		if n := strings.Count(of, "\nline ") + strings.Count(of, "\tline "); n != lines || strings.Contains(rest, "line ") {
 			t.Errorf("%d lines are between START and END, want %d; behind END:\n%.200s", n, lines, rest)
 		}
+	}
+}
+
+// TestForgottenErrors: what a Node.js function has begun, not waited for and fails ends its process, and neither the invocation that has been
+// answered nor the next one, as on AWS.
+func TestForgottenErrors(t *testing.T) {
+	s, node := sharedServer(t), languageOf(t, "node")
+	for kind, code := range map[string]string{
+		"rejection":  `(async () => { throw new Error('forgotten'); })();`,
+		"later":      `(async () => { await 0; await 0; await 0; throw new Error('forgotten'); })();`,
+		"tick":       `process.nextTick(() => { throw new Error('forgotten'); });`,
+		"immediate":  `setImmediate(() => { throw new Error('forgotten'); });`,
+		"exit":       `setImmediate(() => process.exit(7));`,
+		"big answer": `x = 'x'.repeat(4e6); (async () => { throw new Error('forgotten'); })();`,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			fn := name(t)
+			s.create(t, lambda.CreateFunctionInput{
+				FunctionName: &fn, Runtime: types.Runtime(node.runtime), Handler: aws.String("app.h"), MemorySize: aws.Int32(1769),
+				Code: &types.FunctionCode{ZipFile: zipOf(t, file{"app.js", []byte(`exports.h = async (i) => { let x = i; if (i % 2) { ` + code + ` } return x; };`), 0})},
+			})
+			for i := range 12 {
+				if o := s.invoke(t, fn, strconv.Itoa(i)); o.failed != "" {
+					t.Errorf("call %d, of which every second one forgets an error: %s %.200s", i, o.failed, o.payload)
+				}
+			}
+		})
 	}
 }

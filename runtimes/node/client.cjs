@@ -59,21 +59,22 @@ class Client {
   async next() {
     let lost;
     for (let attempt = 0; ; attempt++) {
+      if (this.socket?.destroyed) this.fail(this.socket, new Error('the connection was ended'));
+      const { unheard } = this;
+      if (!this.socket && unheard) {
+        // The function has ended the connection, or the platform has: once more on a new one, with the answer that may have been lost
+        // with it. One that the platform has already is refused, and does no harm.
+        lost = unheard.id;
+        this.say(unheard, (status) => {
+          if (status < 300) lost = undefined;
+        });
+      }
       try {
         const response = await this.event();
         if (lost !== undefined && response.headers['lambda-runtime-aws-request-id'] === lost) throw refused();
         return response;
       } catch (e) {
         if (!e.disconnected || attempt === 2) throw e;
-        // The function has ended the connection, or the platform has: once more on a new one, with the answer that may have been lost
-        // with it. One that the platform has already is refused, and does no harm.
-        const { unheard } = this;
-        this.unheard = undefined;
-        if (!unheard) continue;
-        lost = unheard.id;
-        this.say(unheard, (status) => {
-          if (status < 300) lost = undefined;
-        });
       }
     }
   }

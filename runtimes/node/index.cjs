@@ -17,6 +17,7 @@ const UNSETTLED = 13; // Node.js's own exit status for a module that waits at it
 const nothing = () => {};
 let onEmptyLoop = nothing; // what to do when the event loop has nothing left
 let current; // id of the invocation, undefined during init
+let answered = false; // it has been answered
 let dying = false; // an error has been reported that ends the process
 let handler;
 
@@ -67,10 +68,21 @@ function settle() {
   else setImmediate(next);
 }
 
-/** Reports an error that ends the process, the first one. On a connection of its own: the other may be waiting for an event. */
+/**
+ * Reports an error that ends the process, the first one. On a connection of its own: the other may be waiting for an event. After the answer
+ * there is nothing to report, but the answer itself must have arrived.
+ */
 function die(error, code) {
   if (dying) return;
   dying = true;
+  if (answered) {
+    client.flush();
+    Promise.resolve(client.posted).then(
+      () => process.exit(code),
+      () => process.exit(code),
+    );
+    return;
+  }
   const doc = toDocument(error);
   const last = new Client(client.host);
   if (current === undefined) last.initError(JSON.stringify(doc), doc.errorType);
@@ -92,6 +104,7 @@ function next() {
 }
 
 function begin({ headers }) {
+  answered = false;
   current = headers['lambda-runtime-aws-request-id'];
   setInvocation(current, headers['lambda-runtime-aws-tenant-id']);
   const trace = headers['lambda-runtime-trace-id'];
@@ -107,14 +120,23 @@ function succeed(id, result) {
     throw new Error('Unable to stringify response body');
   }
   client.answer(id, text);
-  next();
+  proceed();
 }
 
 function fail(id, error) {
   logError('Invoke Error', error);
   const doc = toDocument(error);
   client.error(id, JSON.stringify(doc), doc.errorType);
-  next();
+  proceed();
+}
+
+/**
+ * Asks for the next event when what the function has begun, and not waited for, has had its turn: a promise that it rejects, or an error in
+ * a callback, ends this process, as on AWS, and not the next event with it.
+ */
+function proceed() {
+  answered = true;
+  setImmediate(next);
 }
 
 /** Runs a handler that answers at once. It may return a promise or, before Node.js 24, call one of the callbacks. */
@@ -203,8 +225,8 @@ async function runStreaming(event) {
   } catch (e) {
     return failStream(response, e);
   }
-  if (!waits || MAJOR >= 24) return next();
-  onEmptyLoop = next;
+  if (!waits || MAJOR >= 24) return proceed();
+  onEmptyLoop = proceed;
 }
 
 async function failStream(response, error) {
@@ -212,7 +234,7 @@ async function failStream(response, error) {
   logError('Invoke Error', error);
   response.fail(error);
   await response.done.catch(nothing);
-  next();
+  proceed();
 }
 
 /** Runs the first n events that a client has, and forgets them. */
@@ -229,6 +251,7 @@ async function rehearse(withClient, withHandler, n) {
   });
   await client.posted;
   client = handler = current = undefined;
+  answered = false;
   delete runtime.handler;
   delete globalThis.awslambda;
   forgetInvocation();
