@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -121,19 +123,24 @@ func socketPair(t *testing.T) (theirs *os.File, ours net.Conn) {
 	return os.NewFile(uintptr(fds[1]), "theirs"), ours
 }
 
-// serveOn has the Runtime API of a function serve a connection. It returns what cuts it.
+// serveOn has the Runtime API of a function serve a connection. It returns what cuts it, when the runtime asks for an event on it.
 func serveOn(f *function, c net.Conn) (cut func()) {
 	l := &single{conns: make(chan net.Conn, 1)}
 	l.conns <- c
 	var asked sync.WaitGroup
+	var asks atomic.Bool
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		defer asked.Done()
+		asks.Store(r.Method == http.MethodGet)
 		f.api.ServeHTTP(w, r)
+		asks.Store(false)
 	})}
 	go s.Serve(l)
 	f.t.Cleanup(func() { s.Close() })
 	return func() {
+		for until := time.Now().Add(patience); !asks.Load() && time.Now().Before(until); time.Sleep(time.Millisecond) {
+		}
 		s.Close()
 		asked.Wait() // or it would take an event
 	}
