@@ -1,7 +1,6 @@
 package server
 
 import (
-	"log/slog"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -13,12 +12,9 @@ import (
 const collectAt = 400
 
 // tune fits the process to what a server does, unless the environment says otherwise. Without it, it is only slower.
-func tune(log *slog.Logger) {
+func tune() {
 	if collects() {
 		debug.SetGCPercent(collectAt)
-	}
-	if err := batch(); err != nil {
-		log.Warn("invocations will be slower under load", "error", err)
 	}
 }
 

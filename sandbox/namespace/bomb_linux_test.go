@@ -103,4 +103,8 @@ func TestControlGroupsAreHidden(t *testing.T) {
 	if e := run(t, first, `grep enfold- /proc/self/cgroup && exit 1; test "$(readlink /proc/self/ns/cgroup)" = "`+own+`" && exit 2; exit 7`); e.Code != 7 {
 		t.Errorf("a first process sees control groups of the host: %+v", e)
 	}
+	// Fields 19 and 41 are the nice value and the scheduling policy, SCHED_BATCH.
+	if e := run(t, first, `set -- $(cat /proc/self/stat); shift 18; test "$1" = 0 || exit 1; shift 22; test "$1" = 3 || exit 2; exit 7`); e.Code != 7 {
+		t.Errorf("a function has precedence, or takes the processor from who wakes it: %+v", e)
+	}
 }

@@ -97,21 +97,15 @@ func (d *Driver) ready(o Options) (err error) {
 			return err
 		}
 	}
-	d.spawner = newSpawner(d.prioritize())
-	return nil
-}
-
-// prioritize divides the processor between the server and its functions. It answers what the threads that start functions begin with.
-func (d *Driver) prioritize() (starting func()) {
-	if d.tree == nil || !d.tree.Beside() {
-		return func() {} // all functions together have their share
+	if d.tree != nil && d.tree.Beside() {
+		raise()
 	}
-	raise()
-	return func() {
+	d.spawner = newSpawner(func() {
 		if err := yielding(); err != nil {
-			d.log.Warn("functions are run with the priority of the server", "error", err)
+			d.log.Warn("functions run with the priority of the server: calls will be slower under load", "error", err)
 		}
-	}
+	})
+	return nil
 }
 
 // try makes a sandbox and throws it away.

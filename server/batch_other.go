@@ -1,5 +1,0 @@
-//go:build !linux
-
-package server
-
-func batch() error { return nil }
