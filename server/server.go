@@ -242,7 +242,7 @@ func (s *Server) Isolation() string { return s.tiers.first.Name() }
 func (s *Server) Serve(ctx context.Context, drain time.Duration, hurry <-chan struct{}) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.serveHTTP() }()
-	tune() // not before: a start does much at once
+	tune(s.cfg.Log) // not before: a start does much at once
 	defer giveBack()()
 	// What runs beside the requests ends after them: a drained invocation still logs.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))

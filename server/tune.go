@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -12,9 +13,12 @@ import (
 const collectAt = 400
 
 // tune fits the process to what a server does, unless the environment says otherwise. Without it, it is only slower.
-func tune() {
+func tune(log *slog.Logger) {
 	if collects() {
 		debug.SetGCPercent(collectAt)
+	}
+	if err := batch(); err != nil {
+		log.Warn("invocations will be slower under load", "error", err)
 	}
 }
 

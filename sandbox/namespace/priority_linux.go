@@ -30,8 +30,7 @@ func raise() {
 
 // yielding makes the calling thread, and all that is started from it, as functions are: without precedence, and such that to wake one up
 // does not interrupt who woke it (SCHED_BATCH). A group that wakes would take the core at once, an invocation wakes somebody some ten
-// times, and who woke it has something left to do, as a rule: with 16 callers on two cores a fifth of all calls. Where a core is free
-// nothing waits. The server itself interrupts: beside functions that compute, calls would wait for it.
+// times, and who woke it has something left to do, as a rule. Where a core is free nothing waits.
 func yielding() error {
 	return unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH}, 0)
 }
