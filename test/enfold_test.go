@@ -97,8 +97,8 @@ func TestEnfoldRuntimeList(t *testing.T) {
 
 // TestUsualDirectory: the server that the README starts, which is told of no directory, runs functions too.
 func TestUsualDirectory(t *testing.T) {
-	s := &server{dir: filepath.Join(dataDir(t), ".enfold"), usual: true, output: &safeBuffer{}}
-	s.mark = filepath.Base(filepath.Dir(s.dir))
+	s := newServer(filepath.Join(dataDir(t), ".enfold"))
+	s.usual = true
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}

@@ -74,8 +74,12 @@ var readyLine = regexp.MustCompile(`ready at (https?://\S+)`)
 
 // launch starts a server on a directory. Its address is a free port of the loopback.
 func launch(dir string, args ...string) (*server, error) {
-	s := &server{dir: dir, args: args, mark: filepath.Base(filepath.Dir(dir)) + "-" + filepath.Base(dir), output: &safeBuffer{}}
+	s := newServer(dir, args...)
 	return s, s.start()
+}
+
+func newServer(dir string, args ...string) *server {
+	return &server{dir: dir, args: args, mark: filepath.Base(filepath.Dir(dir)) + "-" + filepath.Base(dir), output: &safeBuffer{}}
 }
 
 func (s *server) start() error {

@@ -5,6 +5,7 @@ package namespace
 import (
 	"os"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,8 +14,9 @@ import (
 const serverNice = -5
 
 // raise gives the server precedence over functions that have their processor shares beside its own: all calls would wait for it where
-// many functions compute. Threads to come inherit it. Who may not, as an ordinary user, goes without.
-func raise() {
+// many functions compute. Threads to come inherit it, so once is enough; twice would take those along that start functions. Who may not,
+// as an ordinary user, goes without.
+var raise = sync.OnceFunc(func() {
 	for range 2 { // a thread that was not there yet had its value from one that was
 		tasks, err := os.ReadDir("/proc/self/task")
 		if err != nil {
@@ -26,7 +28,7 @@ func raise() {
 			}
 		}
 	}
-}
+})
 
 // yielding makes the calling thread, and all that is started from it, as functions are: without precedence, and such that to wake one up
 // does not interrupt who woke it (SCHED_BATCH). A group that wakes would take the core at once, an invocation wakes somebody some ten

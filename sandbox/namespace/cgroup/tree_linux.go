@@ -73,8 +73,8 @@ func (t *Tree) Version() int { return t.version }
 // prefix starts the name of every server's directory.
 const prefix = "enfold-"
 
-// name is this server's directory, and how the names of its groups begin: pid namespace, pid and start time, so that it is told apart from a later process with
-// the same pid, and a few random letters, since one process may have several trees.
+// name is this server's directory, and how the names of its groups begin: pid namespace, pid and start time, so that it is told apart
+// from a later process with the same pid, and a few random letters, since one process may have several trees.
 func (h host) name() (string, error) {
 	ns, err := h.pidNamespace()
 	if err != nil {
