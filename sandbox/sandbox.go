@@ -95,6 +95,19 @@ type Freezer interface {
 	Reclaim() error
 }
 
+// Pinner is a Sandbox whose processes can be kept to one core.
+type Pinner interface {
+	// Pin keeps every thread of the sandbox, and what they start from then on, to one core, by its number on the host, or lets them use
+	// what they had at first if core is AnyCore. Threads that have chosen cores themselves are left alone. It takes microseconds for
+	// each thread. ErrUnsupported if this host cannot, for this sandbox.
+	Pin(core int) error
+	// CPUTime is Usage's alone.
+	CPUTime() time.Duration
+}
+
+// AnyCore is no core in particular.
+const AnyCore = -1
+
 // Command is a process to run. Paths are those of the sandbox.
 type Command struct {
 	Args []string // Args[0] is an absolute path; in a sandbox with a Root also one from Dir, or a name that is looked for in Env's PATH

@@ -58,6 +58,8 @@ type environment struct {
 	snap      *snap         // nil without SnapStart
 	ahead     time.Duration // what a provisioned sandbox's Init phase took, until its first invocation has told
 	ice       ice
+	pin       pin
+	looks     time.Duration  // how long its runtime may look for the event after this invocation's
 	watching  sync.WaitGroup // one watch for every process
 
 	// The process of a sandbox that was claimed with it, and what it writes, until start has taken them.
@@ -110,6 +112,7 @@ func (p *Pool) furnish(ctx context.Context, e *environment) (*environment, error
 		return nil, fmt.Errorf("create sandbox for %s: %w", f.Owner, err)
 	}
 	e.skate()
+	e.pinnable()
 	e.session = e.newSession()
 	e.log = newOutput(p.deps.Logger, stream, f)
 	e.log.system.initType = e.at.initType
@@ -273,6 +276,7 @@ func (e *environment) start(ctx context.Context) error {
 	if err := e.refresh(ctx); err != nil {
 		return err
 	}
+	e.pool.cores.free(e) // as AWS's init phase
 	process, err := e.launched(ctx)
 	if err != nil {
 		return err

@@ -71,6 +71,9 @@ func (e *environment) thawed(ctx context.Context, r *Request) (*Response, error)
 	if err := e.ice.thaw(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errLost, err)
 	}
+	e.looks = e.poll()
+	e.pool.cores.enter(e)
+	defer e.pool.cores.leave(e)
 	return e.invoke(ctx, r)
 }
 
@@ -202,7 +205,7 @@ func (e *environment) run(ctx context.Context, r *Request, s *stream) (*Response
 	inv := &runtimeapi.Invocation{
 		RequestID: r.RequestID, Payload: r.Payload, ContentType: r.ContentType, Deadline: e.deadline,
 		FunctionArn: r.InvokedArn, TraceID: r.TraceID, ClientContext: r.ClientContext,
-		CognitoIdentity: r.CognitoIdentity, TenantID: r.TenantID, Poll: e.poll(),
+		CognitoIdentity: r.CognitoIdentity, TenantID: r.TenantID, Poll: e.looks,
 	}
 	if r.Stream != nil {
 		inv.Stream = s

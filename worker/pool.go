@@ -89,6 +89,7 @@ type Pool struct {
 	total    int                       // len(all) and those that are being created
 	busy     int
 	crowd    crowd
+	cores    *cores
 	leaving  int // being destroyed
 	cold     int64
 	warm     int64
@@ -132,7 +133,7 @@ func New(d Deps) *Pool {
 	p := &Pool{
 		deps: d, initLimit: initLimit, restoreLimit: restoreLimit, groups: map[string]*group{}, all: map[*environment]struct{}{}, stop: make(chan struct{}),
 		provisions: map[string]*provision{}, storing: map[string]bool{}, standbys: map[string]*standby{}, scaling: newScaling(d.ScalingRate),
-		crowd: crowd{since: time.Now()},
+		crowd: crowd{since: time.Now()}, cores: newCores(),
 	}
 	if d.MaxConns > 0 {
 		p.conns = runtimeapi.NewBudget(d.MaxConns)

@@ -42,6 +42,8 @@ type box struct {
 	throttled bool
 	frozen    bool
 	destroyed bool
+	pinned    bool // to core
+	core      int
 
 	once       sync.Once
 	destroyErr error

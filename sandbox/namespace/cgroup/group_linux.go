@@ -217,6 +217,21 @@ func (g *Group) Kill(spare int) (n int, err error) {
 	return n, nil
 }
 
+// Threads are those of the group's processes.
+func (g *Group) Threads() ([]int, error) {
+	text, err := os.ReadFile(filepath.Join(g.memory(), g.pick("tasks", "cgroup.threads")))
+	if err != nil {
+		return nil, fmt.Errorf("find the threads of a control group: %w", err)
+	}
+	var ids []int
+	for word := range strings.FieldsSeq(string(text)) {
+		if id, err := strconv.Atoi(word); err == nil && id > 0 { // 0 is one of another PID namespace
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
 // Weights of a group against the others of its tree: the kernel's default, and the least there is.
 const (
 	Normal Weight = iota
