@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/enfold-run/enfold/sandbox"
@@ -11,36 +12,47 @@ import (
 
 const (
 	// brief is the processor time that an invocation may have had after which the next one has a core of ours: how long it took, divided
-	// among all that ran.
-	brief = 2 * time.Millisecond
-	// tick is how often those are looked at that have run for long, and glance how often the cores are, in ticks.
-	tick   = 10 * time.Millisecond
-	long   = 2 * tick
-	glance = 10
-	// computing is how much of a tick somebody used who computes, and penance how many brief invocations must follow then.
+	// among all that ran. After one that was not, two must be; after one that was found computing, so many as penance.
+	brief   = 2 * time.Millisecond
+	penance = 16
+	// tick is how often it is seen who has a core of ours and computes: those that have run for long, and used so much of a tick.
+	tick      = 10 * time.Millisecond
+	long      = 2 * tick
 	computing = tick / 3
-	penance   = 16
-	// Our cores are full if they are idle for no more than one part in fullPart, and the others have room if they are for one in roomPart.
+	// glance is how often the cores are looked at.
+	glance = 10 * tick
+	// Our cores are full if they are idle for no more than one part in fullPart, and the rest has room if it is for one in roomPart, for
+	// so many glances: the kernel counts in hundredths of a second.
 	fullPart, roomPart = 16, 4
-	// For so long the kernel decides when ours were full and others had room: twice as long as the last time if that is not long ago.
+	fullGlances        = 3
+	// For so long the kernel decides then: twice as long as the last time if that is not long ago.
 	firstSpread, lastSpread = time.Second, 32 * time.Second
-	// lullTicks is how many ticks nobody must have run before nobody looks any more.
-	lullTicks = 10
+	// Others compute if one part in othersPart of all cores was used by neither the server nor brief invocations, or one in hogPart of a
+	// core by an invocation that has run for a glance, for so many glances, and until that was not so for aloneGlances.
+	othersPart    = 4
+	hogPart       = 10
+	othersGlances = 2
+	aloneGlances  = 5
+	// At a glance no more are counted.
+	mostActive, mostRunning = 256, 64
 )
 
 // cores keeps sandboxes with brief invocations to single cores of one half of the machine's, and leaves the others to the server and its
 // clients. The threads of a function then wake each other up where they are, which takes less of the processor, and what they run stays
 // in the caches of their core: on two cores a call of a Go function takes a fifth less time, and a third more of them fit in. A function
-// that has no more than one core's share loses little: one that computes gets all cores again, and if ours are full while others have
-// room, all functions do, for a while.
+// that has no more than one core's share loses little: one that computes gets all cores again, and if ours are full while the rest has
+// room, or others compute, all functions do.
 type cores struct {
 	ours, rest []int // numbers of the host's; none are ours if there is no choice
 
 	mu       sync.Mutex
-	inFlight int                  // invocations, pinned or not
-	pinned   map[*environment]int // those whose invocation has a core: its index in ours
-	busy     []int                // how many of pinned are on each of ours
-	spread   time.Time            // the kernel decides until then
+	inFlight int                       // invocations, of all sandboxes
+	running  map[*environment]int      // those that could have a core, with the one of ours that they have, an index, or anyCore
+	pinned   int                       // how many of running have one
+	busy     []int                     // how many have each of ours
+	active   map[*environment]struct{} // those whose invocations are brief, if any was one, that have begun one since the last glance
+	spread   time.Time                 // the kernel decides until then
+	others   bool                      // and as long as they compute
 	watching bool
 
 	usage usage // of the watch alone
@@ -52,18 +64,22 @@ type pin struct {
 
 	// Guarded by cores.mu.
 	off   bool          // it did not work
-	brief int           // how many invocations in a row were, below zero if one has computed
-	had   int           // the last core, an index in ours
+	brief int           // how many invocations in a row were; below zero so many must be before it is as if it were new
+	had   int           // the last core, an index in ours or anyCore
 	begun time.Time     // of the running invocation
 	seen  bool          // the watch has looked at it
 	used  time.Duration // processor time when it did
+
+	counted atomic.Int64 // processor time, in nanoseconds, that is in usage.brief already, or does not belong there
 
 	moving sync.Mutex
 	core   int // a number of the host's, or AnyCore
 }
 
+const anyCore = -1
+
 func newCores() *cores {
-	c := &cores{pinned: map[*environment]int{}}
+	c := &cores{running: map[*environment]int{}, active: map[*environment]struct{}{}}
 	if all := usable(); len(all) > 1 {
 		c.rest, c.ours = all[:(len(all)+1)/2], all[(len(all)+1)/2:]
 	}
@@ -73,7 +89,7 @@ func newCores() *cores {
 
 // pinnable readies a sandbox to be kept to a core, if its driver can. What has more than a core's share has use for more.
 func (e *environment) pinnable() {
-	e.pin.core = sandbox.AnyCore
+	e.pin.core, e.pin.had = sandbox.AnyCore, anyCore
 	if e.function.MemoryMB <= coreMB && len(e.pool.cores.ours) > 0 {
 		e.pin.box, _ = e.box.(sandbox.Pinner)
 	}
@@ -84,16 +100,26 @@ func (e *environment) pinnable() {
 func (c *cores) enter(e *environment) {
 	c.mu.Lock()
 	c.inFlight++
-	e.pin.begun, e.pin.seen = time.Now(), false
-	core := sandbox.AnyCore
-	if e.pin.box != nil && !e.pin.off && e.pin.brief > 0 && e.looks == 0 && e.pin.begun.After(c.spread) {
-		core = c.choose(e)
+	p, core := &e.pin, sandbox.AnyCore
+	p.begun, p.seen = time.Now(), false
+	if p.box != nil {
+		c.running[e] = anyCore
+		if p.brief >= 0 {
+			c.active[e] = struct{}{}
+		}
+		if p.brief > 0 && e.looks == 0 && !p.off && !c.others && p.begun.After(c.spread) {
+			core = c.choose(e)
+		}
+		if !c.watching {
+			c.watching = true
+			e.pool.reaper.Go(func() { c.watch(e.pool.stop) })
+		}
 	}
 	c.mu.Unlock()
 	c.move(e, core)
 }
 
-// choose takes the core on which the fewest run, or that which the sandbox had if it is not much worse. The caller holds c.mu.
+// choose takes the core that the fewest have, or that which the sandbox had if it is not much worse. The caller holds c.mu.
 func (c *cores) choose(e *environment) (core int) {
 	best := 0
 	for i, n := range c.busy {
@@ -101,16 +127,13 @@ func (c *cores) choose(e *environment) (core int) {
 			best = i
 		}
 	}
-	if c.busy[e.pin.had] <= c.busy[best]+1 {
-		best = e.pin.had
+	if had := e.pin.had; had != anyCore && c.busy[had] <= c.busy[best]+1 {
+		best = had
 	}
 	e.pin.had = best
-	c.pinned[e] = best
+	c.running[e] = best
 	c.busy[best]++
-	if !c.watching {
-		c.watching = true
-		e.pool.reaper.Go(func() { c.watch(e.pool.stop) })
-	}
+	c.pinned++
 	return c.ours[best]
 }
 
@@ -118,28 +141,38 @@ func (c *cores) choose(e *environment) (core int) {
 func (c *cores) leave(e *environment) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := len(c.ours) + len(c.rest)
-	if took := time.Since(e.pin.begun); took*time.Duration(n) > brief*time.Duration(max(c.inFlight, n)) {
-		e.pin.brief = min(e.pin.brief, 0)
-	} else {
-		e.pin.brief++
-	}
 	c.inFlight--
-	c.forget(e)
+	p := &e.pin
+	if p.box == nil {
+		return
+	}
+	n := len(c.ours) + len(c.rest)
+	took := time.Since(p.begun) * time.Duration(n)
+	if took > brief*time.Duration(max(c.inFlight+1, n)) {
+		p.brief = min(p.brief, -1)
+	} else if p.brief++; p.brief == 0 {
+		p.count() // what it has computed
+	}
+	c.release(e)
+	delete(c.running, e)
 }
 
-// forget takes a sandbox from its core. The caller holds c.mu.
-func (c *cores) forget(e *environment) {
-	if i, ok := c.pinned[e]; ok {
-		delete(c.pinned, e)
-		c.busy[i]--
+// release takes the core from a sandbox, and says whether it had one. The caller holds c.mu.
+func (c *cores) release(e *environment) bool {
+	i, ok := c.running[e]
+	if !ok || i == anyCore {
+		return false
 	}
+	c.running[e] = anyCore
+	c.busy[i]--
+	c.pinned--
+	return true
 }
 
 // free gives a sandbox all cores again.
 func (c *cores) free(e *environment) {
 	c.mu.Lock()
-	c.forget(e)
+	c.release(e)
 	c.mu.Unlock()
 	c.move(e, sandbox.AnyCore)
 }
@@ -166,34 +199,29 @@ func (c *cores) move(e *environment, core int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.off = true
-	c.forget(e)
+	c.release(e)
 }
 
-// watch looks at those that run until there are none for a while.
+// watch looks at those that run until there are none.
 func (c *cores) watch(stop <-chan struct{}) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	c.usage.forget()
-	for n, quiet := 1, 0; ; n++ {
+	for last := time.Now(); ; {
+		var now time.Time
 		select {
 		case <-stop:
 			return
-		case <-ticker.C:
+		case now = <-ticker.C:
 		}
-		c.look(time.Now())
-		if n%glance == 0 {
-			c.glance(time.Now())
+		c.look(now)
+		if now.Sub(last) < glance {
+			continue
 		}
-		c.mu.Lock()
-		if quiet++; len(c.pinned) > 0 {
-			quiet = 0
-		}
-		over := quiet > lullTicks
-		c.watching = !over
-		c.mu.Unlock()
-		if over {
+		if !c.glance(now) {
 			return
 		}
+		last = now
 	}
 }
 
@@ -201,8 +229,8 @@ func (c *cores) watch(stop <-chan struct{}) {
 func (c *cores) look(now time.Time) {
 	c.mu.Lock()
 	var lasting []*environment
-	for e := range c.pinned {
-		if now.Sub(e.pin.begun) > long {
+	for e, core := range c.running {
+		if core != anyCore && now.Sub(e.pin.begun) > long {
 			lasting = append(lasting, e)
 		}
 	}
@@ -214,7 +242,7 @@ func (c *cores) look(now time.Time) {
 	}
 }
 
-// computes says whether a sandbox that has used that much computes since the last look at its invocation.
+// computes says whether a sandbox that has used so much processor time so far computes since the last look at its invocation.
 func (c *cores) computes(e *environment, used time.Duration, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -228,25 +256,78 @@ func (c *cores) computes(e *environment, used time.Duration, now time.Time) bool
 		return false
 	}
 	p.brief = -penance
+	delete(c.active, e)
 	return true
 }
 
-// glance looks at the cores, and gives all to everybody if ours are full while others have room.
-func (c *cores) glance(now time.Time) {
-	text, _ := os.ReadFile("/proc/stat") // without it nothing is known to be full
-	full := c.usage.full(string(text), c.ours, c.rest)
+// glance looks at the cores, and gives all to everybody if ours are full while the rest has room, or if others compute. It says whether
+// there is somebody to watch.
+func (c *cores) glance(now time.Time) bool {
+	active, running := c.seen(now)
+	if active == nil && running == nil {
+		return false
+	}
+	u := &c.usage
+	if len(active) > mostActive {
+		u.forget() // they would be taken for others
+	} else {
+		for e := range active {
+			u.brief += e.pin.count()
+		}
+	}
+	hog := false
+	for _, e := range running {
+		hog = e.pin.count() > glance/hogPart || hog
+	}
+	text, _ := os.ReadFile("/proc/stat") // without it nobody else computes
+	u.look(string(text), ownTime()+u.brief, hog, c.ours, c.rest)
+	c.judge(now)
+	return true
+}
+
+// seen are the active sandboxes, and some that run since the last glance. There are none if the watch is over.
+func (c *cores) seen(now time.Time) (active map[*environment]struct{}, running []*environment) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now.Before(c.spread) {
-		c.usage.forget() // what it has seen is not ours alone
+	c.watching = len(c.active) > 0 || len(c.running) > 0
+	if !c.watching {
+		return nil, nil
+	}
+	active, c.active = c.active, map[*environment]struct{}{}
+	for e := range c.running {
+		if now.Sub(e.pin.begun) > glance && len(running) < mostRunning {
+			running = append(running, e)
+			delete(active, e)
+		}
+	}
+	return active, running
+}
+
+// judge decides by what was seen.
+func (c *cores) judge(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := &c.usage
+	if c.pinned <= len(c.ours) {
+		u.full = 0 // it is not because of us
+	}
+	full := u.full >= fullGlances
+	if full {
+		c.spread = now.Add(u.pause(now))
+	}
+	c.others = u.others >= othersGlances || c.others && u.alone < aloneGlances
+	if !full && !c.others {
 		return
 	}
-	if !full {
-		return
+	for e := range c.running {
+		if c.release(e) {
+			go c.move(e, sandbox.AnyCore)
+		}
 	}
-	c.spread = now.Add(c.usage.pause(now))
-	for e := range c.pinned {
-		c.forget(e)
-		go c.move(e, sandbox.AnyCore)
-	}
+}
+
+// count is the processor time that was used since the last count.
+func (p *pin) count() time.Duration {
+	used := int64(p.box.CPUTime())
+	return time.Duration(max(used-p.counted.Swap(used), 0))
 }

@@ -1,6 +1,10 @@
 package worker
 
-import "golang.org/x/sys/unix"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // usable are the cores that this process may use, by their numbers on the host; nil if that is not known.
 func usable() (all []int) {
@@ -14,4 +18,13 @@ func usable() (all []int) {
 		}
 	}
 	return all
+}
+
+// ownTime is the processor time that this process has used so far.
+func ownTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

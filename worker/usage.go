@@ -6,9 +6,14 @@ import (
 	"time"
 )
 
-// usage is how much of each core was used between two looks at /proc/stat.
+// usage is what the cores were used for between two looks at /proc/stat.
 type usage struct {
-	before map[int]coreTicks
+	before map[int]coreTicks // nil before the first look
+	known  time.Duration
+	brief  time.Duration // of it, that of sandboxes
+	// How many times in a row our cores were full while the rest had room, others have computed, and have not.
+	full, others, alone int
+
 	paused time.Duration // the last pause
 	until  time.Time     // when it was over
 }
@@ -16,29 +21,52 @@ type usage struct {
 // coreTicks are how long a core has been idle so far, and altogether.
 type coreTicks struct{ idle, all uint64 }
 
-// full says whether the cores of ours are full since the last look while those of rest have room.
-func (u *usage) full(stat string, ours, rest []int) bool {
-	now := map[int]coreTicks{}
-	for line := range strings.Lines(stat) {
-		name, _, _ := strings.Cut(line, " ")
-		n, err := strconv.Atoi(strings.TrimPrefix(name, "cpu"))
-		if err != nil || !strings.HasPrefix(name, "cpu") {
-			continue // of all cores together, or of something else
-		}
-		idle, all := ticks(line)
-		now[n] = coreTicks{idle, all}
-	}
-	before := u.before
-	u.before = now
+// look compares with the look before. known is the processor time that was used so far by those who are no others, of whom hog says that
+// they compute anyhow.
+func (u *usage) look(stat string, known time.Duration, hog bool, ours, rest []int) {
+	before, knownBefore := u.before, u.known
+	u.before, u.known = coresOf(stat), known
 	sum := func(of []int) (t coreTicks) {
 		for _, n := range of {
-			t.idle += now[n].idle - before[n].idle
-			t.all += now[n].all - before[n].all
+			t.idle += u.before[n].idle - before[n].idle
+			t.all += u.before[n].all - before[n].all
 		}
 		return t
 	}
 	o, r := sum(ours), sum(rest)
-	return before != nil && o.all > 0 && o.idle*fullPart <= o.all && r.idle*roomPart >= r.all
+	if before == nil || o.all == 0 || o.idle > o.all || r.idle > r.all { // the kernel's count of what is idle may go back
+		u.full, u.others, u.alone = 0, 0, 0
+		return
+	}
+	count(&u.full, o.idle*fullPart <= o.all && r.idle*roomPart >= r.all)
+	by := time.Duration(o.all-o.idle+r.all-r.idle)*statTick - (known - knownBefore)
+	computed := hog || by*othersPart > time.Duration(o.all+r.all)*statTick
+	count(&u.others, computed)
+	count(&u.alone, !computed)
+}
+
+// count counts how many times in a row.
+func count(n *int, so bool) {
+	if *n++; !so {
+		*n = 0
+	}
+}
+
+// statTick is /proc/stat's unit, which is the same on every machine.
+const statTick = 10 * time.Millisecond
+
+// coresOf reads /proc/stat.
+func coresOf(stat string) map[int]coreTicks {
+	all := map[int]coreTicks{}
+	for line := range strings.Lines(stat) {
+		name, _, _ := strings.Cut(line, " ")
+		number, is := strings.CutPrefix(name, "cpu")
+		if n, err := strconv.Atoi(number); is && err == nil {
+			idle, sum := ticks(line)
+			all[n] = coreTicks{idle, sum}
+		}
+	}
+	return all
 }
 
 // forget makes the next look the first one.

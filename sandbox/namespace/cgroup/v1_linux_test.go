@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -72,6 +73,10 @@ func TestV1Limits(t *testing.T) {
 	f.file("memory/svc/a b/enfold-x.s1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
 	if n, err := g.OOMKills(); n != 3 || err != nil {
 		t.Errorf("OOM kills %d %v, want 3", n, err)
+	}
+	f.file("memory/svc/a b/enfold-x.s1/tasks", "99\n100\n")
+	if ids, err := g.Threads(); !slices.Equal(ids, []int{99, 100}) || err != nil {
+		t.Errorf("threads %v %v, want 99 and 100", ids, err)
 	}
 	if err := errors.Join(g.Remove(), tree.Close()); err != nil {
 		t.Error(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -187,6 +188,10 @@ func TestV2Limits(t *testing.T) {
 	}
 	if d, err := g.CPUTime(); d != 1500*time.Microsecond || err != nil {
 		t.Errorf("processor time %v %v, want 1.5ms", d, err)
+	}
+	f.file("cg/enfold-x.s1/cgroup.threads", "0\n99\n") // the first is of a PID namespace that is not ours
+	if ids, err := g.Threads(); !slices.Equal(ids, []int{99}) || err != nil {
+		t.Errorf("threads %v %v, want 99", ids, err)
 	}
 	if err := errors.Join(g.Remove(), tree.Close()); err != nil {
 		t.Error(err)
