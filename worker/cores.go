@@ -29,10 +29,10 @@ const (
 	firstSpread, lastSpread = time.Second, 32 * time.Second
 	// Others compute if one part in othersPart of all cores was used by neither the server nor brief invocations, or one in hogPart of a
 	// core by an invocation that has run for a glance, for so many glances, and until that was not so for aloneGlances.
-	othersPart    = 4
+	othersPart    = 3
 	hogPart       = 10
 	othersGlances = 2
-	aloneGlances  = 5
+	aloneGlances  = 3
 	// At a glance no more are counted.
 	mostActive, mostRunning = 256, 64
 )
