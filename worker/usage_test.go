@@ -32,7 +32,7 @@ func TestUsage(t *testing.T) {
 		}, 2, 0, 2},
 		{"not any more", []step{{}, {idle0: 4, busy0: 6, busy1: 10, known: 150 * time.Millisecond}, {idle0: 10, idle1: 10}}, 0, 0, 2},
 		{"the rest full, ours have room", []step{{}, {busy0: 10, idle1: 10, known: 100 * time.Millisecond}}, 0, 0, 1},
-		{"others compute", []step{{}, {busy0: 10, idle1: 10, known: 40 * time.Millisecond}}, 0, 1, 0},
+		{"others compute", []step{{}, {busy0: 10, idle1: 10, known: 20 * time.Millisecond}}, 0, 1, 0},
 		{"others do a little", []step{{}, {busy0: 10, idle1: 10, known: 60 * time.Millisecond}}, 0, 0, 1},
 		{"an invocation computes", []step{{}, {idle0: 10, idle1: 10, hog: true}}, 0, 1, 0},
 		{"the count of what is idle went back", []step{{idle0: 10, busy0: 10}, {idle0: -5, busy0: 10, busy1: 10}}, 0, 0, 0},
