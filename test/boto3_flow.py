@@ -109,7 +109,11 @@ stream = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", 
 check(stream["arn"], f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:log-stream:{stream['logStreamName']}", "stream")
 page = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)
 check(bool(page["events"]), True, "events")
-again = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True, nextToken=page["nextForwardToken"])
+for _ in range(10): # until those of the last invocation are there too
+    again = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True, nextToken=page["nextForwardToken"])
+    if not again["events"]:
+        break
+    page = again
 check((again["events"], again["nextForwardToken"]), ([], page["nextForwardToken"]), "the end of a stream of logs")
 
 client.delete_function(FunctionName=FN)
