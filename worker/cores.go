@@ -43,7 +43,7 @@ const (
 // that has no more than one core's share loses little: one that computes gets all cores again, and if ours are full while the rest has
 // room, or others compute, all functions do.
 type cores struct {
-	ours, rest []int // numbers of the host's; none are ours if there is no choice
+	ours, rest []int // numbers of the host's; none are ours if there is no choice: one core, or some that are slower
 
 	mu       sync.Mutex
 	inFlight int                       // invocations, of all sandboxes
