@@ -61,10 +61,10 @@ func New(o Options) (*Driver, error) {
 		d.Close()
 		return nil, err
 	}
-	if !d.privileged {
+	if !d.privileged || coveredProc() != "" { // else nothing speaks against it, and it would take as long as all the rest
 		if err := d.try(); err != nil {
 			d.Close()
-			return nil, fmt.Errorf("%w: no sandbox can be made as user %d: %w; %s", sandbox.ErrUnsupported, userID(), err, userNamespaceAdvice())
+			return nil, fmt.Errorf("%w: no sandbox can be made as user %d: %w; %s", sandbox.ErrUnsupported, userID(), err, advice())
 		}
 	}
 	if d.tree != nil {

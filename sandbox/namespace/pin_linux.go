@@ -87,7 +87,7 @@ func (s *box) repin(before, after unix.CPUSet, few bool) error {
 	}
 }
 
-// move gives a thread other cores if it has not chosen its own.
+// move gives a thread other cores if it has not chosen its own. One that has chosen the very core to which it was pinned looks like all.
 func move(thread int, before, after unix.CPUSet) error {
 	var has unix.CPUSet
 	err := unix.SchedGetaffinity(thread, &has)

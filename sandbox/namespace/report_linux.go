@@ -78,9 +78,31 @@ func sysctl(name string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// userNamespaceAdvice is what most likely keeps an ordinary user from making user namespaces.
-func userNamespaceAdvice() string {
-	switch {
+// covered is where something is mounted over a part of /proc, as in a container; empty if nothing is. The kernel then refuses a sandbox
+// a /proc of its own if who makes it could see by that what is below.
+func covered(mountinfo string) string {
+	for line := range strings.Lines(mountinfo) {
+		fields := strings.Fields(line)
+		if len(fields) > 4 && strings.HasPrefix(fields[4], "/proc/") && fields[4] != "/proc/sys/fs/binfmt_misc" {
+			return fields[4]
+		}
+	}
+	return ""
+}
+
+// coveredProc is covered for this process.
+func coveredProc() string {
+	text, _ := os.ReadFile("/proc/self/mountinfo") // unreadable is not covered
+	return covered(string(text))
+}
+
+// advice is what most likely keeps this user from making a sandbox.
+func advice() string {
+	switch at := coveredProc(); {
+	case at != "":
+		return "something is mounted over " + at + ", as in a container: unmount it, or give the container a whole /proc (docker run --privileged, or --security-opt systempaths=unconfined)"
+	case os.Geteuid() == 0:
+		return "look for what refuses it: a security module, a container's filter"
 	case sysctl("kernel/unprivileged_userns_clone") == "0":
 		return "run: sysctl kernel.unprivileged_userns_clone=1, or run as root"
 	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
@@ -113,7 +135,7 @@ func Report() sandbox.Report {
 	}
 	t, err := trial()
 	if err != nil {
-		add("a sandbox", false, err.Error(), userNamespaceAdvice())
+		add("a sandbox", false, err.Error(), advice())
 		return r
 	}
 	if max, err := strconv.Atoi(sysctl("kernel/pid_max")); err == nil {
