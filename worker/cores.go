@@ -12,9 +12,12 @@ import (
 
 const (
 	// brief is the processor time that an invocation may have had after which the next one has a core of ours: how long it took, divided
-	// among all that ran. After one that was not, two must be; after one that was found computing, so many as penance.
+	// among all that ran. After one that computed for longer two must be, and after one that was found at it so many as penance.
 	brief   = 2 * time.Millisecond
 	penance = 16
+	// waitPart is the part of a longer invocation that it must have computed: it has waited otherwise. What it did since the last glance
+	// is taken for that.
+	waitPart = 4
 	// tick is how often it is seen who has a core of ours and computes: those that have run for long, and used so much of a tick.
 	tick      = 10 * time.Millisecond
 	long      = 2 * tick
@@ -146,12 +149,14 @@ func (c *cores) leave(e *environment) {
 	if p.box == nil {
 		return
 	}
-	n := len(c.ours) + len(c.rest)
-	took := time.Since(p.begun) * time.Duration(n)
-	if took > brief*time.Duration(max(c.inFlight+1, n)) {
+	n, took := time.Duration(len(c.ours)+len(c.rest)), time.Since(p.begun)
+	switch {
+	case took*n <= brief*max(time.Duration(c.inFlight+1), n):
+		if p.brief++; p.brief == 0 {
+			p.count() // what it has computed
+		}
+	case p.box.CPUTime()-time.Duration(p.counted.Load()) > took/waitPart: // else it has waited, for its turn perhaps
 		p.brief = min(p.brief, -1)
-	} else if p.brief++; p.brief == 0 {
-		p.count() // what it has computed
 	}
 	c.release(e)
 	delete(c.running, e)

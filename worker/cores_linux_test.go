@@ -103,14 +103,16 @@ func TestCoresAreShared(t *testing.T) {
 }
 
 func TestBrief(t *testing.T) {
-	c, envs, _ := coresWorld(t, 9)
+	c, envs, boxes := coresWorld(t, 9)
 	e := envs[0]
-	after := func(took time.Duration, beside int) int {
+	after := func(took, used time.Duration, beside int) int {
+		e.pin.count()
 		for _, o := range envs[1 : 1+beside] {
 			c.enter(o)
 		}
 		c.enter(e)
 		e.pin.begun = time.Now().Add(-took)
+		boxes[0].used += used
 		c.leave(e)
 		for _, o := range envs[1 : 1+beside] {
 			c.leave(o)
@@ -118,22 +120,24 @@ func TestBrief(t *testing.T) {
 		return e.pin.brief
 	}
 	for _, tt := range []struct {
-		before int
-		took   time.Duration
-		beside int
-		want   int
+		before     int
+		took, used time.Duration
+		beside     int
+		want       int
 	}{
-		{0, 0, 0, 1},
-		{1, 0, 0, 2},
-		{5, brief + time.Millisecond, 0, -1},
-		{5, brief + time.Millisecond, 3, -1},   // each had a core
-		{5, brief + time.Millisecond, 8, 6},    // nine shared four
-		{5, 3*brief + time.Millisecond, 8, -1}, // and more than that was its own
-		{-penance, 0, 0, -penance + 1},
-		{-penance, time.Second, 0, -penance},
+		{0, 0, 0, 0, 1},
+		{1, 0, 0, 0, 2},
+		{5, brief + time.Millisecond, brief, 0, -1},
+		{5, brief + time.Millisecond, 0, 0, 5},            // it has waited
+		{0, time.Second, time.Second / 8, 0, 0},           // most of the time
+		{5, brief + time.Millisecond, brief, 3, -1},       // each had a core
+		{5, brief + time.Millisecond, brief, 8, 6},        // nine shared four
+		{5, 3*brief + time.Millisecond, 2 * brief, 8, -1}, // and more than that was its own
+		{-penance, 0, 0, 0, -penance + 1},
+		{-penance, time.Second, time.Second, 0, -penance},
 	} {
 		e.pin.brief = tt.before
-		if got := after(tt.took, tt.beside); got != tt.want {
+		if got := after(tt.took, tt.used, tt.beside); got != tt.want {
 			t.Errorf("%d after %v beside %d others: %d, want %d", tt.before, tt.took, tt.beside, got, tt.want)
 		}
 	}
