@@ -50,8 +50,7 @@ type cores struct {
 
 	mu       sync.Mutex
 	inFlight int                       // invocations, of all sandboxes
-	running  map[*environment]int      // those that could have a core, with the one of ours that they have, an index, or anyCore
-	pinned   int                       // how many of running have one
+	running  map[*environment]int      // those that could have a core, with the one of ours that they have, an index, or AnyCore
 	busy     []int                     // how many have each of ours
 	active   map[*environment]struct{} // those whose invocations are brief, if any was one, that have begun one since the last glance
 	spread   time.Time                 // the kernel decides until then
@@ -68,7 +67,7 @@ type pin struct {
 	// Guarded by cores.mu.
 	off   bool          // it did not work
 	brief int           // how many invocations in a row were; below zero so many must be before it is as if it were new
-	had   int           // the last core, an index in ours or anyCore
+	had   int           // the last core, an index in ours, or AnyCore
 	begun time.Time     // of the running invocation
 	seen  bool          // the watch has looked at it
 	used  time.Duration // processor time when it did
@@ -78,8 +77,6 @@ type pin struct {
 	moving sync.Mutex
 	core   int // a number of the host's, or AnyCore
 }
-
-const anyCore = -1
 
 func newCores() *cores {
 	c := &cores{running: map[*environment]int{}, active: map[*environment]struct{}{}}
@@ -92,7 +89,7 @@ func newCores() *cores {
 
 // pinnable readies a sandbox to be kept to a core, if its driver can. What has more than a core's share has use for more.
 func (e *environment) pinnable() {
-	e.pin.core, e.pin.had = sandbox.AnyCore, anyCore
+	e.pin.core, e.pin.had = sandbox.AnyCore, sandbox.AnyCore
 	if e.function.MemoryMB <= coreMB && len(e.pool.cores.ours) > 0 {
 		e.pin.box, _ = e.box.(sandbox.Pinner)
 	}
@@ -106,7 +103,7 @@ func (c *cores) enter(e *environment) {
 	p, core := &e.pin, sandbox.AnyCore
 	p.begun, p.seen = time.Now(), false
 	if p.box != nil {
-		c.running[e] = anyCore
+		c.running[e] = sandbox.AnyCore
 		if p.brief >= 0 {
 			c.active[e] = struct{}{}
 		}
@@ -130,13 +127,12 @@ func (c *cores) choose(e *environment) (core int) {
 			best = i
 		}
 	}
-	if had := e.pin.had; had != anyCore && c.busy[had] <= c.busy[best]+1 {
+	if had := e.pin.had; had != sandbox.AnyCore && c.busy[had] <= c.busy[best]+1 {
 		best = had
 	}
 	e.pin.had = best
 	c.running[e] = best
 	c.busy[best]++
-	c.pinned++
 	return c.ours[best]
 }
 
@@ -165,12 +161,11 @@ func (c *cores) leave(e *environment) {
 // release takes the core from a sandbox, and says whether it had one. The caller holds c.mu.
 func (c *cores) release(e *environment) bool {
 	i, ok := c.running[e]
-	if !ok || i == anyCore {
+	if !ok || i == sandbox.AnyCore {
 		return false
 	}
-	c.running[e] = anyCore
+	c.running[e] = sandbox.AnyCore
 	c.busy[i]--
-	c.pinned--
 	return true
 }
 
@@ -235,7 +230,7 @@ func (c *cores) look(now time.Time) {
 	c.mu.Lock()
 	var lasting []*environment
 	for e, core := range c.running {
-		if core != anyCore && now.Sub(e.pin.begun) > long {
+		if core != sandbox.AnyCore && now.Sub(e.pin.begun) > long {
 			lasting = append(lasting, e)
 		}
 	}
@@ -313,7 +308,11 @@ func (c *cores) judge(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	u := &c.usage
-	if c.pinned <= len(c.ours) {
+	pinned := 0
+	for _, n := range c.busy {
+		pinned += n
+	}
+	if pinned <= len(c.ours) {
 		u.full = 0 // it is not because of us
 	}
 	full := u.full >= fullGlances

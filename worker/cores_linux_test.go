@@ -45,8 +45,8 @@ func coresWorld(t *testing.T, n int) (*cores, []*environment, []*pinned) {
 		envs[i].pin.brief = 1
 	}
 	t.Cleanup(func() {
-		if c.pinned != 0 || c.busy[0] != 0 || c.busy[1] != 0 || len(c.running) != 0 || c.inFlight != 0 {
-			t.Errorf("all have left: %d pinned, on %v, %d running, %d in flight", c.pinned, c.busy, len(c.running), c.inFlight)
+		if c.busy[0] != 0 || c.busy[1] != 0 || len(c.running) != 0 || c.inFlight != 0 {
+			t.Errorf("all have left: %v on the cores, %d running, %d in flight", c.busy, len(c.running), c.inFlight)
 		}
 	})
 	return c, envs, boxes

@@ -5,6 +5,7 @@ package namespace
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -49,7 +50,11 @@ func (s *box) Pin(core int) error {
 		after = only(core)
 	}
 	s.pinned, s.core = core != sandbox.AnyCore, core
-	if err := s.repin(before, after, core != sandbox.AnyCore); err != nil {
+	most := mostPinned
+	if core == sandbox.AnyCore {
+		most = math.MaxInt // none is to stay behind
+	}
+	if err := repin(s.blank.group.Threads, before, after, most); err != nil {
 		return fmt.Errorf("pin sandbox %s: %w", s.spec.ID, err)
 	}
 	return nil
@@ -60,31 +65,36 @@ func only(core int) (set unix.CPUSet) {
 	return set
 }
 
-// repin moves the threads that may use the cores before to those after, again until it finds no new ones: a thread that is made meanwhile
-// has its maker's, which may be those before.
-func (s *box) repin(before, after unix.CPUSet, few bool) error {
-	for seen := map[int]bool{}; ; {
-		threads, err := s.blank.group.Threads()
+// passes is how often threads are looked for that were made meanwhile: a function may make them for ever.
+const passes = 4
+
+// repin moves the threads that may use the cores before to those after, unless there are more than most, and again while it finds new
+// ones: a thread that is made meanwhile has its maker's, which may be those before.
+func repin(threads func() ([]int, error), before, after unix.CPUSet, most int) error {
+	seen := map[int]bool{}
+	for range passes {
+		all, err := threads()
 		if err != nil {
 			return err
 		}
-		if few && len(threads) > mostPinned {
-			return fmt.Errorf("%w: it has %d threads", sandbox.ErrUnsupported, len(threads))
+		if len(all) > most {
+			return fmt.Errorf("%w: it has %d threads", sandbox.ErrUnsupported, len(all))
 		}
-		fresh := false
-		for _, id := range threads {
+		known := len(seen)
+		for _, id := range all {
 			if seen[id] {
 				continue
 			}
-			seen[id], fresh = true, true
+			seen[id] = true
 			if err := move(id, before, after); err != nil {
 				return err
 			}
 		}
-		if !fresh {
-			return nil
+		if len(seen) == known {
+			break
 		}
 	}
+	return nil
 }
 
 // move gives a thread other cores if it has not chosen its own. One that has chosen the very core to which it was pinned looks like all.

@@ -172,3 +172,18 @@ func TestPinMany(t *testing.T) {
 		t.Error("one was pinned")
 	}
 }
+
+// A function that makes one thread after the other does not keep its sandbox from everything else.
+func TestPinEnds(t *testing.T) {
+	const none = 1 << 29 // no thread has an id that high
+	looks := 0
+	err := repin(func() ([]int, error) {
+		if looks++; looks > 100 {
+			return nil, errors.New("it goes on and on")
+		}
+		return []int{none + looks}, nil
+	}, only(0), only(0), mostPinned)
+	if err != nil || looks != passes {
+		t.Errorf("%d looks, want %d: %v", looks, passes, err)
+	}
+}
