@@ -43,6 +43,8 @@ func (w *writer) update(ctx context.Context, fn func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	w.patience.callers.Add(1)
+	defer w.patience.callers.Add(-1)
 	c := w.spare.Get().(*call)
 	c.fn = fn
 	if !w.alone(c) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 )
 
 // landing is a group on its way to the disk. SQLite's own sync after a commit would keep the writer waiting; so SQLite leaves
@@ -91,6 +92,7 @@ func (w *writer) land(l *landing) {
 	} else {
 		w.last.Store(nil)
 	}
+	w.patience.landed(len(l.calls), time.Now())
 	close(l.done)
 	<-w.landing
 	l.answer(l.err)

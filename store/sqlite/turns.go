@@ -100,7 +100,7 @@ func (w *writer) alone(c *call) bool {
 }
 
 // gather takes the calls that are there already, and those that come before the group may land. Those who were answered a
-// moment ago get one chance to come back first.
+// moment ago get one chance to come back first, or as long as patience says.
 func (w *writer) gather() {
 	for yielded := false; len(w.retry) > 0 || len(w.group) < maxGroup && w.bytes < maxGroupBytes; {
 		if len(w.retry) > 0 {
@@ -124,10 +124,30 @@ func (w *writer) gather() {
 			}
 			continue
 		}
-		if yielded {
+		if !yielded {
+			yielded = true
+			runtime.Gosched()
+			continue
+		}
+		if !w.joined() {
 			return
 		}
-		yielded = true
-		runtime.Gosched()
+	}
+}
+
+// joined waits for another call for the group, as long as patience says, and takes it.
+func (w *writer) joined() bool {
+	wait := w.patience.company(len(w.group))
+	if wait <= 0 {
+		return false
+	}
+	w.timer.Reset(wait)
+	defer w.timer.Stop()
+	select {
+	case c := <-w.calls:
+		w.take(c)
+		return true
+	case <-w.timer.C:
+		return false
 	}
 }

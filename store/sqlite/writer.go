@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxGroup is how many transactions are committed together at most: enough that an fsync costs each of them next to nothing,
@@ -39,6 +40,8 @@ type writer struct {
 	crowded atomic.Bool             // the last group was of more than one call
 	last    atomic.Pointer[landing] // what is committed, or about to be, and not known to be durable; nil if there is none
 
+	patience patience
+
 	// Of who has the landing.
 	wal      *os.File // what is synced
 	syncFile func(*os.File) error
@@ -51,13 +54,14 @@ type writer struct {
 	retry   []*call // of a group that was taken back because it had no savepoints
 	guarded int     // so many transactions to come get one
 	current *txn
-	holding bool  // pause is locked
-	cleared bool  // to land: nobody else has the landing
-	open    bool  // a transaction is open
-	bytes   int64 // written by the group
-	room    int64 // up to where the write-ahead log has been made longer ahead
-	counter int64 // see mainSchema
-	saved   int64 // the counter as the file has it
+	holding bool        // pause is locked
+	cleared bool        // to land: nobody else has the landing
+	timer   *time.Timer // of joined
+	open    bool        // a transaction is open
+	bytes   int64       // written by the group
+	room    int64       // up to where the write-ahead log has been made longer ahead
+	counter int64       // see mainSchema
+	saved   int64       // the counter as the file has it
 	spaces  spaces
 	dues    dues
 	tallies tallies // of the group
@@ -81,6 +85,8 @@ func newWriter(f file, check *checkpointer, sync func(*os.File) error) (*writer,
 		pen: make(chan struct{}, 1), landing: make(chan struct{}, 1),
 	}
 	w.spare.New = newCall
+	w.patience.start()
+	w.timer = time.NewTimer(time.Hour)
 	w.spaces.ids = make(map[space]int64)
 	w.dues.soonest = make(map[int64]int64)
 	w.reaper = newReaper()
