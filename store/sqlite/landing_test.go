@@ -21,12 +21,13 @@ type heldSyncs struct {
 func hold(t *testing.T) (Options, *heldSyncs) {
 	t.Helper()
 	h := &heldSyncs{begun: make(chan struct{}, 100), goOn: make(chan error)}
+	sync := newSync()
 	return Options{sync: func(f *os.File) error {
 		h.begun <- struct{}{}
 		if err := <-h.goOn; err != nil {
 			return err
 		}
-		return syncData(f)
+		return sync(f)
 	}}, h
 }
 

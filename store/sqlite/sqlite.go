@@ -18,7 +18,7 @@ type Options struct {
 
 	noSync   bool                 // tests only, the control of the power cut: nothing is fsynced
 	maxPages int64                // tests only, a disk that is full: pages of 4 KiB that a database may have
-	sync     func(*os.File) error // tests only: instead of syncData
+	sync     func(*os.File) error // tests only: instead of what newSync answers
 }
 
 const defaultReaders = 16
@@ -82,7 +82,7 @@ func open(dir string, o Options) (*db, error) {
 	}
 	check := newCheckpointer(f)
 	if o.sync == nil {
-		o.sync = syncData
+		o.sync = newSync()
 	}
 	w, err := newWriter(f, check, o.sync)
 	if err != nil {

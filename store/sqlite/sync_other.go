@@ -4,5 +4,5 @@ package sqlite
 
 import "os"
 
-// syncData makes what was written to a file durable.
-func syncData(f *os.File) error { return f.Sync() }
+// newSync is a function that makes what was written to a file durable.
+func newSync() func(*os.File) error { return (*os.File).Sync }
