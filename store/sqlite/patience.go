@@ -29,6 +29,7 @@ type patience struct {
 
 const (
 	shortEpoch   = 20 * time.Millisecond
+	fewCalls     = 8 // in an epoch: nobody waits for company
 	trySoon      = 8 // epochs
 	tryLate      = 64
 	firstGain    = 0.05 // until something is known
@@ -41,10 +42,7 @@ const (
 
 func (p *patience) start() {
 	p.longest, p.epoch, p.every, p.gain = longestWait, shortEpoch, trySoon, firstGain
-	p.choose()
 }
-
-func (p *patience) choose() { p.waits.Store(p.gain > worthWaiting) }
 
 // landed notes that a group of so many calls is durable and about to be answered.
 func (p *patience) landed(calls int, now time.Time) {
@@ -55,11 +53,11 @@ func (p *patience) landed(calls int, now time.Time) {
 	if took < p.epoch {
 		return
 	}
-	if took < 2*p.epoch {
+	if p.calls >= fewCalls && took < 2*p.epoch {
 		p.end(float64(p.calls) / took.Seconds())
-	} else { // hardly anybody calls, or nobody did: what was measured says nothing
+	} else { // what was measured says nothing, and there is nothing to gain
 		p.past = 0
-		p.choose()
+		p.waits.Store(false)
 	}
 	p.began, p.calls = now, 0
 }
@@ -69,12 +67,15 @@ func (p *patience) landed(calls int, now time.Time) {
 func (p *patience) end(rate float64) {
 	p.rates = [3]float64{p.rates[1], p.rates[2], rate}
 	p.past++
-	switch p.past - p.every {
-	case 0, 1: // the trial begins, ends
+	switch p.past {
+	case 1: // of many that call, or the first after a trial
+		p.waits.Store(p.gain > worthWaiting)
+	case p.every, p.every + 1: // the trial begins, ends
 		p.waits.Store(!p.waits.Load())
-	case 2:
+	case p.every + 2:
 		p.judge(p.rates[1], (p.rates[0]+p.rates[2])/2)
 		p.past = 0
+		p.waits.Store(p.gain > worthWaiting)
 	}
 }
 
@@ -91,7 +92,6 @@ func (p *patience) judge(trial, usual float64) {
 	} else {
 		p.every = trySoon
 	}
-	p.choose()
 }
 
 // company is how long a group that has so many calls is to wait for another one; zero if it is not.
