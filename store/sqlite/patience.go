@@ -13,7 +13,8 @@ import (
 type patience struct {
 	callers  atomic.Int64 // of update, at the moment
 	expected atomic.Int64 // of them when the last group landed
-	since    atomic.Int64 // when that was, in nanoseconds of Unix time
+	since    atomic.Int64 // when that was, in nanoseconds after origin: a clock that is set must not change how long a group waits
+	origin   time.Time
 	waits    atomic.Bool
 	longest  time.Duration // since the last group landed
 
@@ -41,13 +42,13 @@ const (
 )
 
 func (p *patience) start() {
-	p.longest, p.epoch, p.every, p.gain = longestWait, shortEpoch, trySoon, firstGain
+	p.origin, p.longest, p.epoch, p.every, p.gain = time.Now(), longestWait, shortEpoch, trySoon, firstGain
 }
 
 // landed notes that a group of so many calls is durable and about to be answered.
 func (p *patience) landed(calls int, now time.Time) {
 	p.expected.Store(p.callers.Load())
-	p.since.Store(now.UnixNano())
+	p.since.Store(int64(now.Sub(p.origin)))
 	p.calls += calls
 	took := now.Sub(p.began)
 	if took < p.epoch {
@@ -103,5 +104,5 @@ func (p *patience) company(group int) time.Duration {
 	if group >= min(expected-expected/8, largeGroup) { // the last few may take long
 		return 0
 	}
-	return max(0, p.longest-time.Since(time.Unix(0, p.since.Load())))
+	return max(0, p.longest-(time.Since(p.origin)-time.Duration(p.since.Load())))
 }
