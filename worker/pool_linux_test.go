@@ -334,8 +334,8 @@ func TestFirstProcessOfTheSandboxDies(t *testing.T) {
 	r := w.request("hang")
 	done := make(chan *Response)
 	go func() { done <- w.do(f, r) }()
-	eventually(t, "it runs", func() bool { return w.Stats().Busy == 1 })
-	time.Sleep(50 * time.Millisecond)
+	eventually(t, "its process is there", func() bool { return w.Stats().Busy == 1 && len(w.processes()) > 0 })
+	time.Sleep(300 * time.Millisecond) // until it has its event
 	w.killParents()
 	failed(t, <-done, "Runtime.ExitError", platform("Runtime.ExitError", r, "Runtime exited with error: signal: killed"))
 	w.state(f)
